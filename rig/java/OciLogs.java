@@ -5,6 +5,7 @@ import java.io.BufferedReader;
 import java.io.FileReader;
 import java.io.IOException;
 import java.io.InputStreamReader;
+import java.io.PrintStream;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.time.Instant;
@@ -42,6 +43,9 @@ import org.apache.kafka.common.serialization.ByteArraySerializer;
  */
 public class OciLogs {
   public static void main(String[] args) throws Exception {
+    var output = System.out;
+    // Libraries log to stdout by default; that is for the JSON lines alone.
+    System.setOut(System.err);
     var options = new Options(args);
     var settings = new Settings(options);
     options.refuseUnknown();
@@ -63,7 +67,7 @@ public class OciLogs {
     if (settings.stopsWithStdin) {
       obeyStdin(pace, stop);
     }
-    var report = new Report(settings, writers);
+    var report = new Report(settings, writers, output);
     report.printStart();
     for (var writer : writers) {
       writer.start();
@@ -369,11 +373,13 @@ public class OciLogs {
     private final ObjectMapper json = new ObjectMapper();
     private final Settings settings;
     private final List<Writer> writers;
+    private final PrintStream output;
     private final long startNs = System.nanoTime();
     private long ackedBefore;
     private long beforeNs = startNs;
 
-    Report(Settings settings, List<Writer> writers) {
+    Report(Settings settings, List<Writer> writers, PrintStream output) {
+      this.output = output;
       this.settings = settings;
       this.writers = writers;
     }
@@ -457,8 +463,8 @@ public class OciLogs {
     }
 
     private void print(ObjectNode line) throws IOException {
-      System.out.println(json.writeValueAsString(line));
-      System.out.flush();
+      output.println(json.writeValueAsString(line));
+      output.flush();
     }
   }
 
