@@ -1,0 +1,103 @@
+#include "relay/pipeline/partition_progress.h"
+
+#include <algorithm>
+
+namespace drawbridge {
+
+PartitionProgress::PartitionProgress(PartitionKey key, FencingToken token, Offset base,
+                                     Checkpoint start)
+    : key_(key), token_(token), base_(base), tracker_(start.next), anchor_(start.anchor) {}
+
+Status PartitionProgress::Begin(const Batch& batch) {
+  if (!batch.records.empty()) {
+    const OffsetRange range{std::max(batch.from, tracker_.read_to()),
+                            Next(batch.records.back().offset)};
+    if (Status begun = tracker_.Begin(range); !begun.ok()) return begun;
+    marks_.push_back({.range = range,
+                      .first_timestamp_ms = batch.records.front().timestamp_ms,
+                      .last = AnchorOf(batch.records.back())});
+  }
+  tracker_.ReadUpTo(batch.read_to);
+  return {};
+}
+
+void PartitionProgress::Confirm(OffsetRange range) {
+  tracker_.Confirm(range);
+  DropMarks();
+}
+
+void PartitionProgress::DropMarks() {
+  const Offset checkpoint = tracker_.checkpoint();
+  while (!marks_.empty() && marks_.front().range.end <= checkpoint) {
+    anchor_ = marks_.front().last;
+    marks_.pop_front();
+  }
+}
+
+void PartitionProgress::PassGap(Offset log_start) {
+  const OffsetRange lost{tracker_.read_to(), log_start};
+  if (lost.empty()) return;
+  gaps_.push_back({.range = lost, .cause = GapCause::kRetention});
+  tracker_.ReadUpTo(log_start);
+}
+
+void PartitionProgress::PassFiltered(FilteredRange run) { filtered_runs_.push_back(run); }
+
+void PartitionProgress::Rewind() {
+  const Offset checkpoint = tracker_.checkpoint();
+  tracker_ = OffsetTracker(checkpoint);
+  marks_.clear();
+  // What was passed beyond the checkpoint will be passed again.
+  std::erase_if(gaps_, [&](const Gap& gap) { return gap.range.first >= checkpoint; });
+  std::erase_if(filtered_runs_,
+                [&](const FilteredRange& run) { return run.range.first >= checkpoint; });
+}
+
+void PartitionProgress::Stored(Offset next) {
+  std::erase_if(gaps_, [&](const Gap& gap) { return gap.range.end <= next; });
+  std::erase_if(filtered_passed_,
+                [&](const FilteredRange& passed) { return passed.range.end <= next; });
+}
+
+std::optional<int64_t> PartitionProgress::oldest_unconfirmed_ms() const {
+  if (marks_.empty() || marks_.front().first_timestamp_ms < 0) return std::nullopt;
+  return marks_.front().first_timestamp_ms;
+}
+
+CommitItem PartitionProgress::Commit() {
+  CommitItem item{
+      .key = key_, .token = token_, .base = base_, .to = checkpoint(), .gaps = {}, .filtered = {}};
+  for (const Gap& gap : gaps_) {
+    if (gap.range.end <= item.to.next) item.gaps.push_back(gap);
+  }
+  std::optional<FilteredRange> sum;
+  while (!filtered_runs_.empty() && filtered_runs_.front().range.end <= item.to.next) {
+    const FilteredRange run = filtered_runs_.front();
+    filtered_runs_.pop_front();
+    if (!sum) sum = FilteredRange{.range = {run.range.first, run.range.first}, .records = 0};
+    sum->range.end = run.range.end;
+    sum->records += run.records;
+  }
+  if (sum) filtered_passed_.push_back(*sum);
+  item.filtered = filtered_passed_;
+  return item;
+}
+
+bool PartitionProgress::has_unstored() const {
+  const Offset checkpoint = tracker_.checkpoint();
+  return !filtered_passed_.empty() ||
+         (!filtered_runs_.empty() && filtered_runs_.front().range.end <= checkpoint) ||
+         (!gaps_.empty() && gaps_.front().range.end <= checkpoint);
+}
+
+std::optional<JournalEntry> PartitionProgress::Entry() const {
+  const Offset checkpoint = tracker_.checkpoint();
+  const bool waits = !filtered_passed_.empty() ||
+                     (!filtered_runs_.empty() && filtered_runs_.front().range.first < checkpoint) ||
+                     (!gaps_.empty() && gaps_.front().range.first < checkpoint);
+  if (waits) return std::nullopt;
+  return JournalEntry{
+      .key = key_, .token = token_, .base = base_, .checkpoint = this->checkpoint()};
+}
+
+}  // namespace drawbridge
