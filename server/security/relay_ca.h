@@ -6,9 +6,8 @@
 #include <string_view>
 
 #include "base/clock.h"
-#include "base/secret.h"
 #include "base/status.h"
-#include "server/security/openssl_handle.h"
+#include "server/security/certificate_authority.h"
 
 namespace drawbridge {
 
@@ -49,19 +48,18 @@ class RelayCa {
                                        Duration ttl = kDefaultTtl) const;
 
   // The certificates that the relay port trusts, the signing one first.
-  const std::string& ca_pem() const { return ca_pem_; }
+  const std::string& ca_pem() const { return authority_.pem(); }
   // The file that holds them, for a server that watches it.
-  const std::filesystem::path& ca_file() const { return ca_file_; }
+  const std::filesystem::path& ca_file() const { return authority_.file(); }
 
  private:
-  RelayCa(std::string deployment_id, std::filesystem::path ca_file, std::string ca_pem,
-          CertificateHandle certificate, KeyHandle key, const Clock& clock);
+  RelayCa(std::string deployment_id, CertificateAuthority authority, const Clock& clock)
+      : deployment_id_(std::move(deployment_id)),
+        authority_(std::move(authority)),
+        clock_(&clock) {}
 
   std::string deployment_id_;
-  std::filesystem::path ca_file_;
-  std::string ca_pem_;
-  CertificateHandle certificate_;
-  KeyHandle key_;
+  CertificateAuthority authority_;
   const Clock* clock_;
 };
 

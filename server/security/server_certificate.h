@@ -8,21 +8,16 @@
 
 #include "base/clock.h"
 #include "base/status.h"
+#include "server/security/certificate_authority.h"
+#include "server/security/private_file.h"
 
 namespace drawbridge {
 
-// Where gRPC finds what it presents. The paths stay the same when the content changes.
+// A certificate with what belongs to it, in files.
 struct ServerCertificateFiles {
-  std::filesystem::path certificate;  // PEM: the server's, then what is behind it, the CA last
-  std::filesystem::path key;          // PEM
+  std::filesystem::path certificate;  // PEM: the server's, then what is behind it
+  std::filesystem::path key;          // PEM, not encrypted
   std::filesystem::path ca;           // PEM: what clients trust
-};
-
-// An operator's own certificate instead of ours.
-struct OperatorCertificate {
-  std::filesystem::path certificate;  // PEM: the server's first, then its chain
-  std::filesystem::path key;          // PEM
-  std::filesystem::path ca;           // PEM: what clients shall trust
 };
 
 // The certificate that the server shows on both listeners.
@@ -49,25 +44,48 @@ class ServerCertificate {
   // Publishes an operator's files. kFailedPrecondition if they do not belong together, are not
   // valid now, or the certificate does not lead to the CA.
   static StatusOr<ServerCertificate> Publish(const std::filesystem::path& folder,
-                                             const OperatorCertificate& files, const Clock& clock);
+                                             const ServerCertificateFiles& files,
+                                             const Clock& clock);
 
   // Makes a new one if it is time, or takes over what the operator has put in place; whether it
   // did. To be called every hour or so. After an error the last good one stays.
   StatusOr<bool> Renew();
 
+  // Where gRPC finds what it presents. The paths stay the same when the content changes, and the
+  // chain ends with the CA's certificate, so that a relay finds there what its pin names.
   ServerCertificateFiles files() const;
+  // What clients trust, PEM.
   const std::string& ca_pem() const { return ca_pem_; }
+  // CaPin() of the certificate at which the chain ends; the server shows it in every handshake.
+  const std::string& ca_pin() const { return ca_pin_; }
   WallTime not_after() const { return not_after_; }
 
  private:
-  ServerCertificate(std::filesystem::path folder, std::vector<std::string> hosts,
-                    std::optional<OperatorCertificate> operators, const Clock& clock);
+  // A certificate with its chain up to the CA, its key, and what clients trust.
+  struct Content;
+
+  ServerCertificate(std::filesystem::path folder, std::vector<SubjectName> names,
+                    std::optional<ServerCertificateFiles> operators, const Clock& clock)
+      : folder_(std::move(folder)),
+        names_(std::move(names)),
+        operators_(std::move(operators)),
+        clock_(&clock) {}
+
+  StatusOr<bool> RenewOurs();
+  StatusOr<bool> RenewOperators();
+  StatusOr<Content> Load(const ServerCertificateFiles& files, Readers readers) const;
+  StatusOr<Content> Check(std::string_view chain_pem, Secret key_pem, std::string ca_pem) const;
+  StatusOr<Content> Issue(const CertificateAuthority& authority) const;
+  bool IsDue(const Content& content) const;
+  Status Put(const Content& content);
+  void Show(const Content& content);
 
   std::filesystem::path folder_;
-  std::vector<std::string> hosts_;  // sorted, each once
-  std::optional<OperatorCertificate> operators_;
+  std::vector<SubjectName> names_;  // sorted, each once; of ours
+  std::optional<ServerCertificateFiles> operators_;
   const Clock* clock_;
   std::string ca_pem_;
+  std::string ca_pin_;
   WallTime not_after_{};
 };
 

@@ -35,7 +35,7 @@ StatusOr<NewToken> MakeToken(TokenKind kind);
 StatusOr<PresentedToken> ParseToken(TokenKind kind, std::string_view text);
 
 // SHA-256 of the secret: enough without salt and stretching, since it is random and long.
-std::string HashTokenSecret(const Secret& secret);
+StatusOr<std::string> HashTokenSecret(const Secret& secret);
 
 // Whether the secret is the one behind the stored hash; takes the same time wherever they differ.
 bool Matches(const PresentedToken& token, std::string_view secret_hash);
