@@ -10,6 +10,9 @@
 #include "model/motion.h"
 #include "model/observation.h"
 
+// What relays see. Texts that are no UTF-8 or very long are mended and cut, so that a report always
+// arrives.
+
 namespace drawbridge {
 
 v1::PartitionReport ToProto(const PartitionReport& report);
