@@ -68,9 +68,13 @@ inline constexpr double kRenewFractionMin = 0.50;
 inline constexpr double kRenewFractionMax = 0.66;
 WallTime RenewAt(WallTime not_before, WallTime not_after, double fraction);
 
-// The certificate among those of `chain_pem` whose public key the pin of the join command names
-// ("sha256:<hex>"), PEM. kUnauthenticated (TLS_UNTRUSTED) if none is: somebody else answered, and
-// the token must not be sent. kInvalidArgument if the pin is no pin.
+// The certificate among those that the server has shown (`chain_pem`) whose public key the pin of
+// the join command names ("sha256:<hex>"), PEM. kUnauthenticated (TLS_UNTRUSTED) if none is:
+// somebody else has answered. kInvalidArgument if the pin is no pin.
+//
+// Certificates are public, so finding it proves nothing yet. The token may travel only over a
+// connection that trusts this certificate and no other: there the server must prove to have its
+// key.
 StatusOr<std::string> FindPinned(std::string_view chain_pem, std::string_view pin);
 
 }  // namespace drawbridge
