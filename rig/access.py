@@ -1,7 +1,8 @@
-"""How clients reach a running cluster: addresses, users, certificates, ready-made client properties."""
+"""How clients reach a running cluster: addresses, users, certificates, client properties."""
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -63,7 +64,9 @@ class ClusterAccess:
     def bootstrap(self, listener: str) -> list[str]:
         """host:port of each broker."""
         if listener not in self._addresses:
-            raise RigError(f"{self.name} has no listener {listener}; it has {', '.join(self.listeners)}")
+            raise RigError(
+                f"{self.name} has no listener {listener}; it has {', '.join(self.listeners)}"
+            )
         return list(self._addresses[listener])
 
     def java_properties(
@@ -75,22 +78,26 @@ class ClusterAccess:
         mechanism: str = "PLAIN",
         certificate: KeyPair | None = None,
     ) -> dict[str, str]:
-        """Properties of a Java client. Unsaid: the first user, its right password, a good certificate."""
+        """Properties of a Java client; by default the first user, or a good certificate."""
         protocol = self._protocol(listener)
         properties = {
             "bootstrap.servers": ",".join(self.bootstrap(listener)),
             "security.protocol": protocol.upper(),
         }
         if protocol != "plaintext":
-            properties |= {"ssl.truststore.type": "PEM",
-                           "ssl.truststore.location": str(self.certificates.root)}
+            properties |= {
+                "ssl.truststore.type": "PEM",
+                "ssl.truststore.location": str(self.certificates.root),
+            }
         if protocol == "ssl":
             bundle = (certificate or self.certificates.client()).bundle
             properties |= {"ssl.keystore.type": "PEM", "ssl.keystore.location": str(bundle)}
         if protocol == "sasl_ssl":
             user, password = self._credential(user, password)
-            properties |= {"sasl.mechanism": mechanism,
-                           "sasl.jaas.config": jaas(mechanism, {"username": user, "password": password})}
+            properties |= {
+                "sasl.mechanism": mechanism,
+                "sasl.jaas.config": jaas(mechanism, {"username": user, "password": password}),
+            }
         return properties
 
     def librdkafka_properties(
@@ -112,12 +119,17 @@ class ClusterAccess:
             properties["ssl.ca.location"] = str(self.certificates.root)
         if protocol == "ssl":
             pair = certificate or self.certificates.client()
-            properties |= {"ssl.certificate.location": str(pair.certificate),
-                           "ssl.key.location": str(pair.key)}
+            properties |= {
+                "ssl.certificate.location": str(pair.certificate),
+                "ssl.key.location": str(pair.key),
+            }
         if protocol == "sasl_ssl":
             user, password = self._credential(user, password)
-            properties |= {"sasl.mechanisms": mechanism, "sasl.username": user,
-                           "sasl.password": password}
+            properties |= {
+                "sasl.mechanisms": mechanism,
+                "sasl.username": user,
+                "sasl.password": password,
+            }
         return properties
 
     @property
@@ -125,8 +137,11 @@ class ClusterAccess:
         """The admin process of this cluster, started when first asked for; it may do everything."""
         with self._admin_guard:
             if self._admin is None:
-                self._admin = ClusterAdmin(f"kafka-{self.version}", self._admin_log(),
-                                           {**self.java_properties(INTERNAL), **_ADMIN_TIMEOUTS})
+                self._admin = ClusterAdmin(
+                    f"kafka-{self.version}",
+                    self._admin_log(),
+                    {**self.java_properties(INTERNAL), **_ADMIN_TIMEOUTS},
+                )
             return self._admin
 
     def close(self) -> None:
@@ -158,7 +173,9 @@ class ClusterAccess:
             name=document["name"],
             version=document["version"],
             state=Path(document["state"]),
-            listeners={name: Listener(name, **rest) for name, rest in document["listeners"].items()},
+            listeners={
+                name: Listener(name, **rest) for name, rest in document["listeners"].items()
+            },
             addresses=document["addresses"],
             users=document["users"],
         )
@@ -174,7 +191,8 @@ class ClusterAccess:
         return user, password if password is not None else self.users.get(user, "")
 
     def _admin_log(self) -> Path:
-        return self.state / "admin.log"
+        # Several processes may share one cluster, each with an admin process of its own.
+        return self.state / f"admin-{os.getpid()}.log"
 
 
 # A dead broker must not hold a call for the client's usual minute.

@@ -25,7 +25,7 @@ Bytes = bytes | str | None
 
 
 class AdminError(RigError):
-    """The cluster refused; `name` is the exception's class in Kafka's client, as TopicExistsException."""
+    """The cluster refused; `name` is the exception of Kafka's client, as TopicExistsException."""
 
     def __init__(self, name: str, message: str) -> None:
         super().__init__(f"{name}: {message}")
@@ -58,12 +58,22 @@ class ClusterAdmin:
     Refusals of the cluster are raised as AdminError.
     """
 
-    def __init__(self, jars_name: str, log: Path, properties: Mapping[str, str] | None = None) -> None:
-        """Starts the process; `properties` are those of a Java client and may follow by `connect`."""
+    def __init__(
+        self, jars_name: str, log: Path, properties: Mapping[str, str] | None = None
+    ) -> None:
+        """Starts the process; `properties` are a Java client's and may follow by `connect`."""
         self._child = Child.start(
-            [jars.java(), *_JVM_OPTIONS, *jars.logging_options(jars_name),
-             "-cp", jars.class_path(jars_name), _SOURCE],
-            name="admin", log=log, is_piped=True,
+            [
+                jars.java(),
+                *_JVM_OPTIONS,
+                *jars.logging_options(jars_name),
+                "-cp",
+                jars.class_path(jars_name),
+                _SOURCE,
+            ],
+            name="admin",
+            log=log,
+            is_piped=True,
         )
         self._ids = itertools.count(1)
         self._guard = threading.Lock()
@@ -86,10 +96,12 @@ class ClusterAdmin:
 
     def format(self, configuration: Path, cluster_id: str, scram: Iterable[str] = ()) -> None:
         """Formats the storage of a broker that does not run, as StorageTool does."""
-        self.call("format", configuration=str(configuration), cluster_id=cluster_id, scram=list(scram))
+        self.call(
+            "format", configuration=str(configuration), cluster_id=cluster_id, scram=list(scram)
+        )
 
     def login(self, properties: Mapping[str, str], seconds: float = 10) -> dict[str, Any]:
-        """As `describe_cluster`, but by a client of its own with these properties: tries a login."""
+        """As `describe_cluster`, by a client of its own with these properties: tries a login."""
         milliseconds = str(int(seconds * 1000))
         limits = {"default.api.timeout.ms": milliseconds, "request.timeout.ms": milliseconds}
         return self.call("login", properties={**properties, **limits})
@@ -113,10 +125,15 @@ class ClusterAdmin:
         replicas: Replicas | None = None,
         configs: Mapping[str, object] | None = None,
     ) -> str:
-        """Creates a topic and returns its id; `replicas` (partition → brokers) in place of counts."""
-        return self.call("create_topic", topic=topic, partitions=partitions, configs=_texts(configs or {}),
-                         replication_factor=replication_factor,
-                         replicas=None if replicas is None else _replicas(replicas))
+        """Creates a topic, by counts or by the brokers of each partition; returns its id."""
+        return self.call(
+            "create_topic",
+            topic=topic,
+            partitions=partitions,
+            configs=_texts(configs or {}),
+            replication_factor=replication_factor,
+            replicas=None if replicas is None else _replicas(replicas),
+        )
 
     def delete_topic(self, topic: str) -> None:
         """Deletes a topic; the name is free again when this returns, the files go later."""
@@ -150,7 +167,10 @@ class ClusterAdmin:
         return _by_partition(self.call("delete_records", topic=topic, before=_keyed(before)))
 
     def list_offsets(self, topic: str, at: str | int = "latest") -> dict[int, int]:
-        """Offset per partition at "earliest", "latest", "max_timestamp" or a time in ms (-1: none)."""
+        """Offset per partition at "earliest", "latest", "max_timestamp" or a time in ms.
+
+        -1 where no record is that young.
+        """
         return _by_partition(self.call("list_offsets", topic=topic, at=at))
 
     def elect_leaders(
@@ -160,8 +180,11 @@ class ClusterAdmin:
 
         A leader that is already the preferred one is refused with ElectionNotNeededException.
         """
-        return _by_partition(self.call("elect_leaders", topic=topic, partitions=list(partitions),
-                                       is_unclean=is_unclean))
+        return _by_partition(
+            self.call(
+                "elect_leaders", topic=topic, partitions=list(partitions), is_unclean=is_unclean
+            )
+        )
 
     def reassign_partitions(self, topic: str, replicas: Replicas) -> None:
         """Moves partitions to other brokers; returns when they have moved."""
@@ -180,8 +203,15 @@ class ClusterAdmin:
         permission: str = "allow",
     ) -> None:
         """Adds an ACL, as `create_acl("User:CN=client", "read", name="audit")`."""
-        self.call("create_acl", principal=principal, operation=operation, resource=resource,
-                  name=name, pattern=pattern, permission=permission)
+        self.call(
+            "create_acl",
+            principal=principal,
+            operation=operation,
+            resource=resource,
+            name=name,
+            pattern=pattern,
+            permission=permission,
+        )
 
     def delete_acl(
         self,
@@ -194,8 +224,15 @@ class ClusterAdmin:
         permission: str = "allow",
     ) -> int:
         """Deletes the ACL that `create_acl` made of these; returns how many there were."""
-        return self.call("delete_acl", principal=principal, operation=operation, resource=resource,
-                         name=name, pattern=pattern, permission=permission)
+        return self.call(
+            "delete_acl",
+            principal=principal,
+            operation=operation,
+            resource=resource,
+            name=name,
+            pattern=pattern,
+            permission=permission,
+        )
 
     def list_acls(self) -> list[dict[str, str]]:
         """All ACLs, as the arguments of `create_acl`."""
@@ -219,14 +256,19 @@ class ClusterAdmin:
 
     # A few records: loads and verdicts are the business of rig/records.py
 
-    def produce(self, topic: str, records: Iterable[Bytes | Mapping[str, Any]]) -> list[tuple[int, int]]:
+    def produce(
+        self, topic: str, records: Iterable[Bytes | Mapping[str, Any]]
+    ) -> list[tuple[int, int]]:
         """Writes records and returns (partition, offset) of each, in order.
 
-        A record is a value, or a mapping with any of value, key, partition, timestamp and headers (a
-        list of pairs).
+        A record is a value, or a mapping with any of value, key, partition, timestamp and headers
+        (a list of pairs).
         """
         rows = [_row(record) for record in records]
-        return [(partition, offset) for partition, offset in self.call("produce", topic=topic, records=rows)]
+        return [
+            (partition, offset)
+            for partition, offset in self.call("produce", topic=topic, records=rows)
+        ]
 
     def read(
         self,
@@ -238,11 +280,22 @@ class ClusterAdmin:
         isolation: str = "read_uncommitted",
     ) -> list[Record]:
         """Reads a partition from `offset` (else its start) to its present end."""
-        rows = self.call("read", topic=topic, partition=partition, offset=offset, limit=limit,
-                         isolation=isolation)
+        rows = self.call(
+            "read",
+            topic=topic,
+            partition=partition,
+            offset=offset,
+            limit=limit,
+            isolation=isolation,
+        )
         return [
-            Record(row["offset"], row["timestamp"], _bytes(row["key"]), _bytes(row["value"]),
-                   [(name, _bytes(value)) for name, value in row["headers"]])
+            Record(
+                row["offset"],
+                row["timestamp"],
+                _bytes(row["key"]),
+                _bytes(row["value"]),
+                [(name, _bytes(value)) for name, value in row["headers"]],
+            )
             for row in rows
         ]
 
@@ -263,7 +316,9 @@ class ClusterAdmin:
         try:
             return answer.result(_ANSWER_SECONDS)
         except FutureTimeout:
-            raise RigError(f"no answer to {op} in {_ANSWER_SECONDS:g} s; see {self._child.log}") from None
+            raise RigError(
+                f"no answer to {op} in {_ANSWER_SECONDS:g} s; see {self._child.log}"
+            ) from None
 
     def _read_answers(self) -> None:
         for line in self._child.stdout:
@@ -287,7 +342,9 @@ class ClusterAdmin:
 def _texts(changes: Mapping[str, object]) -> dict[str, str | None]:
     """Config values as Kafka writes them: true, not True."""
     return {
-        name: None if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+        name: (
+            None if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+        )
         for name, value in changes.items()
     }
 

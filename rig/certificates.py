@@ -1,7 +1,7 @@
 """Keys and certificates of one cluster, made with the openssl command: P-256, PKCS#8, PEM.
 
-A cluster trusts one root. Its clients are signed by an intermediate CA that the brokers do not know,
-so a client must send its leaf and the intermediate, as it must to a well-run Kafka.
+A cluster trusts one root. Its clients are signed by an intermediate CA that the brokers do not
+know, so a client must send its leaf and the intermediate, as it must to a well-run Kafka.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ distinguished_name = unused
 
 @dataclass(frozen=True)
 class KeyPair:
-    """Files of one identity: `certificate` holds the leaf and any intermediate, `bundle` the key too."""
+    """Files of one identity: `certificate` is leaf and any intermediate, `bundle` the key too."""
 
     key: Path
     certificate: Path
@@ -102,14 +102,20 @@ class Certificates:
         signer = "root" if name == "intermediate" else name
         return self._issued(f"ca-{name}", f"drawbridge rig {name}", f"ca-{signer}", _CA, _VALID_TO)
 
-    def _leaf(self, stem: str, name: str, authority: str, extensions: str, valid_to: str) -> KeyPair:
+    def _leaf(
+        self, stem: str, name: str, authority: str, extensions: str, valid_to: str
+    ) -> KeyPair:
         if not re.fullmatch(r"[A-Za-z0-9._-]+", name):
-            raise RigError(f"{name!r} cannot be the name of a certificate: letters, digits, dot, dash")
+            raise RigError(
+                f"{name!r} cannot be the name of a certificate: letters, digits, dot, dash"
+            )
         self._authority("root")
         self._authority(authority)
         return self._issued(stem, name, f"ca-{authority}", extensions, valid_to)
 
-    def _issued(self, stem: str, subject: str, signer: str, extensions: str, valid_to: str) -> KeyPair:
+    def _issued(
+        self, stem: str, subject: str, signer: str, extensions: str, valid_to: str
+    ) -> KeyPair:
         pair = KeyPair(*(self.folder / f"{stem}.{suffix}" for suffix in ("key", "crt", "pem")))
         with locked(self._lock):
             if not pair.bundle.exists():
@@ -119,14 +125,43 @@ class Certificates:
     def _issue(
         self, pair: KeyPair, stem: str, subject: str, signer: str, extensions: str, valid_to: str
     ) -> None:
-        self._openssl("genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256", "-out", pair.key)
-        self._openssl("req", "-new", "-config", "openssl.cnf", "-key", pair.key, "-subj", f"/CN={subject}",
-                      "-out", f"{stem}.csr")
+        self._openssl(
+            "genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256", "-out", pair.key
+        )
+        self._openssl(
+            "req",
+            "-new",
+            "-config",
+            "openssl.cnf",
+            "-key",
+            pair.key,
+            "-subj",
+            f"/CN={subject}",
+            "-out",
+            f"{stem}.csr",
+        )
         (self.folder / f"{stem}.ext").write_text(extensions)
         issuer = ["-selfsign"] if signer == stem else ["-cert", f"{signer}.crt"]
-        self._openssl("ca", "-batch", "-notext", "-config", "openssl.cnf", *issuer,
-                      "-keyfile", f"{signer}.key", "-extfile", f"{stem}.ext", "-in", f"{stem}.csr",
-                      "-startdate", _VALID_FROM, "-enddate", valid_to, "-out", pair.certificate)
+        self._openssl(
+            "ca",
+            "-batch",
+            "-notext",
+            "-config",
+            "openssl.cnf",
+            *issuer,
+            "-keyfile",
+            f"{signer}.key",
+            "-extfile",
+            f"{stem}.ext",
+            "-in",
+            f"{stem}.csr",
+            "-startdate",
+            _VALID_FROM,
+            "-enddate",
+            valid_to,
+            "-out",
+            pair.certificate,
+        )
         if signer == "ca-intermediate":
             chain = pair.certificate.read_text() + (self.folder / f"{signer}.crt").read_text()
             pair.certificate.write_text(chain)
@@ -137,8 +172,14 @@ class Certificates:
 
     def _openssl(self, *arguments: str | Path) -> None:
         try:
-            subprocess.run(["openssl", *map(str, arguments)], cwd=self.folder, check=True,
-                           stdin=subprocess.DEVNULL, capture_output=True, text=True)
+            subprocess.run(
+                ["openssl", *map(str, arguments)],
+                cwd=self.folder,
+                check=True,
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+            )
         except FileNotFoundError:
             raise RigError("openssl is not installed; on Debian: apt-get install openssl") from None
         except subprocess.CalledProcessError as error:

@@ -89,7 +89,9 @@ def _is_complete(folder: Path, pom: Path) -> bool:
 
 
 def _fetch_into(folder: Path, pom: Path) -> None:
-    print(f"rig: fetching {folder.name} into {folder} by Maven; once, up to a minute", file=sys.stderr)
+    print(
+        f"rig: fetching {folder.name} into {folder} by Maven; once, up to a minute", file=sys.stderr
+    )
     work = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
     try:
         shutil.copy(pom, work / "pom.xml")
@@ -105,9 +107,18 @@ def _fetch_into(folder: Path, pom: Path) -> None:
 
 def _run_maven(work: Path) -> None:
     maven = Child.start(
-        [_tool("mvn", "maven"), "-B", "-f", work / "pom.xml", _COPY_DEPENDENCIES,
-         "-DincludeScope=runtime", f"-DoutputDirectory={work}"],
-        name="mvn", log=work / "maven.log", folder=work,
+        [
+            _tool("mvn", "maven"),
+            "-B",
+            "-f",
+            work / "pom.xml",
+            _COPY_DEPENDENCIES,
+            "-DincludeScope=runtime",
+            f"-DoutputDirectory={work}",
+        ],
+        name="mvn",
+        log=work / "maven.log",
+        folder=work,
     )
     try:
         code = maven.wait(_FETCH_SECONDS)

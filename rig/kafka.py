@@ -16,12 +16,15 @@ from typing import Any
 
 from rig import jars
 from rig.access import INTERNAL, MECHANISMS, ClusterAccess, Listener, write_properties
-from rig.admin import AdminError, ClusterAdmin
+from rig.admin import AdminError
 from rig.kafka_config import BoundListener, server_properties
 from rig.ports import HOST, PortReservation
 from rig.processes import Child, RigError, wait_until
+from rig.proxy import FaultProxy
 
 VERSIONS = ("4.1.1", "3.9.1")
+# Half the CPU of a start goes to the optimizing compiler, which a test never profits from.
+QUICK_START = ("-XX:TieredStopAtLevel=1",)
 
 _START_SECONDS = 90.0
 _STOP_SECONDS = 30.0
@@ -34,6 +37,8 @@ class _Broker:
     internal: PortReservation = field(default_factory=PortReservation.take)
     controller: PortReservation = field(default_factory=PortReservation.take)
     ports: dict[str, PortReservation] = field(default_factory=dict)
+    proxy_ports: dict[str, PortReservation] = field(default_factory=dict)
+    proxies: dict[str, FaultProxy] = field(default_factory=dict)
     child: Child | None = None
 
     @property
@@ -44,6 +49,29 @@ class _Broker:
     def log(self) -> Path:
         return self.folder / "broker.log"
 
+    def advertised_port(self, listener: str) -> int:
+        return self.proxy_ports.get(listener, self.ports[listener]).number
+
+    def open_proxies(self) -> None:
+        for listener, port in self.proxy_ports.items():
+            if listener not in self.proxies:
+                target = (HOST, self.ports[listener].number)
+                self.proxies[listener] = FaultProxy(target, port=port, seed=self.id)
+
+    def close_proxies(self) -> None:
+        for proxy in self.proxies.values():
+            proxy.close()
+        self.proxies.clear()
+
+    def release_ports(self) -> None:
+        for port in (
+            self.internal,
+            self.controller,
+            *self.ports.values(),
+            *self.proxy_ports.values(),
+        ):
+            port.release()
+
     def running(self) -> Child:
         if self.child is None or not self.child.is_running:
             raise RigError(f"broker {self.id} does not run")
@@ -53,7 +81,8 @@ class _Broker:
 class KafkaCluster(ClusterAccess):
     """A KRaft cluster whose brokers are controllers too. A context manager: starts, and stops.
 
-    Broker ids count from 1. Methods may be called from any thread, but not two on one broker at once.
+    Broker ids count from 1. Methods may be called from any thread, but not two on one broker at
+    once. When a start fails, a temporary folder stays to be looked at.
     """
 
     def __init__(
@@ -68,13 +97,15 @@ class KafkaCluster(ClusterAccess):
         properties: Mapping[str, object] | None = None,
         state: Path | None = None,
         heap: str = "512m",
-        jvm_options: Iterable[str] = (),
+        jvm_options: Iterable[str] = QUICK_START,
     ) -> None:
         """Reserves the ports; nothing runs before `start`.
 
-        `users` can log in by PLAIN and SCRAM. `super_users` (as "User:admin") switches the authorizer
-        on; without it everybody may do everything. `properties` are laid over those of every broker.
-        Without `state` all is kept in a temporary folder, which `stop` removes.
+        `users` can log in by PLAIN and SCRAM. `super_users` (as "User:admin") switches the
+        authorizer on; without it everybody may do everything. `properties` are laid over those of
+        every broker.
+        Without `state` all is kept in a temporary folder, which `stop` removes. A bench that wants
+        brokers at full speed gives no `jvm_options`.
         """
         if brokers not in (1, 3):
             raise RigError("a cluster has one broker or three")
@@ -85,7 +116,10 @@ class KafkaCluster(ClusterAccess):
         chosen = [Listener(one) if isinstance(one, str) else one for one in listeners]
         self._brokers = {id: _Broker(id, folder / f"broker-{id}") for id in range(1, brokers + 1)}
         for broker in self._brokers.values():
-            broker.ports = {listener.name: PortReservation.take() for listener in chosen}
+            broker.ports = {one.name: PortReservation.take() for one in chosen}
+            broker.proxy_ports = {
+                one.name: PortReservation.take() for one in chosen if one.is_proxied
+            }
         super().__init__(
             name=name,
             version=version,
@@ -102,7 +136,10 @@ class KafkaCluster(ClusterAccess):
         return self.start()
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         self.stop()
 
@@ -116,6 +153,7 @@ class KafkaCluster(ClusterAccess):
         try:
             self._format_storage()
             for broker in self._brokers.values():
+                broker.open_proxies()
                 self._launch(broker)
             for id in self._brokers:
                 self.wait_until_ready(id, knows=self._brokers, seconds=seconds)
@@ -125,9 +163,16 @@ class KafkaCluster(ClusterAccess):
         return self
 
     def stop(self) -> None:
-        """Ends everything; data and ports stay for another `start` if the state folder was given."""
+        """Ends everything; data and ports stay for another `start` if the state folder was given.
+
+        With $DRAWBRIDGE_RIG_KEEP a temporary folder stays too, to be looked at.
+        """
         self._end_processes(is_hasty=self._is_temporary)
-        if self._is_temporary and not os.environ.get("DRAWBRIDGE_RIG_KEEP"):
+        if not self._is_temporary:
+            return
+        for broker in self._brokers.values():
+            broker.release_ports()
+        if not os.environ.get("DRAWBRIDGE_RIG_KEEP"):
             shutil.rmtree(self.state, ignore_errors=True)
 
     def kill(self, broker: int) -> None:
@@ -154,6 +199,19 @@ class KafkaCluster(ClusterAccess):
         """SIGCONT."""
         self._brokers[broker].running().resume()
 
+    def proxy(self, listener: str, broker: int = 1) -> FaultProxy:
+        """The proxy between a broker and the clients of a proxied listener."""
+        try:
+            return self._brokers[broker].proxies[listener]
+        except KeyError:
+            raise RigError(
+                f"{self.name}: no proxy runs for {listener} of broker {broker}"
+            ) from None
+
+    def proxies(self, listener: str) -> list[FaultProxy]:
+        """The proxies of all brokers: the whole way into the cluster by a proxied listener."""
+        return [self.proxy(listener, broker) for broker in self._brokers]
+
     def pid(self, broker: int) -> int:
         """The broker's process id."""
         return self._brokers[broker].running().pid
@@ -169,16 +227,23 @@ class KafkaCluster(ClusterAccess):
     def wait_until_ready(
         self, broker: int, *, knows: Iterable[int] = (), seconds: float = _START_SECONDS
     ) -> None:
-        """Waits until a broker serves and counts itself, and those that it must know, among the live."""
+        """Waits until a broker serves, and counts itself and those of `knows` among the live."""
         one = self._brokers[broker]
         wanted = {broker, *knows}
         try:
-            wait_until(lambda: self._is_serving(one, wanted), seconds, f"{self.name}: broker {broker} is not ready")
+            wait_until(
+                lambda: self._is_serving(one, wanted),
+                seconds,
+                f"{self.name}: broker {broker} is not ready",
+            )
         except RigError as error:
-            raise RigError(f"{error}\n{one.log}:\n{one.child.log_tail() if one.child else ''}") from None
+            raise RigError(
+                f"{error}\n{one.log}:\n{one.child.log_tail() if one.child else ''}"
+            ) from None
 
     def wait_until_in_sync(self, topic: str, seconds: float = 60) -> None:
         """Waits until all replicas of a topic are in sync and every partition has a leader."""
+
         def is_in_sync() -> bool:
             states = self.admin.describe_topic(topic).values()
             return all(s.leader >= 0 and sorted(s.in_sync) == sorted(s.replicas) for s in states)
@@ -194,13 +259,10 @@ class KafkaCluster(ClusterAccess):
     def _all_addresses(self, listeners: Iterable[Listener]) -> dict[str, list[str]]:
         brokers = self._brokers.values()
         addresses = {
-            listener.name: [f"{HOST}:{self._advertised(broker, listener)}" for broker in brokers]
+            listener.name: [f"{HOST}:{broker.advertised_port(listener.name)}" for broker in brokers]
             for listener in listeners
         }
         return {**addresses, INTERNAL: [f"{HOST}:{broker.internal.number}" for broker in brokers]}
-
-    def _advertised(self, broker: _Broker, listener: Listener) -> int:
-        return broker.ports[listener.name].number
 
     def _format_storage(self) -> None:
         """Writes each broker's configuration, and formats the storage of those that have none."""
@@ -208,9 +270,12 @@ class KafkaCluster(ClusterAccess):
         for broker in self._brokers.values():
             path = self._write_configuration(broker)
             if not (broker.data / "meta.properties").exists():
-                scram = [_scram_user(mechanism, user, password)
-                         for mechanism in MECHANISMS if mechanism != "PLAIN"
-                         for user, password in self.users.items()]
+                scram = [
+                    _scram_user(mechanism, user, password)
+                    for mechanism in MECHANISMS
+                    if mechanism != "PLAIN"
+                    for user, password in self.users.items()
+                ]
                 self.admin.format(path, cluster_id, scram)
 
     def _cluster_id(self) -> str:
@@ -224,26 +289,40 @@ class KafkaCluster(ClusterAccess):
 
     def _write_configuration(self, broker: _Broker) -> Path:
         broker.folder.mkdir(parents=True, exist_ok=True)
-        bound = [BoundListener(listener, broker.ports[listener.name].number, self._advertised(broker, listener))
-                 for listener in self.listeners.values()]
-        return write_properties(broker.folder / "server.properties", server_properties(
-            node=broker.id,
-            voters={id: peer.controller.number for id, peer in self._brokers.items()},
-            internal_port=broker.internal.number,
-            listeners=bound,
-            data=broker.data,
-            certificates=self.certificates,
-            users=self.users,
-            super_users=self._super_users,
-            overrides=self._overrides,
-        ))
+        bound = [
+            BoundListener(listener, broker.ports[name].number, broker.advertised_port(name))
+            for name, listener in self.listeners.items()
+        ]
+        return write_properties(
+            broker.folder / "server.properties",
+            server_properties(
+                node=broker.id,
+                voters={id: peer.controller.number for id, peer in self._brokers.items()},
+                internal_port=broker.internal.number,
+                listeners=bound,
+                data=broker.data,
+                certificates=self.certificates,
+                users=self.users,
+                super_users=self._super_users,
+                overrides=self._overrides,
+            ),
+        )
 
     def _launch(self, broker: _Broker) -> None:
         name = f"kafka-{self.version}"
         broker.child = Child.start(
-            [jars.java(), *self._jvm_options, *jars.logging_options(name), "-cp", jars.class_path(name),
-             "kafka.Kafka", broker.folder / "server.properties"],
-            name=f"{self.name} broker {broker.id}", log=broker.log, folder=broker.folder,
+            [
+                jars.java(),
+                *self._jvm_options,
+                *jars.logging_options(name),
+                "-cp",
+                jars.class_path(name),
+                "kafka.Kafka",
+                broker.folder / "server.properties",
+            ],
+            name=f"{self.name} broker {broker.id}",
+            log=broker.log,
+            folder=broker.folder,
         )
 
     def _is_serving(self, broker: _Broker, wanted: set[int]) -> bool:
@@ -261,6 +340,8 @@ class KafkaCluster(ClusterAccess):
 
     def _end_processes(self, is_hasty: bool) -> None:
         self.close()
+        for broker in self._brokers.values():
+            broker.close_proxies()
         children = [broker.child for broker in self._brokers.values() if broker.child is not None]
         for child in children:
             # All at once, or the last of three would wait for a quorum that has gone.

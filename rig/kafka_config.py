@@ -51,15 +51,21 @@ def _roles(
     node: int, voters: Mapping[int, int], internal_port: int, bound: list[BoundListener], data: Path
 ) -> dict[str, object]:
     names = [(INTERNAL, "plaintext", internal_port, internal_port)]
-    names += [(one.listener.name, one.listener.protocol, one.port, one.advertised_port) for one in bound]
+    names += [
+        (one.listener.name, one.listener.protocol, one.port, one.advertised_port) for one in bound
+    ]
     listening = [f"{name.upper()}://{HOST}:{port}" for name, _, port, _ in names]
     protocols = [f"{name.upper()}:{protocol.upper()}" for name, protocol, _, _ in names]
     return {
         "process.roles": "broker,controller",
         "node.id": node,
-        "controller.quorum.voters": ",".join(f"{voter}@{HOST}:{port}" for voter, port in voters.items()),
+        "controller.quorum.voters": ",".join(
+            f"{voter}@{HOST}:{port}" for voter, port in voters.items()
+        ),
         "listeners": ",".join([*listening, f"CONTROLLER://{HOST}:{voters[node]}"]),
-        "advertised.listeners": ",".join(f"{name.upper()}://{HOST}:{port}" for name, _, _, port in names),
+        "advertised.listeners": ",".join(
+            f"{name.upper()}://{HOST}:{port}" for name, _, _, port in names
+        ),
         "listener.security.protocol.map": ",".join([*protocols, "CONTROLLER:PLAINTEXT"]),
         "inter.broker.listener.name": INTERNAL.upper(),
         "controller.listener.names": "CONTROLLER",
@@ -89,7 +95,7 @@ def _small_cluster(brokers: int) -> dict[str, object]:
         # Retention is seen to bite within seconds, not after the usual five minutes.
         "log.retention.check.interval.ms": 1000,
         "log.initial.task.delay.ms": 1000,
-        # A broker that was killed may register again only when its old session is over (default 9 s).
+        # A killed broker may register again only when its old session is over (default 9 s).
         "broker.heartbeat.interval.ms": 1000,
         "broker.session.timeout.ms": 5000,
         # The cleaner's buffer is 128 MB by default: a quarter of the heap.

@@ -157,7 +157,12 @@ class Child:
 
     def wait(self, seconds: float) -> int:
         """Waits for the end and returns the exit code."""
-        wait_until(lambda: not self.is_running, seconds, f"{self.name} (pid {self.pid}) has not ended", 0.01)
+        wait_until(
+            lambda: not self.is_running,
+            seconds,
+            f"{self.name} (pid {self.pid}) has not ended",
+            0.01,
+        )
         code = self.exit_code
         assert code is not None
         return code
@@ -188,7 +193,9 @@ class _Spawner:
 
     def __init__(self) -> None:
         self._pid = os.getpid()
-        self._requests: queue.SimpleQueue[tuple[list[str], dict[str, object], Future]] = queue.SimpleQueue()
+        self._requests: queue.SimpleQueue[tuple[list[str], dict[str, object], Future]] = (
+            queue.SimpleQueue()
+        )
         threading.Thread(target=self._serve, name="rig-spawner", daemon=True).start()
 
     @classmethod
@@ -209,7 +216,9 @@ class _Spawner:
             command, options, result = self._requests.get()
             try:
                 result.set_result(
-                    subprocess.Popen(command, process_group=0, preexec_fn=self._die_with_parent, **options)
+                    subprocess.Popen(
+                        command, process_group=0, preexec_fn=self._die_with_parent, **options
+                    )
                 )
             except BaseException as error:  # The caller's thread raises it.
                 result.set_exception(error)

@@ -63,10 +63,11 @@ import org.apache.kafka.common.serialization.ByteArrayDeserializer;
 import org.apache.kafka.common.serialization.ByteArraySerializer;
 
 /**
- * Administers one Kafka cluster for as long as its stdin is open, so that a test pays for one JVM and not for one per
- * call. Each line of stdin is a request {"id": n, "op": "...", ...}; each line of stdout answers one, in the order in
- * which they get done: {"id": n, "result": ...} or {"id": n, "error": "ExceptionClass", "message": "..."}.
- * rig/admin.py is its only caller and says what each request means.
+ * Administers one Kafka cluster for as long as its stdin is open, so that a test pays for one JVM
+ * and not for one per call. Each line of stdin is a request {"id": n, "op": "...", ...}; each line
+ * of stdout answers one, in the order in which they get done: {"id": n, "result": ...} or {"id": n,
+ * "error": "ExceptionClass", "message": "..."}. rig/admin.py is its only caller and says what each
+ * request means.
  */
 public class ClusterAdmin {
     private static final ObjectMapper JSON = new ObjectMapper();
@@ -91,7 +92,8 @@ public class ClusterAdmin {
 
     private void serve() throws Exception {
         ExecutorService workers = Executors.newCachedThreadPool();
-        BufferedReader requests = new BufferedReader(new InputStreamReader(System.in, StandardCharsets.UTF_8));
+        BufferedReader requests =
+                new BufferedReader(new InputStreamReader(System.in, StandardCharsets.UTF_8));
         for (String line = requests.readLine(); line != null; line = requests.readLine()) {
             JsonNode request = JSON.readTree(line);
             workers.execute(() -> answer(request));
@@ -144,7 +146,10 @@ public class ClusterAdmin {
                 return describeTopic(request);
             case "create_partitions":
                 admin.createPartitions(
-                        Map.of(text(request, "topic"), NewPartitions.increaseTo(request.get("total").asInt()))).all().get();
+                             Map.of(text(request, "topic"),
+                                     NewPartitions.increaseTo(request.get("total").asInt())))
+                        .all()
+                        .get();
                 return null;
             case "alter_configs":
                 return alterConfigs(request);
@@ -181,14 +186,19 @@ public class ClusterAdmin {
 
     // --- The cluster
 
-    /** Formats a broker's storage; here because a JVM for StorageTool alone costs more than the formatting. */
+    /**
+     * Formats a broker's storage; here because a JVM for StorageTool alone costs more than the
+     * formatting.
+     */
     private JsonNode format(JsonNode request) {
-        List<String> arguments = new ArrayList<>(List.of(
-                "format", "--config", text(request, "configuration"), "--cluster-id", text(request, "cluster_id")));
-        request.path("scram").forEach(user -> Collections.addAll(arguments, "--add-scram", user.asText()));
-        int code = kafka.tools.StorageTool.execute(arguments.toArray(String[]::new), System.err);
+        List<String> arguments = new ArrayList<>(List.of("format", "--config",
+                text(request, "configuration"), "--cluster-id", text(request, "cluster_id")));
+        request.path("scram").forEach(
+                user -> Collections.addAll(arguments, "--add-scram", user.asText()));
+        int code = kafka.tools.StorageTool.execute(arguments.toArray(String[] ::new), System.err);
         if (code != 0) {
-            throw new IllegalStateException("StorageTool ended with " + code + "; its output is in the log");
+            throw new IllegalStateException(
+                    "StorageTool ended with " + code + "; its output is in the log");
         }
         return null;
     }
@@ -214,7 +224,10 @@ public class ClusterAdmin {
         result.put("controller", controller == null ? -1 : controller.id());
         ArrayNode brokers = result.putArray("brokers");
         for (Node node : cluster.nodes().get()) {
-            brokers.addObject().put("id", node.id()).put("host", node.host()).put("port", node.port());
+            brokers.addObject()
+                    .put("id", node.id())
+                    .put("host", node.host())
+                    .put("port", node.port());
         }
         return result;
     }
@@ -233,14 +246,16 @@ public class ClusterAdmin {
             topic = new NewTopic(name, Optional.of(request.get("partitions").asInt()), factor);
         }
         Map<String, String> configs = new HashMap<>();
-        request.path("configs").fields().forEachRemaining(entry -> configs.put(entry.getKey(), entry.getValue().asText()));
+        request.path("configs").fields().forEachRemaining(
+                entry -> configs.put(entry.getKey(), entry.getValue().asText()));
         var created = admin.createTopics(List.of(topic.configs(configs)));
         return JSON.valueToTree(created.topicId(name).get().toString());
     }
 
     private JsonNode describeTopic(JsonNode request) throws Exception {
         String name = text(request, "topic");
-        TopicDescription topic = admin.describeTopics(List.of(name)).allTopicNames().get().get(name);
+        TopicDescription topic =
+                admin.describeTopics(List.of(name)).allTopicNames().get().get(name);
         ObjectNode result = JSON.createObjectNode();
         result.put("topic_id", topic.topicId().toString());
         ArrayNode partitions = result.putArray("partitions");
@@ -249,7 +264,8 @@ public class ClusterAdmin {
             ObjectNode row = partitions.addObject();
             row.put("partition", partition.partition());
             row.put("leader", leader == null || leader.isEmpty() ? -1 : leader.id());
-            row.set("replicas", JSON.valueToTree(partition.replicas().stream().map(Node::id).toList()));
+            row.set("replicas",
+                    JSON.valueToTree(partition.replicas().stream().map(Node::id).toList()));
             row.set("in_sync", JSON.valueToTree(partition.isr().stream().map(Node::id).toList()));
         }
         return result;
@@ -260,18 +276,21 @@ public class ClusterAdmin {
         request.get("changes").fields().forEachRemaining(entry -> {
             boolean isRemoved = entry.getValue().isNull();
             String value = isRemoved ? null : entry.getValue().asText();
-            changes.add(new AlterConfigOp(
-                    new ConfigEntry(entry.getKey(), value),
+            changes.add(new AlterConfigOp(new ConfigEntry(entry.getKey(), value),
                     isRemoved ? AlterConfigOp.OpType.DELETE : AlterConfigOp.OpType.SET));
         });
-        admin.incrementalAlterConfigs(Map.of(configResource(request), (Collection<AlterConfigOp>) changes)).all().get();
+        admin.incrementalAlterConfigs(
+                     Map.of(configResource(request), (Collection<AlterConfigOp>) changes))
+                .all()
+                .get();
         return null;
     }
 
     private JsonNode describeConfigs(JsonNode request) throws Exception {
         ConfigResource resource = configResource(request);
         ObjectNode result = JSON.createObjectNode();
-        for (ConfigEntry entry : admin.describeConfigs(List.of(resource)).all().get().get(resource).entries()) {
+        for (ConfigEntry entry :
+                admin.describeConfigs(List.of(resource)).all().get().get(resource).entries()) {
             result.put(entry.name(), entry.value());
         }
         return result;
@@ -279,11 +298,13 @@ public class ClusterAdmin {
 
     private JsonNode deleteRecords(JsonNode request) throws Exception {
         Map<TopicPartition, RecordsToDelete> before = new HashMap<>();
-        request.get("before").fields().forEachRemaining(entry -> before.put(
-                partition(request, entry.getKey()), RecordsToDelete.beforeOffset(entry.getValue().asLong())));
+        request.get("before").fields().forEachRemaining(entry
+                -> before.put(partition(request, entry.getKey()),
+                        RecordsToDelete.beforeOffset(entry.getValue().asLong())));
         ObjectNode lowWatermarks = JSON.createObjectNode();
         for (var entry : admin.deleteRecords(before).lowWatermarks().entrySet()) {
-            lowWatermarks.put(String.valueOf(entry.getKey().partition()), entry.getValue().get().lowWatermark());
+            lowWatermarks.put(String.valueOf(entry.getKey().partition()),
+                    entry.getValue().get().lowWatermark());
         }
         return lowWatermarks;
     }
@@ -292,10 +313,13 @@ public class ClusterAdmin {
         String topic = text(request, "topic");
         OffsetSpec at = offsetSpec(request.get("at"));
         Map<TopicPartition, OffsetSpec> wanted = new HashMap<>();
-        TopicDescription description = admin.describeTopics(List.of(topic)).allTopicNames().get().get(topic);
-        description.partitions().forEach(info -> wanted.put(new TopicPartition(topic, info.partition()), at));
+        TopicDescription description =
+                admin.describeTopics(List.of(topic)).allTopicNames().get().get(topic);
+        description.partitions().forEach(
+                info -> wanted.put(new TopicPartition(topic, info.partition()), at));
         ObjectNode result = JSON.createObjectNode();
-        for (Map.Entry<TopicPartition, ListOffsetsResultInfo> entry : admin.listOffsets(wanted).all().get().entrySet()) {
+        for (Map.Entry<TopicPartition, ListOffsetsResultInfo> entry :
+                admin.listOffsets(wanted).all().get().entrySet()) {
             result.put(String.valueOf(entry.getKey().partition()), entry.getValue().offset());
         }
         return result;
@@ -313,24 +337,34 @@ public class ClusterAdmin {
             case "max_timestamp":
                 return OffsetSpec.maxTimestamp();
             default:
-                throw new IllegalArgumentException("at: earliest, latest, max_timestamp or milliseconds, not " + at);
+                throw new IllegalArgumentException(
+                        "at: earliest, latest, max_timestamp or milliseconds, not " + at);
         }
     }
 
     private JsonNode electLeaders(JsonNode request) throws Exception {
-        ElectionType type = request.get("is_unclean").asBoolean() ? ElectionType.UNCLEAN : ElectionType.PREFERRED;
+        ElectionType type = request.get("is_unclean").asBoolean() ? ElectionType.UNCLEAN
+                                                                  : ElectionType.PREFERRED;
         Set<TopicPartition> partitions = new HashSet<>();
-        request.get("partitions").forEach(number -> partitions.add(partition(request, number.asText())));
+        request.get("partitions")
+                .forEach(number -> partitions.add(partition(request, number.asText())));
         ObjectNode refused = JSON.createObjectNode();
-        admin.electLeaders(type, partitions).partitions().get().forEach((partition, error) -> error.ifPresent(
-                why -> refused.put(String.valueOf(partition.partition()), why.getClass().getSimpleName())));
+        admin.electLeaders(type, partitions)
+                .partitions()
+                .get()
+                .forEach((partition, error)
+                                 -> error.ifPresent(why
+                                         -> refused.put(String.valueOf(partition.partition()),
+                                                 why.getClass().getSimpleName())));
         return refused;
     }
 
     private JsonNode reassignPartitions(JsonNode request) throws Exception {
         Map<TopicPartition, Optional<NewPartitionReassignment>> wanted = new HashMap<>();
-        replicas(request).forEach((number, brokers) -> wanted.put(
-                new TopicPartition(text(request, "topic"), number), Optional.of(new NewPartitionReassignment(brokers))));
+        replicas(request).forEach(
+                (number, brokers)
+                        -> wanted.put(new TopicPartition(text(request, "topic"), number),
+                                Optional.of(new NewPartitionReassignment(brokers))));
         admin.alterPartitionReassignments(wanted).all().get();
         while (!admin.listPartitionReassignments(wanted.keySet()).reassignments().get().isEmpty()) {
             Thread.sleep(50);
@@ -342,13 +376,10 @@ public class ClusterAdmin {
 
     private static AclBinding acl(JsonNode request) {
         return new AclBinding(
-                new ResourcePattern(
-                        ResourceType.fromString(text(request, "resource")),
+                new ResourcePattern(ResourceType.fromString(text(request, "resource")),
                         text(request, "name"),
-                        PatternType.fromString(text(request, "pattern"))),
-                new AccessControlEntry(
-                        text(request, "principal"),
-                        "*",
+                        PatternType.fromString(text(request, "pattern").toUpperCase(Locale.ROOT))),
+                new AccessControlEntry(text(request, "principal"), "*",
                         AclOperation.fromString(text(request, "operation")),
                         AclPermissionType.fromString(text(request, "permission"))));
     }
@@ -381,12 +412,17 @@ public class ClusterAdmin {
     private JsonNode alterQuotas(JsonNode request) throws Exception {
         // A null value means the default entity, so Map.of does not do.
         Map<String, String> entity = new HashMap<>();
-        request.get("entity").fields().forEachRemaining(
-                entry -> entity.put(entry.getKey(), entry.getValue().isNull() ? null : entry.getValue().asText()));
+        request.get("entity").fields().forEachRemaining(entry
+                -> entity.put(entry.getKey(),
+                        entry.getValue().isNull() ? null : entry.getValue().asText()));
         List<ClientQuotaAlteration.Op> changes = new ArrayList<>();
-        request.get("changes").fields().forEachRemaining(entry -> changes.add(new ClientQuotaAlteration.Op(
-                entry.getKey(), entry.getValue().isNull() ? null : entry.getValue().asDouble())));
-        admin.alterClientQuotas(List.of(new ClientQuotaAlteration(new ClientQuotaEntity(entity), changes))).all().get();
+        request.get("changes").fields().forEachRemaining(entry
+                -> changes.add(new ClientQuotaAlteration.Op(entry.getKey(),
+                        entry.getValue().isNull() ? null : entry.getValue().asDouble())));
+        admin.alterClientQuotas(
+                     List.of(new ClientQuotaAlteration(new ClientQuotaEntity(entity), changes)))
+                .all()
+                .get();
         return null;
     }
 
@@ -402,8 +438,8 @@ public class ClusterAdmin {
             }
             Integer partition = row.hasNonNull("partition") ? row.get("partition").asInt() : null;
             Long timestamp = row.hasNonNull("timestamp") ? row.get("timestamp").asLong() : null;
-            sent.add(to.send(new ProducerRecord<>(
-                    text(request, "topic"), partition, timestamp, bytes(row.get("key")), bytes(row.get("value")), headers)));
+            sent.add(to.send(new ProducerRecord<>(text(request, "topic"), partition, timestamp,
+                    bytes(row.get("key")), bytes(row.get("value")), headers)));
         }
         ArrayNode result = JSON.createArrayNode();
         for (Future<RecordMetadata> record : sent) {
@@ -417,8 +453,10 @@ public class ClusterAdmin {
             Map<String, Object> settings = new HashMap<>(properties);
             settings.put("acks", "all");
             settings.put("max.request.size", 64 << 20);
+            settings.put("request.timeout.ms", 10000);
             settings.put("delivery.timeout.ms", 30000);
-            producer = new KafkaProducer<>(settings, new ByteArraySerializer(), new ByteArraySerializer());
+            producer = new KafkaProducer<>(
+                    settings, new ByteArraySerializer(), new ByteArraySerializer());
         }
         return producer;
     }
@@ -430,7 +468,8 @@ public class ClusterAdmin {
         settings.put("auto.offset.reset", "none");
         int limit = request.get("limit").asInt();
         ArrayNode result = JSON.createArrayNode();
-        try (var consumer = new KafkaConsumer<>(settings, new ByteArrayDeserializer(), new ByteArrayDeserializer())) {
+        try (var consumer = new KafkaConsumer<>(
+                     settings, new ByteArrayDeserializer(), new ByteArrayDeserializer())) {
             consumer.assign(List.of(partition));
             long end = consumer.endOffsets(List.of(partition)).get(partition);
             if (request.hasNonNull("offset")) {
@@ -439,7 +478,8 @@ public class ClusterAdmin {
                 consumer.seekToBeginning(List.of(partition));
             }
             while (result.size() < limit && consumer.position(partition) < end) {
-                for (ConsumerRecord<byte[], byte[]> record : consumer.poll(Duration.ofMillis(500)).records(partition)) {
+                for (ConsumerRecord<byte[], byte[]> record :
+                        consumer.poll(Duration.ofMillis(500)).records(partition)) {
                     if (result.size() < limit) {
                         result.add(row(record));
                     }
@@ -454,7 +494,8 @@ public class ClusterAdmin {
         row.put("offset", record.offset()).put("timestamp", record.timestamp());
         row.put("key", record.key()).put("value", record.value());
         ArrayNode headers = row.putArray("headers");
-        record.headers().forEach(header -> headers.addArray().add(header.key()).add(header.value()));
+        record.headers().forEach(
+                header -> headers.addArray().add(header.key()).add(header.value()));
         return row;
     }
 
@@ -488,7 +529,8 @@ public class ClusterAdmin {
 
     private static ConfigResource configResource(JsonNode request) {
         return new ConfigResource(
-                ConfigResource.Type.valueOf(text(request, "type").toUpperCase(Locale.ROOT)), text(request, "name"));
+                ConfigResource.Type.valueOf(text(request, "type").toUpperCase(Locale.ROOT)),
+                text(request, "name"));
     }
 
     private static Map<String, Object> stringMap(JsonNode node) {

@@ -1,0 +1,51 @@
+"""Fixtures over the rig. A conftest takes them by `from rig.pytest_plugin import *`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from rig import presets, session
+from rig.access import ClusterAccess
+from rig.kafka import KafkaCluster
+
+__all__ = ["aws_cluster", "oci_cluster", "pytest_configure", "start_cluster"]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Declares the marker of tests over 30 s."""
+    config.addinivalue_line("markers", "slow: takes longer than 30 s")
+
+
+@pytest.fixture(scope="session")
+def oci_cluster() -> Iterator[ClusterAccess]:
+    """The preset `oci`, shared by the run: topics of your own, and no fault that others feel."""
+    yield from _shared("oci")
+
+
+@pytest.fixture(scope="session")
+def aws_cluster() -> Iterator[ClusterAccess]:
+    """The preset `aws`, shared by the run: topics of your own, and no fault that others feel."""
+    yield from _shared("aws")
+
+
+@pytest.fixture
+def start_cluster() -> Iterator[Callable[..., KafkaCluster]]:
+    """Starts clusters that end with the test: `start_cluster(brokers=3, ...)`."""
+    with ExitStack() as stack:
+        yield lambda *args, **options: stack.enter_context(KafkaCluster(*args, **options))
+
+
+def _shared(name: str) -> Iterator[ClusterAccess]:
+    folder = os.environ.get(session.ENVIRONMENT)
+    if not folder:
+        with presets.cluster(name) as cluster:
+            yield cluster
+        return
+    access = session.clusters(Path(folder))[name]
+    yield access
+    access.close()
