@@ -1,0 +1,154 @@
+#include "cli/rpc_failure.h"
+
+#include <algorithm>
+#include <array>
+
+#include <fmt/format.h>
+
+#include "cli/text.h"
+#include "google/rpc/error_details.pb.h"
+#include "google/rpc/status.pb.h"
+
+namespace drawbridge::cli {
+namespace {
+
+// What the server said beside the code.
+struct Details {
+  std::string reason;
+  google::rpc::BadRequest bad_request;
+};
+
+Details DetailsOf(const grpc::Status& status) {
+  Details details;
+  google::rpc::Status rich;
+  if (!rich.ParseFromString(status.error_details())) return details;
+  for (const google::protobuf::Any& detail : rich.details()) {
+    google::rpc::ErrorInfo info;
+    if (detail.Is<google::rpc::ErrorInfo>() && detail.UnpackTo(&info)) {
+      constexpr std::string_view kPrefix = "REASON_";
+      const bool has_prefix = info.reason().starts_with(kPrefix);
+      details.reason = info.reason().substr(has_prefix ? kPrefix.size() : 0);
+    } else if (detail.Is<google::rpc::BadRequest>()) {
+      detail.UnpackTo(&details.bad_request);
+    }
+  }
+  return details;
+}
+
+// A call that no server of ours answered: gRPC's own words tell why.
+struct Symptom {
+  std::string_view words;
+  Reason reason;
+  std::string_view advice;
+};
+
+constexpr auto kSymptoms = std::to_array<Symptom>({
+    {"certificate has expired", Reason::kTlsCertificateExpired,
+     "the server's certificate is past its time: renew it on the server"},
+    {"CERTIFICATE_VERIFY_FAILED", Reason::kTlsUntrusted,
+     "its certificate is not signed by the CA of the context: take admin.context of this server"},
+    {"certificate verify failed", Reason::kTlsUntrusted,
+     "its certificate is not signed by the CA of the context: take admin.context of this server"},
+    {"Hostname Verification", Reason::kTlsUntrusted,
+     "its certificate is for another host: call the server by a name that it has, or add this one "
+     "to the server's names"},
+    {"Peer name", Reason::kTlsUntrusted,
+     "its certificate is for another host: call the server by a name that it has, or add this one "
+     "to the server's names"},
+    {"Invalid", Reason::kTlsFailed, "the CA of the context cannot be used"},
+    {"lame client", Reason::kTlsFailed, "the CA of the context cannot be used"},
+    {"Ssl handshake failed", Reason::kTlsFailed,
+     "what answers there does not speak TLS as it should"},
+    {"DNS resolution failed", Reason::kUnreachable, "the host's name is not known"},
+    {"Connection refused", Reason::kUnreachable, "nothing listens there: is the server running?"},
+});
+
+Problem Unreached(const grpc::Status& status, const Callee& callee) {
+  const std::string& words = status.error_message();
+  const auto* symptom = std::ranges::find_if(
+      kSymptoms, [&](const Symptom& known) { return words.find(known.words) != words.npos; });
+  const Reason reason = symptom == kSymptoms.end() ? Reason::kUnreachable : symptom->reason;
+  const std::string_view advice = symptom == kSymptoms.end()
+                                      ? "is the server running, and can this machine reach it?"
+                                      : symptom->advice;
+  return {std::string(Name(reason)),
+          fmt::format("cannot talk to {}: {} [{}]", callee.server, advice, words),
+          "",
+          {}};
+}
+
+// For an answer without details: an older server's, a proxy's, or gRPC's own.
+Problem Plain(const grpc::Status& status, const Callee& callee) {
+  const std::string& words = status.error_message();
+  switch (status.error_code()) {
+    case grpc::StatusCode::UNAVAILABLE:
+      return Unreached(status, callee);
+    case grpc::StatusCode::DEADLINE_EXCEEDED:
+      return {"UNAVAILABLE",
+              fmt::format("{} has not answered within {}: try again, or wait longer with --timeout",
+                          callee.server, ToText(callee.timeout)),
+              "",
+              {}};
+    case grpc::StatusCode::UNAUTHENTICATED:
+      return {"UNAUTHENTICATED",
+              fmt::format("{} does not know this token: {}", callee.server, words),
+              "token",
+              {}};
+    case grpc::StatusCode::PERMISSION_DENIED:
+      return {"PERMISSION_DENIED", words, "", {}};
+    case grpc::StatusCode::NOT_FOUND:
+      return {"NOT_FOUND", words, "", {}};
+    case grpc::StatusCode::INVALID_ARGUMENT:
+      return {"FIELD_INVALID", words, "", {}};
+    case grpc::StatusCode::UNIMPLEMENTED:
+      return {"INTERNAL",
+              fmt::format("{} does not offer this: it is older than this program, or no Drawbridge "
+                          "server [{}]",
+                          callee.server, words),
+              "",
+              {}};
+    default:
+      return {"INTERNAL",
+              fmt::format("{} failed: {} [gRPC code {}]", callee.server, words,
+                          static_cast<int>(status.error_code())),
+              "",
+              {}};
+  }
+}
+
+bool IsAboutReaching(grpc::StatusCode code) {
+  return code == grpc::StatusCode::UNAVAILABLE || code == grpc::StatusCode::DEADLINE_EXCEEDED ||
+         code == grpc::StatusCode::UNAUTHENTICATED;
+}
+
+// Whether the code is the whole story: a reason like NO_RELAY shows that the server has answered.
+bool IsTransport(const grpc::Status& status, const std::string& reason) {
+  return IsAboutReaching(status.error_code()) &&
+         (reason.empty() || reason == "UNAVAILABLE" || reason == "UNAUTHENTICATED");
+}
+
+}  // namespace
+
+Failure ToFailure(const grpc::Status& status, const Callee& callee) {
+  const Details details = DetailsOf(status);
+  Failure failure{IsTransport(status, details.reason) ? ExitCode::kUnreachable : ExitCode::kRefused,
+                  {}};
+  for (const auto& violation : details.bad_request.field_violations()) {
+    const std::string& said =
+        violation.description().empty() ? status.error_message() : violation.description();
+    failure.problems.push_back({details.reason, said, violation.field(), {}});
+  }
+  if (details.reason.empty()) {
+    failure.problems = {Plain(status, callee)};
+  } else if (failure.problems.empty()) {
+    failure.problems.push_back({details.reason, status.error_message(), "", {}});
+  }
+  return failure;
+}
+
+bool IsWorthRepeating(const grpc::Status& status) {
+  return status.error_code() != grpc::StatusCode::UNAUTHENTICATED &&
+         IsTransport(status, DetailsOf(status).reason);
+}
+
+}  // namespace drawbridge::cli
