@@ -1,0 +1,199 @@
+#include "relay/kafka/kafka_error.h"
+
+#include <fmt/format.h>
+
+#include "relay/kafka/kafka_handle.h"
+
+namespace drawbridge {
+namespace {
+
+using namespace std::chrono_literals;
+
+// Errors that are followed by a success within this time are nobody's business.
+constexpr Duration kPatience = 3s;
+
+bool Has(std::string_view text, std::string_view part) {
+  return text.find(part) != std::string_view::npos;
+}
+
+Status Failed(Reason reason, std::string_view what, std::string_view text,
+              StatusCode code = StatusCode::kUnavailable) {
+  return {code, reason, text.empty() ? std::string(what) : fmt::format("{} ({})", what, text)};
+}
+
+// OpenSSL's words, as the library passes them on.
+Status TlsStatus(std::string_view text, const ErrorContext& context) {
+  // TLS 1.3: a refused client certificate shows after the handshake only, as an alert.
+  const bool is_alert = Has(text, "alert");
+  if (is_alert && (Has(text, "certificate expired") || Has(text, "expired certificate"))) {
+    return Failed(Reason::kTlsCertificateExpired,
+                  "the other end refuses our client certificate, which has expired: set a new "
+                  "version of the credential",
+                  text);
+  }
+  if (is_alert && (Has(text, "bad certificate") || Has(text, "certificate required") ||
+                   Has(text, "unknown ca") || Has(text, "certificate unknown") ||
+                   Has(text, "handshake failure"))) {
+    return Failed(Reason::kTlsClientCertificateRequired,
+                  context.has_client_certificate
+                      ? "the other end refuses our client certificate: check that its CA signed it "
+                        "and that the chain is complete"
+                      : "the other end wants a client certificate: give the endpoint a credential "
+                        "of kind mtls",
+                  text);
+  }
+  if (Has(text, "has expired")) {
+    return Failed(Reason::kTlsCertificateExpired,
+                  "the other end's certificate has expired: renew it there", text);
+  }
+  if (Has(text, "certificate verify failed") || Has(text, "unable to get local issuer") ||
+      Has(text, "self-signed") || Has(text, "self signed") || Has(text, "mismatch")) {
+    return Failed(Reason::kTlsUntrusted,
+                  "the other end's certificate is not signed by the endpoint's CA, or is for "
+                  "another host: check `ca` and the addresses",
+                  text);
+  }
+  return Failed(Reason::kTlsFailed, "the TLS handshake failed: check `tls`, the port and `ca`",
+                text);
+}
+
+}  // namespace
+
+bool IsNoise(rd_kafka_resp_err_t error) {
+  return error == RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED ||
+         error == RD_KAFKA_RESP_ERR_COORDINATOR_LOAD_IN_PROGRESS ||
+         error == RD_KAFKA_RESP_ERR_COORDINATOR_NOT_AVAILABLE ||
+         error == RD_KAFKA_RESP_ERR_NOT_COORDINATOR;
+}
+
+Status ToStatus(rd_kafka_resp_err_t error, std::string_view text, const ErrorContext& context) {
+  switch (error) {
+    case RD_KAFKA_RESP_ERR__SSL:
+      return TlsStatus(text, context);
+    case RD_KAFKA_RESP_ERR__AUTHENTICATION:
+    case RD_KAFKA_RESP_ERR_SASL_AUTHENTICATION_FAILED:
+      if (context.has_scram && !LibraryIsAtLeast(2, 6, 1)) {
+        return Failed(
+            Reason::kScramUnsupported,
+            fmt::format("SCRAM was refused, and librdkafka {} cannot do SCRAM to Kafka 4: "
+                        "run the relay with librdkafka 2.6.1 or newer, or check user and "
+                        "password",
+                        LibraryVersion()),
+            text, StatusCode::kUnauthenticated);
+      }
+      return Failed(Reason::kAuthenticationFailed,
+                    "the cluster refused the user or the password: set the credential again", text,
+                    StatusCode::kUnauthenticated);
+    case RD_KAFKA_RESP_ERR_UNSUPPORTED_SASL_MECHANISM:
+    case RD_KAFKA_RESP_ERR_ILLEGAL_SASL_STATE:
+      return Failed(Reason::kAuthenticationFailed,
+                    "the cluster does not offer this kind of login at this port: check the kind of "
+                    "the credential and the port",
+                    text, StatusCode::kUnauthenticated);
+    case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:
+    case RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED:
+    case RD_KAFKA_RESP_ERR_TRANSACTIONAL_ID_AUTHORIZATION_FAILED:
+      return Failed(Reason::kAuthorizationFailed,
+                    "the cluster refused the operation: add the ACLs that docs/operations.md names",
+                    text, StatusCode::kPermissionDenied);
+    case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART:
+    case RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC:
+    case RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION:
+      return Failed(Reason::kTopicNotFound, "the cluster has no such topic or partition", text,
+                    StatusCode::kNotFound);
+    case RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS:
+    case RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS_AFTER_APPEND:
+      return Failed(Reason::kNotEnoughReplicas,
+                    "the target has too few replicas in sync to confirm records", text);
+    case RD_KAFKA_RESP_ERR__RESOLVE:
+      return Failed(Reason::kUnreachable, "the host name of a broker cannot be resolved", text);
+    case RD_KAFKA_RESP_ERR__TRANSPORT:
+      // A refused client certificate, and a TLS client at a plaintext port, end as a transport
+      // error.
+      if (Has(text, "alert") || Has(text, "SSL") || Has(text, "ssl "))
+        return TlsStatus(text, context);
+      if (Has(text, "security.protocol")) {
+        return Failed(Reason::kTlsFailed,
+                      "the broker closed the connection at once: check `tls` and the port", text);
+      }
+      return Failed(Reason::kUnreachable, "a broker cannot be reached", text);
+    case RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN:
+    case RD_KAFKA_RESP_ERR__TIMED_OUT:
+    case RD_KAFKA_RESP_ERR__TIMED_OUT_QUEUE:
+    case RD_KAFKA_RESP_ERR__MSG_TIMED_OUT:
+      return Failed(Reason::kUnreachable, "no broker answers", text);
+    default:
+      return Failed(Reason::kBrokerError,
+                    fmt::format("the cluster answered {}", rd_kafka_err2name(error)), text);
+  }
+}
+
+DeliveryFailure ClassifyDelivery(rd_kafka_resp_err_t error, const ErrorContext& context) {
+  const std::string text = rd_kafka_err2str(error);
+  const auto refused = [&](Reason reason, std::string_view what) {
+    return DeliveryFailure{Disposition::kRefuse,
+                           Failed(reason, what, text, StatusCode::kFailedPrecondition)};
+  };
+  switch (error) {
+    case RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE:
+      return refused(Reason::kRecordTooLarge,
+                     "the record is larger than the target takes: raise max.message.bytes of the "
+                     "target topic, then pause and resume the stream");
+    case RD_KAFKA_RESP_ERR_INVALID_TIMESTAMP:
+      return refused(
+          Reason::kTimestampRefused,
+          "the target refuses the record's timestamp: raise message.timestamp.before and "
+          "after.max.ms of the target topic, then pause and resume the stream");
+    case RD_KAFKA_RESP_ERR_INVALID_RECORD:
+      return refused(Reason::kRecordRefused,
+                     "the target refuses the record (a compacted topic takes no null key): change "
+                     "the target topic, then pause and resume the stream");
+    case RD_KAFKA_RESP_ERR_POLICY_VIOLATION:
+      // How Event Hubs throttles; elsewhere a refusal.
+      if (context.profile == Profile::kAzureEventHubs) {
+        return {Disposition::kRetry, Failed(Reason::kThrottled, "the target throttles", text)};
+      }
+      return refused(Reason::kRecordRefused, "the target's policy refuses the record");
+    case RD_KAFKA_RESP_ERR__SSL:
+    case RD_KAFKA_RESP_ERR__AUTHENTICATION:
+    case RD_KAFKA_RESP_ERR_SASL_AUTHENTICATION_FAILED:
+    case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:
+    case RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED:
+    case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART:
+    case RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC:
+    case RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION:
+      return {Disposition::kBlock, ToStatus(error, text, context)};
+    default:
+      return {Disposition::kRetry, ToStatus(error, text, context)};
+  }
+}
+
+void ClientTrouble::Note(rd_kafka_resp_err_t error, std::string_view text, BootTime now) {
+  if (IsNoise(error)) return;
+  Status status = ToStatus(error, text, context_);
+  // "All brokers are down" says less than what brought them down.
+  if (error_ && error == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN) return;
+  if (!error_) first_error_ = now;
+  error_ = std::move(status);
+}
+
+void ClientTrouble::Succeeded(BootTime now) {
+  last_success_ = now;
+  error_.reset();
+}
+
+std::optional<Condition> ClientTrouble::At(BootTime now) const {
+  if (!error_) return std::nullopt;
+  if (last_success_ && now - first_error_ < kPatience) return std::nullopt;
+  return Condition{.side = side_,
+                   .reason = error_->reason(),
+                   .text = fmt::format("{}: {}", context_.endpoint, error_->message()),
+                   .bridge = {},
+                   .stream = std::nullopt,
+                   .partition = std::nullopt,
+                   .topic = {},
+                   .age = now - last_success_.value_or(first_error_),
+                   .blocks = false};
+}
+
+}  // namespace drawbridge

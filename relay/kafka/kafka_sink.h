@@ -1,0 +1,87 @@
+#pragma once
+
+#include <deque>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "relay/kafka/kafka_config.h"
+#include "relay/kafka/kafka_handle.h"
+#include "relay/pipeline/io.h"
+
+namespace drawbridge {
+
+// Writes partitions of one cluster: each record to the partition of the same number, with its key,
+// value, headers and time as they came, and the provenance header on top. A confirmation is a
+// delivery report with acks=all.
+//
+// A producer that ends with a fatal error is routine (an idempotent one does so after an ordinary
+// timeout): what is in flight comes back as failed, a new producer takes its place, and the lane
+// replays. Runs on the lane's thread only. The reaper and the clock outlive it.
+class KafkaSink final : public Sink {
+ public:
+  static StatusOr<std::unique_ptr<KafkaSink>> Open(KafkaCluster cluster, Compression compression,
+                                                   KafkaBudget budget, Reaper& reaper,
+                                                   const Clock& clock);
+  ~KafkaSink() override;
+
+  Status Open(Slot slot, const Route& route) override;
+  size_t Submit(Batch& batch, size_t from, uint32_t window) override;
+  void Poll(std::vector<Confirmation>& confirmations) override;
+  bool IsReady() const override { return client_ != nullptr && !is_ending_; }
+  std::optional<Condition> Trouble() const override;
+  void Flush() override {}  // lingers for milliseconds only
+  std::vector<int> descriptors() const override;
+
+ private:
+  // A record between produce and its delivery report.
+  struct InFlight;
+  // A partition that is written.
+  struct Writing {
+    std::string topic;
+    PartitionNumber partition = 0;
+    bool stamps_provenance = false;
+    ClusterKey source_cluster = 0;
+    std::optional<ProvenanceStamp> stamp;
+    rd_kafka_topic_t* handle = nullptr;  // owned by topics_
+  };
+
+  KafkaSink(KafkaCluster cluster, Compression compression, KafkaBudget budget, Reaper& reaper,
+            const Clock& clock);
+  Status Connect();
+  rd_kafka_topic_t* TopicOf(const std::string& name);
+  HeadersHandle HeadersFor(Writing& writing, const Record& record);
+  rd_kafka_resp_err_t Produce(Writing& writing, Record& record, InFlight& in_flight);
+  void TakeReports(rd_kafka_event_t* event, std::vector<Confirmation>& confirmations);
+  void Report(InFlight& in_flight, rd_kafka_resp_err_t error, bool may_be_written,
+              std::vector<Confirmation>& confirmations);
+  void TakeStatistics(const char* json);
+  void EndClient(std::string_view why);
+  void Rebuild();
+  InFlight* NewInFlight();
+  void Recycle(InFlight* in_flight);
+
+  const KafkaCluster cluster_;
+  const Compression compression_;
+  const KafkaBudget budget_;
+  Reaper& reaper_;
+  const Clock& clock_;
+  ClientTrouble trouble_;
+  bool is_ending_ = false;
+  BootTime next_attempt_{};
+  std::vector<Writing> writings_;  // by slot
+  std::vector<Confirmation> refused_at_once_;
+  std::deque<InFlight> pool_;  // stays where it is: reports point into it
+  InFlight* free_ = nullptr;
+  int64_t in_flight_ = 0;
+  BootTime waiting_since_{};  // since when something is in flight without a success
+  ClientHandle client_;
+  std::map<std::string, TopicHandle> topics_;  // destroyed before the client
+  QueueHandle queue_;
+  FileDescriptor wake_;
+};
+
+}  // namespace drawbridge

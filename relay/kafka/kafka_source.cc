@@ -1,0 +1,353 @@
+#include "relay/kafka/kafka_source.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "base/log.h"
+
+namespace drawbridge {
+namespace {
+
+using namespace std::chrono_literals;
+
+const Log kLog("relay.kafka");
+
+// A client that has had no success for this long is made anew: it may know addresses only that
+// nobody answers at any more.
+constexpr Duration kDeadAfter = 5min;
+
+// Not in the header of 2.0.2; newer libraries report it.
+constexpr int kLogTruncation = -139;
+
+Record ToRecord(EventHandle event, const rd_kafka_message_t& message, Batch& batch) {
+  Record record;
+  record.offset = {message.offset};
+  rd_kafka_timestamp_type_t type = RD_KAFKA_TIMESTAMP_NOT_AVAILABLE;
+  const int64_t timestamp = rd_kafka_message_timestamp(&message, &type);
+  if (type != RD_KAFKA_TIMESTAMP_NOT_AVAILABLE) record.timestamp_ms = timestamp;
+  if (message.key != nullptr) record.key.emplace(static_cast<char*>(message.key), message.key_len);
+  if (message.payload != nullptr) {
+    record.value.emplace(static_cast<char*>(message.payload), message.len);
+  }
+  rd_kafka_headers_t* headers = nullptr;
+  if (rd_kafka_message_headers(&message, &headers) == RD_KAFKA_RESP_ERR_NO_ERROR) {
+    const size_t count = rd_kafka_header_cnt(headers);
+    auto views = std::make_unique<Header[]>(count);
+    for (size_t i = 0; i < count; ++i) {
+      const char* name = nullptr;
+      const void* value = nullptr;
+      size_t size = 0;
+      if (rd_kafka_header_get_all(headers, i, &name, &value, &size) != RD_KAFKA_RESP_ERR_NO_ERROR) {
+        break;
+      }
+      views[i].name = name;
+      if (value != nullptr) views[i].value.emplace(static_cast<const char*>(value), size);
+    }
+    record.headers = {views.get(), count};
+    batch.headers.push_back(std::move(views));
+  }
+  record.owner = RecordOwner(event.release(), [](void* owner) {
+    rd_kafka_event_destroy(static_cast<rd_kafka_event_t*>(owner));
+  });
+  return record;
+}
+
+std::optional<Offset> KnownOffset(int64_t value) {
+  return value >= 0 ? std::optional(Offset{value}) : std::nullopt;
+}
+
+}  // namespace
+
+StatusOr<std::unique_ptr<KafkaSource>> KafkaSource::Open(KafkaCluster cluster, std::string group,
+                                                         KafkaBudget budget, Reaper& reaper,
+                                                         const Clock& clock) {
+  std::unique_ptr<KafkaSource> source(
+      new KafkaSource(std::move(cluster), std::move(group), budget, reaper, clock));
+  if (Status connected = source->Connect(); !connected.ok()) return connected;
+  return source;
+}
+
+KafkaSource::KafkaSource(KafkaCluster cluster, std::string group, KafkaBudget budget,
+                         Reaper& reaper, const Clock& clock)
+    : cluster_(std::move(cluster)),
+      group_(std::move(group)),
+      budget_(budget),
+      reaper_(reaper),
+      clock_(clock),
+      trouble_(Side::kSource, ContextOf(cluster_)) {}
+
+KafkaSource::~KafkaSource() {
+  consumer_queue_.reset();
+  main_queue_.reset();
+  if (client_) reaper_.Destroy(std::move(client_));
+}
+
+Status KafkaSource::Connect() {
+  StatusOr<ClientHandle> client = CreateConsumer(cluster_, group_, budget_);
+  if (!client.ok()) return client.status();
+  client_ = *std::move(client);
+  connected_at_ = clock_.Now();
+  main_queue_.reset(rd_kafka_queue_get_main(client_.get()));
+  consumer_queue_.reset(rd_kafka_queue_get_consumer(client_.get()));
+  StatusOr<FileDescriptor> main_wake = WakeOn(main_queue_.get());
+  if (!main_wake.ok()) return main_wake.status();
+  StatusOr<FileDescriptor> consumer_wake = WakeOn(consumer_queue_.get());
+  if (!consumer_wake.ok()) return consumer_wake.status();
+  main_wake_ = *std::move(main_wake);
+  consumer_wake_ = *std::move(consumer_wake);
+  return {};
+}
+
+std::vector<int> KafkaSource::descriptors() const {
+  return {main_wake_.get(), consumer_wake_.get()};
+}
+
+// --- Positions ----------------------------------------------------------------------------------
+
+Status KafkaSource::AssignInLibrary(const Reading& reading) {
+  if (!client_) return {StatusCode::kUnavailable, Reason::kUnreachable, "no client for the source"};
+  const PartitionListHandle list(rd_kafka_topic_partition_list_new(1));
+  rd_kafka_topic_partition_list_add(list.get(), reading.name.first.c_str(), reading.name.second)
+      ->offset = reading.position.value;
+  const ErrorHandle error(rd_kafka_incremental_assign(client_.get(), list.get()));
+  if (!error) return {};
+  return ToStatus(rd_kafka_error_code(error.get()), rd_kafka_error_string(error.get()),
+                  trouble_.context());
+}
+
+Status KafkaSource::Assign(Slot slot, const Route& route, Offset from, uint32_t fetch) {
+  Unassign(slot);
+  Reading& reading = readings_[slot];
+  if (reading.name.first != route.source_topic || reading.name.second != route.partition) {
+    reading = {};
+    reading.name = {route.source_topic, route.partition};
+  }
+  reading.fetch = fetch;
+  reading.position = from;
+  if (Status assigned = AssignInLibrary(reading); !assigned.ok()) return assigned;
+  reading.is_assigned = true;
+  slots_[reading.name] = slot;
+  last_topic_ = nullptr;
+  return {};
+}
+
+void KafkaSource::Unassign(Slot slot) {
+  const auto found = readings_.find(slot);
+  if (found == readings_.end() || !found->second.is_assigned) return;
+  Reading& reading = found->second;
+  reading.is_assigned = false;
+  slots_.erase(reading.name);
+  last_topic_ = nullptr;
+  if (!client_) return;
+  const PartitionListHandle list(rd_kafka_topic_partition_list_new(1));
+  rd_kafka_topic_partition_list_add(list.get(), reading.name.first.c_str(), reading.name.second);
+  const ErrorHandle error(rd_kafka_incremental_unassign(client_.get(), list.get()));
+  if (error) {
+    kLog.Warn("unassign failed", {{"topic", reading.name.first},
+                                  {"partition", reading.name.second},
+                                  {"text", rd_kafka_error_string(error.get())}});
+  }
+}
+
+KafkaSource::Reading* KafkaSource::Find(const TopicPartition& name, Slot& slot) {
+  const auto found = slots_.find(name);
+  if (found == slots_.end()) return nullptr;
+  slot = found->second;
+  return &readings_[slot];
+}
+
+KafkaSource::Reading* KafkaSource::Find(const rd_kafka_topic_t* topic, PartitionNumber partition,
+                                        Slot& slot) {
+  if (topic == last_topic_ && partition == last_partition_) {
+    slot = last_slot_;
+    return &readings_[slot];
+  }
+  Reading* const reading = Find({rd_kafka_topic_name(topic), partition}, slot);
+  if (reading == nullptr) return nullptr;
+  last_topic_ = topic;
+  last_partition_ = partition;
+  last_slot_ = slot;
+  return reading;
+}
+
+// --- What arrives -------------------------------------------------------------------------------
+
+void KafkaSource::Poll(size_t bytes_max, std::vector<SourceEvent>& events) {
+  if (!consumer_queue_) return;  // between two attempts to make the client anew
+  const size_t before = events.size();
+  size_t bytes = 0;
+  while (bytes < bytes_max) {
+    EventHandle event(rd_kafka_queue_poll(consumer_queue_.get(), 0));
+    if (!event) break;
+    Take(std::move(event), events, bytes);
+  }
+  if (events.size() > before) trouble_.Succeeded(clock_.Now());
+}
+
+void KafkaSource::Take(EventHandle event, std::vector<SourceEvent>& events, size_t& bytes) {
+  if (rd_kafka_event_type(event.get()) != RD_KAFKA_EVENT_FETCH) {
+    TakeError(event.get(), events);
+    return;
+  }
+  const rd_kafka_message_t* const message = rd_kafka_event_message_next(event.get());
+  if (message == nullptr || message->err != RD_KAFKA_RESP_ERR_NO_ERROR) return;
+  Slot slot = 0;
+  Reading* const reading = Find(message->rkt, message->partition, slot);
+  if (reading == nullptr || message->offset < reading->position.value) return;
+
+  auto* batch = events.empty() ? nullptr : std::get_if<Batch>(&events.back());
+  if (batch == nullptr || batch->slot != slot) {
+    reading->seen_at = clock_.Now();
+    events.emplace_back(Batch{.slot = slot,
+                              .fetch = reading->fetch,
+                              .from = reading->position,
+                              .read_to = reading->position,
+                              .records = {},
+                              .headers = {}});
+    batch = &std::get<Batch>(events.back());
+  }
+  batch->records.push_back(ToRecord(std::move(event), *message, *batch));
+  const Record& record = batch->records.back();
+  bytes += record.bytes() + 64;
+  batch->read_to = reading->position = Next(record.offset);
+}
+
+void KafkaSource::TakeError(rd_kafka_event_t* event, std::vector<SourceEvent>& events) {
+  const rd_kafka_resp_err_t error = rd_kafka_event_error(event);
+  const std::string text = rd_kafka_event_error_string(event);
+  const TopicPartitionHandle about(rd_kafka_event_topic_partition(event));
+  Slot slot = 0;
+  Reading* const reading =
+      about && about->topic != nullptr ? Find({about->topic, about->partition}, slot) : nullptr;
+  if (reading == nullptr) {
+    trouble_.Note(error, text, clock_.Now());
+    return;
+  }
+  if (error == RD_KAFKA_RESP_ERR__PARTITION_EOF) {
+    reading->seen_at = clock_.Now();
+    const Offset at{std::max(about->offset, reading->position.value)};
+    const bool is_behind = about->offset < reading->position.value;
+    if (!is_behind) reading->position = at;
+    events.emplace_back(EndOfPartition{
+        .slot = slot, .fetch = reading->fetch, .at = {is_behind ? about->offset : at.value}});
+  } else if (error == RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET ||
+             error == RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE) {
+    TakeOutOfRange(slot, {about->offset >= 0 ? about->offset : reading->position.value}, events);
+  } else if (static_cast<int>(error) == kLogTruncation) {
+    events.emplace_back(
+        SourceFault{.slot = slot,
+                    .fetch = reading->fetch,
+                    .status = {StatusCode::kFailedPrecondition, Reason::kSourceChanged,
+                               fmt::format("the topic's log was truncated ({})", text)},
+                    .halts = true});
+  } else if (!IsNoise(error)) {
+    events.emplace_back(SourceFault{.slot = slot,
+                                    .fetch = reading->fetch,
+                                    .status = ToStatus(error, text, trouble_.context()),
+                                    .halts = false});
+  }
+}
+
+void KafkaSource::TakeOutOfRange(Slot slot, Offset asked, std::vector<SourceEvent>& events) {
+  const Reading& reading = readings_[slot];
+  int64_t low = RD_KAFKA_OFFSET_INVALID;
+  int64_t high = RD_KAFKA_OFFSET_INVALID;
+  rd_kafka_get_watermark_offsets(client_.get(), reading.name.first.c_str(), reading.name.second,
+                                 &low, &high);
+  events.emplace_back(OutOfRange{.slot = slot,
+                                 .fetch = reading.fetch,
+                                 .asked = asked,
+                                 .log_start = KnownOffset(low),
+                                 .log_end = KnownOffset(high)});
+}
+
+void KafkaSource::Serve(std::vector<SourceEvent>& events) {
+  while (main_queue_) {
+    const EventHandle event{rd_kafka_queue_poll(main_queue_.get(), 0)};
+    if (!event) break;
+    switch (rd_kafka_event_type(event.get())) {
+      case RD_KAFKA_EVENT_STATS:
+        TakeStatistics(rd_kafka_event_stats(event.get()));
+        break;
+      case RD_KAFKA_EVENT_ERROR:
+        TakeError(event.get(), events);
+        break;
+      default:
+        break;
+    }
+  }
+  RebuildIfDead();
+}
+
+// Every few seconds: what the library knows of logs, and when each broker last said something. On a
+// partition that is read to its end nothing else tells that the source is still there.
+void KafkaSource::TakeStatistics(const char* text) {
+  const auto json = nlohmann::json::parse(text, nullptr, false);
+  if (!json.is_object()) return;
+  const BootTime now = clock_.Now();
+  std::map<int64_t, BootTime> answered;  // by broker
+  for (const auto& broker : json.value("brokers", nlohmann::json::object())) {
+    const int64_t idle_us = broker.value("rxidle", int64_t{-1});
+    if (broker.value("state", "") != "UP" || idle_us < 0) continue;
+    answered[broker.value("nodeid", int64_t{-1})] = now - std::chrono::microseconds(idle_us);
+  }
+  if (!answered.empty() &&
+      std::ranges::any_of(answered, [&](const auto& seen) { return now - seen.second < 5s; })) {
+    trouble_.Succeeded(now);
+  }
+  const auto topics = json.value("topics", nlohmann::json::object());
+  for (auto& [slot, reading] : readings_) {
+    if (!reading.is_assigned || !topics.contains(reading.name.first)) continue;
+    const auto partitions =
+        topics[reading.name.first].value("partitions", nlohmann::json::object());
+    const auto found = partitions.find(std::to_string(reading.name.second));
+    if (found == partitions.end()) continue;
+    reading.log_start = KnownOffset(found->value("lo_offset", int64_t{-1}));
+    reading.log_end = KnownOffset(found->value("ls_offset", int64_t{-1}));
+    const auto leader = answered.find(found->value("leader", int64_t{-1}));
+    if (leader != answered.end() && reading.seen_at.value_or(BootTime{}) < leader->second) {
+      reading.seen_at = leader->second;
+    }
+  }
+}
+
+void KafkaSource::RebuildIfDead() {
+  const BootTime now = clock_.Now();
+  const BootTime alive_at = std::max(trouble_.last_success().value_or(BootTime{}), connected_at_);
+  if (client_ && (now - alive_at < kDeadAfter || !trouble_.At(now))) return;
+  kLog.Warn("source client is made anew", {{"endpoint", cluster_.endpoint.name}});
+  consumer_queue_.reset();
+  main_queue_.reset();
+  if (client_) reaper_.Destroy(std::move(client_));
+  last_topic_ = nullptr;
+  connected_at_ = now;
+  if (Status connected = Connect(); !connected.ok()) {
+    kLog.Error("source client cannot be made", {{"text", connected.message()}});
+    return;
+  }
+  for (auto& [slot, reading] : readings_) {
+    if (reading.is_assigned) reading.is_assigned = AssignInLibrary(reading).ok();
+  }
+}
+
+LogView KafkaSource::View(Slot slot) const {
+  const auto found = readings_.find(slot);
+  if (found == readings_.end()) return {};
+  const Reading& reading = found->second;
+  LogView view{.start = reading.log_start, .end = reading.log_end};
+  // What has been read is at least as far as the log goes.
+  if (reading.is_assigned && view.end) view.end = std::max(*view.end, reading.position);
+  return view;
+}
+
+std::optional<Duration> KafkaSource::SinceSeen(Slot slot, BootTime now) const {
+  const auto found = readings_.find(slot);
+  if (found == readings_.end() || !found->second.seen_at) return std::nullopt;
+  return std::max<Duration>(Duration::zero(), now - *found->second.seen_at);
+}
+
+std::optional<Condition> KafkaSource::Trouble() const { return trouble_.At(clock_.Now()); }
+
+}  // namespace drawbridge

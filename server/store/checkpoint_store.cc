@@ -1,0 +1,199 @@
+#include "server/store/checkpoint_store.h"
+
+#include <bit>
+#include <memory>
+
+#include "base/failpoint.h"
+#include "server/store/mutation_log.h"
+#include "server/store/stored_rows.h"
+
+namespace drawbridge {
+namespace {
+
+std::string_view CauseName(GapCause cause) {
+  return cause == GapCause::kSkipped ? "skipped" : "retention";
+}
+
+// Why the compare-and-set found no row.
+StatusOr<CommitOutcome> Classify(Database& database, const RelayName& relay,
+                                 const CommitItem& item) {
+  Statement row = database.Prepare(
+      "SELECT incarnation, epoch, owner_relay, next_offset FROM checkpoints "
+      "WHERE stream_id = ? AND partition = ?");
+  row.Bind(item.key.stream.value).Bind(int64_t{item.key.partition});
+  if (!row.Step()) {
+    if (!row.status().ok()) return row.status();
+    return CommitOutcome::kUnknown;
+  }
+  if (row.Int(0) != item.token.incarnation) return CommitOutcome::kStaleIncarnation;
+  if (row.Int(1) != item.token.epoch) return CommitOutcome::kStaleEpoch;
+  if (row.Text(2) != relay.value) return CommitOutcome::kNotOwner;
+  if (row.Int(3) > item.to.next.value) return CommitOutcome::kRegression;
+  return CommitOutcome::kNotContiguous;
+}
+
+Status StorePassed(Database& database, const CommitItem& item, int64_t now) {
+  for (const Gap& gap : item.gaps) {
+    if (gap.range.empty()) continue;
+    Status stored =
+        database
+            .Prepare(
+                "INSERT INTO gaps (stream_id, partition, from_offset, to_offset, cause, bridge, "
+                "topic, at_us) SELECT s.id, ?2, ?3, ?4, ?5, b.name, s.topic, ?6 FROM streams s "
+                "JOIN bridges b ON b.id = s.bridge_id WHERE s.id = ?1 "
+                "ON CONFLICT DO NOTHING")
+            .Bind(item.key.stream.value)
+            .Bind(int64_t{item.key.partition})
+            .Bind(gap.range.first.value)
+            .Bind(gap.range.end.value)
+            .Bind(CauseName(gap.cause))
+            .Bind(now)
+            .Run();
+    if (!stored.ok()) return stored;
+  }
+  for (const FilteredRange& filtered : item.filtered) {
+    if (filtered.range.empty() || filtered.records <= 0) continue;
+    Status stored =
+        database
+            .Prepare(
+                "INSERT INTO filtered_ranges (stream_id, partition, from_offset, to_offset, "
+                "records, reason, at_us) VALUES (?, ?, ?, ?, ?, 'echo', ?) "
+                "ON CONFLICT (stream_id, partition, from_offset) DO UPDATE SET "
+                "to_offset = max(to_offset, excluded.to_offset), "
+                "records = max(records, excluded.records)")
+            .Bind(item.key.stream.value)
+            .Bind(int64_t{item.key.partition})
+            .Bind(filtered.range.first.value)
+            .Bind(filtered.range.end.value)
+            .Bind(filtered.records)
+            .Bind(now)
+            .Run();
+    if (!stored.ok()) return stored;
+  }
+  return {};
+}
+
+StatusOr<CommitOutcome> CommitOne(Database& database, const RelayName& relay,
+                                  const CommitItem& item, int64_t now) {
+  Statement update = database.Prepare(
+      "UPDATE checkpoints SET next_offset = ?1, anchor_offset = ?2, anchor_ts_ms = ?3, "
+      "anchor_hash = ?4, updated_at_us = ?5 "
+      "WHERE stream_id = ?6 AND partition = ?7 AND incarnation = ?8 AND epoch = ?9 "
+      "AND owner_relay = ?10 AND next_offset <= ?1 AND ?11 <= next_offset");
+  const std::optional<Anchor>& anchor = item.to.anchor;
+  update.Bind(item.to.next.value)
+      .Bind(anchor ? std::optional(anchor->offset.value) : std::nullopt)
+      .Bind(anchor ? std::optional(anchor->timestamp_ms) : std::nullopt)
+      .Bind(anchor ? std::optional(std::bit_cast<int64_t>(anchor->hash)) : std::nullopt)
+      .Bind(now)
+      .Bind(item.key.stream.value)
+      .Bind(int64_t{item.key.partition})
+      .Bind(item.token.incarnation)
+      .Bind(item.token.epoch)
+      .Bind(relay.value)
+      .Bind(item.base.value);
+  if (Status ran = update.Run(); !ran.ok()) return ran;
+  if (database.changes() != 1) return Classify(database, relay, item);
+  if (Status stored = StorePassed(database, item, now); !stored.ok()) return stored;
+  return CommitOutcome::kStored;
+}
+
+}  // namespace
+
+void CheckpointStore::Commit(RelayName relay, std::vector<CommitItem> items,
+                             std::function<void(std::vector<CommitResult>)> done) {
+  auto results = std::make_shared<std::vector<CommitResult>>();
+  for (const CommitItem& item : items) {
+    results->push_back({.key = item.key,
+                        .token = item.token,
+                        .next = item.to.next,
+                        .outcome = CommitOutcome::kNotStored});
+  }
+  writer_.Post(
+      [this, relay = std::move(relay), items = std::move(items), results](Database& database) {
+        const int64_t now = ToMicros(clock_.WallNow());
+        for (size_t i = 0; i < items.size(); ++i) {
+          const StatusOr<CommitOutcome> outcome = CommitOne(database, relay, items[i], now);
+          if (!outcome.ok()) return outcome.status();
+          (*results)[i].outcome = *outcome;
+        }
+        Failpoint("store.checkpoint_written");
+        return Status();
+      },
+      [results, done = std::move(done)](const Status& status) {
+        if (!status.ok()) {
+          for (CommitResult& result : *results) result.outcome = CommitOutcome::kNotStored;
+        }
+        done(std::move(*results));
+      });
+}
+
+StatusOr<std::vector<StoredPartition>> CheckpointStore::Reassign(
+    const std::vector<Reassignment>& reassignments) {
+  using Changed = std::vector<StoredPartition>;
+  return writer_.Get<Changed>([&](Database& database) -> StatusOr<Changed> {
+    const int64_t now = ToMicros(clock_.WallNow());
+    Changed changed;
+    for (const Reassignment& wish : reassignments) {
+      Statement update = database.Prepare(
+          "UPDATE checkpoints SET owner_relay = ?1, epoch = epoch + 1, "
+          "incarnation = (SELECT incarnation FROM meta) "
+          "WHERE stream_id = ?2 AND partition = ?3 AND incarnation = ?4 AND epoch = ?5");
+      update.Bind(wish.owner ? std::optional<std::string_view>(wish.owner->value) : std::nullopt)
+          .Bind(wish.key.stream.value)
+          .Bind(int64_t{wish.key.partition})
+          .Bind(wish.expected.incarnation)
+          .Bind(wish.expected.epoch);
+      if (Status ran = update.Run(); !ran.ok()) return ran;
+      if (database.changes() != 1) continue;
+      StatusOr<StoredPartition> stored = ReadPartition(database, wish.key);
+      if (!stored.ok()) return stored.status();
+      Status logged =
+          database
+              .Prepare(
+                  "INSERT INTO assignment_log (stream_id, partition, incarnation, epoch, relay, "
+                  "start_offset, reason, at_us) VALUES (?, ?, ?, ?, ?, ?, ?, ?)")
+              .Bind(wish.key.stream.value)
+              .Bind(int64_t{wish.key.partition})
+              .Bind(stored->token.incarnation)
+              .Bind(stored->token.epoch)
+              .Bind(wish.owner ? std::optional<std::string_view>(wish.owner->value) : std::nullopt)
+              .Bind(stored->checkpoint.next.value)
+              .Bind(wish.reason)
+              .Bind(now)
+              .Run();
+      if (!logged.ok()) return logged;
+      changed.push_back(*std::move(stored));
+    }
+    if (!changed.empty()) {
+      if (Status bumped = BumpRevision(database); !bumped.ok()) return bumped;
+    }
+    return changed;
+  });
+}
+
+StatusOr<int64_t> CheckpointStore::BumpIncarnation(const std::string& reason, int64_t at_least) {
+  return writer_.Get<int64_t>([&](Database& database) -> StatusOr<int64_t> {
+    Status done = database.Prepare("UPDATE meta SET incarnation = max(incarnation + 1, ?)")
+                      .Bind(at_least)
+                      .Run();
+    if (!done.ok()) return done;
+    done = database.Prepare("UPDATE checkpoints SET incarnation = (SELECT incarnation FROM meta)")
+               .Run();
+    if (!done.ok()) return done;
+    done = database
+               .Prepare(
+                   "INSERT INTO audit (at_us, actor, action, object, reason, request_id) "
+                   "VALUES (?, 'server', 'fence', 'all partitions', ?, '')")
+               .Bind(ToMicros(clock_.WallNow()))
+               .Bind(reason)
+               .Run();
+    if (!done.ok()) return done;
+    if (Status bumped = BumpRevision(database); !bumped.ok()) return bumped;
+    Statement found = database.Prepare("SELECT incarnation FROM meta");
+    if (!found.Step()) return found.status();
+    return found.Int(0);
+  });
+}
+
+}  // namespace drawbridge

@@ -1,0 +1,140 @@
+#include "server/store/definition_store.h"
+
+#include <fmt/format.h>
+
+#include "server/store/mutation_log.h"
+#include "server/store/spec_json.h"
+
+namespace drawbridge {
+namespace {
+
+Status Put(Database& database, const EndpointSpec& endpoint) {
+  Statement put = database.Prepare(
+      "INSERT INTO endpoints (name, generation, spec, credential) VALUES (?, 1, ?, ?) "
+      "ON CONFLICT (name) DO UPDATE SET generation = generation + 1, spec = excluded.spec, "
+      "credential = excluded.credential");
+  put.Bind(endpoint.name).Bind(ToJson(endpoint));
+  endpoint.kafka.credential.empty() ? put.BindNull() : put.Bind(endpoint.kafka.credential);
+  return put.Run();
+}
+
+Status Put(Database& database, const BridgeSpec& bridge, const std::string& actor, WallTime now) {
+  const std::string spec = ToJson(bridge);
+  Status put =
+      database
+          .Prepare(
+              "INSERT INTO bridges (name, generation, spec, source_endpoint, target_endpoint) "
+              "VALUES (?, 1, ?, ?, ?) "
+              "ON CONFLICT (name) DO UPDATE SET generation = generation + 1, "
+              "spec = excluded.spec, target_endpoint = excluded.target_endpoint, "
+              "target_cluster_id = CASE WHEN target_endpoint = excluded.target_endpoint "
+              "THEN target_cluster_id ELSE '' END")
+          .Bind(bridge.name)
+          .Bind(spec)
+          .Bind(bridge.source.endpoint)
+          .Bind(bridge.target.endpoint)
+          .Run();
+  if (!put.ok()) return put;
+  put = database
+            .Prepare(
+                "INSERT INTO bridge_revisions (bridge_id, generation, spec, actor, at_us) "
+                "SELECT id, generation, spec, ?, ? FROM bridges WHERE name = ?")
+            .Bind(actor)
+            .Bind(ToMicros(now))
+            .Bind(bridge.name)
+            .Run();
+  if (!put.ok()) return put;
+  // A new mapping keeps the checkpoints; whether the new target is there, the next survey says.
+  const TopicFlow flow = FlowOf(bridge);
+  std::vector<std::pair<int64_t, std::string>> renamed;
+  {
+    Statement streams = database.Prepare(
+        "SELECT s.id, s.topic, s.target_topic FROM streams s JOIN bridges b ON b.id = s.bridge_id "
+        "WHERE b.name = ?");
+    streams.Bind(bridge.name);
+    while (streams.Step()) {
+      const std::string target = flow.mapping.Apply(streams.Text(1));
+      if (target != streams.Text(2)) renamed.emplace_back(streams.Int(0), target);
+    }
+    if (!streams.status().ok()) return streams.status();
+  }
+  for (const auto& [id, target] : renamed) {
+    put =
+        database.Prepare("UPDATE streams SET target_topic = ?, target_partitions = 0 WHERE id = ?")
+            .Bind(target)
+            .Bind(id)
+            .Run();
+    if (!put.ok()) return put;
+  }
+  return {};
+}
+
+Status DeleteNamed(Database& database, std::string_view sql, const std::string& kind,
+                   const std::string& name) {
+  const Status deleted = database.Prepare(sql).Bind(name).Run();
+  if (deleted.reason() == Reason::kInUse) {
+    return {StatusCode::kFailedPrecondition, Reason::kInUse,
+            fmt::format("{} {} is still in use: delete what names it first", kind, name)};
+  }
+  if (deleted.ok() && database.changes() == 0) {
+    return {StatusCode::kNotFound, Reason::kNotFound,
+            fmt::format("no {} is called {}", kind, name)};
+  }
+  return deleted;
+}
+
+}  // namespace
+
+StatusOr<Receipt> DefinitionStore::Apply(const std::vector<DefinitionStep>& steps,
+                                         int64_t decided_at_revision, const Mutation& mutation) {
+  const auto run = [&](Database& database) -> Status {
+    const StatusOr<int64_t> revision = Revision(database);
+    if (!revision.ok()) return revision.status();
+    if (*revision != decided_at_revision) {
+      return {StatusCode::kAborted, Reason::kGenerationMismatch,
+              "something was changed meanwhile: try again"};
+    }
+    struct Run {
+      Database& database;
+      const Mutation& mutation;
+      WallTime now;
+
+      Status operator()(const PutEndpoint& step) { return Put(database, step.spec); }
+      Status operator()(const PutBridge& step) {
+        return Put(database, step.spec, mutation.actor, now);
+      }
+      Status operator()(const DeleteEndpoint& step) {
+        return DeleteNamed(database, "DELETE FROM endpoints WHERE name = ?", "endpoint", step.name);
+      }
+      Status operator()(const DeleteBridge& step) {
+        return DeleteNamed(database, "DELETE FROM bridges WHERE name = ?", "bridge", step.name);
+      }
+    };
+    for (const DefinitionStep& step : steps) {
+      if (Status ran = std::visit(Run{database, mutation, clock_.WallNow()}, step); !ran.ok()) {
+        return ran;
+      }
+    }
+    return {};
+  };
+  return Mutate(writer_, clock_, mutation, "apply", fmt::format("{} definitions", steps.size()),
+                run);
+}
+
+StatusOr<Receipt> DefinitionStore::SetBridgePaused(const std::string& name, bool is_paused,
+                                                   const Mutation& mutation) {
+  return Mutate(writer_, clock_, mutation, is_paused ? "pause" : "resume", "bridge " + name,
+                [&](Database& database) -> Status {
+                  Status set = database.Prepare("UPDATE bridges SET is_paused = ? WHERE name = ?")
+                                   .Bind(int64_t{is_paused ? 1 : 0})
+                                   .Bind(name)
+                                   .Run();
+                  if (set.ok() && database.changes() == 0) {
+                    return {StatusCode::kNotFound, Reason::kNotFound,
+                            fmt::format("no bridge is called {}", name)};
+                  }
+                  return set;
+                });
+}
+
+}  // namespace drawbridge

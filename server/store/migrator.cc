@@ -1,0 +1,83 @@
+#include "server/store/migrator.h"
+
+#include <array>
+
+#include <fmt/format.h>
+#include <openssl/sha.h>
+
+#include "base/failpoint.h"
+#include "base/log.h"
+
+namespace drawbridge {
+namespace {
+
+const Log kLog("server.store");
+
+std::string Checksum(std::string_view text) {
+  std::array<unsigned char, SHA256_DIGEST_LENGTH> digest{};
+  SHA256(reinterpret_cast<const unsigned char*>(text.data()), text.size(), digest.data());
+  std::string hex;
+  for (const unsigned char byte : digest) hex += fmt::format("{:02x}", byte);
+  return hex;
+}
+
+StatusOr<int64_t> SchemaVersion(Database& database) {
+  Statement version = database.Prepare("PRAGMA user_version");
+  if (!version.Step()) return version.status();
+  return version.Int(0);
+}
+
+Status Apply(Database& database, const Migration& migration, const Clock& clock) {
+  if (Status begun = database.Execute("BEGIN IMMEDIATE"); !begun.ok()) return begun;
+  Status status = database.Execute(std::string(migration.sql));
+  if (status.ok()) {
+    status = database
+                 .Prepare(
+                     "INSERT INTO applied_migrations (number, name, checksum, applied_at_us) "
+                     "VALUES (?, ?, ?, ?)")
+                 .Bind(int64_t{migration.number})
+                 .Bind(migration.name)
+                 .Bind(Checksum(migration.sql))
+                 .Bind(ToMicros(clock.WallNow()))
+                 .Run();
+  }
+  if (status.ok())
+    status = database.Execute(fmt::format("PRAGMA user_version={}", migration.number));
+  Failpoint("store.migration");
+  if (status.ok()) status = database.Execute("COMMIT");
+  if (!status.ok()) std::ignore = database.Execute("ROLLBACK");
+  return status;
+}
+
+}  // namespace
+
+Status Migrate(Database& database, const std::filesystem::path& path,
+               std::span<const Migration> migrations, const Clock& clock) {
+  const StatusOr<int64_t> found = SchemaVersion(database);
+  if (!found.ok()) return found.status();
+  const int64_t newest = migrations.empty() ? 0 : migrations.back().number;
+  if (*found > newest) {
+    return {StatusCode::kFailedPrecondition, Reason::kDatabaseNewer,
+            fmt::format("{} has schema version {}, and this server knows {}: run the newer server, "
+                        "or restore a backup made before the upgrade",
+                        path.string(), *found, newest)};
+  }
+  if (*found == newest) return {};
+  if (*found > 0) {
+    const std::string copy = fmt::format("{}.before-{}", path.string(), newest);
+    std::error_code error;
+    std::filesystem::remove(copy, error);
+    if (Status copied = database.Prepare("VACUUM INTO ?").Bind(copy).Run(); !copied.ok()) {
+      return copied;
+    }
+    kLog.Info("database copied before its migration", {{"path", copy}});
+  }
+  for (const Migration& migration : migrations) {
+    if (migration.number <= *found) continue;
+    if (Status applied = Apply(database, migration, clock); !applied.ok()) return applied;
+    kLog.Info("migration applied", {{"number", migration.number}, {"name", migration.name}});
+  }
+  return {};
+}
+
+}  // namespace drawbridge

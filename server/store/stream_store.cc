@@ -1,0 +1,143 @@
+#include "server/store/stream_store.h"
+
+#include <map>
+
+#include "server/store/mutation_log.h"
+
+namespace drawbridge {
+namespace {
+
+StatusOr<int64_t> Put(Database& database, BridgeId bridge, const LearntStream& stream,
+                      int64_t now) {
+  Status put = database
+                   .Prepare(
+                       "INSERT INTO streams "
+                       "(bridge_id, topic, target_topic, target_partitions, created_at_us) "
+                       "VALUES (?, ?, ?, ?, ?) "
+                       "ON CONFLICT (bridge_id, topic) DO UPDATE SET "
+                       "target_topic = excluded.target_topic, "
+                       "target_partitions = excluded.target_partitions")
+                   .Bind(bridge.value)
+                   .Bind(stream.topic)
+                   .Bind(stream.target_topic)
+                   .Bind(int64_t{stream.target_partitions})
+                   .Bind(now)
+                   .Run();
+  if (!put.ok()) return put;
+  Statement found = database.Prepare("SELECT id FROM streams WHERE bridge_id = ? AND topic = ?");
+  found.Bind(bridge.value).Bind(stream.topic);
+  if (!found.Step()) return found.status();
+  return found.Int(0);
+}
+
+Status LearnInto(Database& database, const Learnt& learnt, int64_t now) {
+  Status put = database
+                   .Prepare(
+                       "UPDATE bridges SET "
+                       "source_cluster_id = CASE WHEN source_cluster_id = '' THEN ? "
+                       "ELSE source_cluster_id END, "
+                       "target_cluster_id = CASE WHEN target_cluster_id = '' THEN ? "
+                       "ELSE target_cluster_id END, "
+                       "is_start_resolved = max(is_start_resolved, ?) WHERE id = ?")
+                   .Bind(learnt.source_cluster_id)
+                   .Bind(learnt.target_cluster_id)
+                   .Bind(int64_t{learnt.resolves_start ? 1 : 0})
+                   .Bind(learnt.bridge.value)
+                   .Run();
+  if (!put.ok()) return put;
+  if (database.changes() == 0) return {};  // the bridge was deleted meanwhile
+  put = database
+            .Prepare(
+                "UPDATE endpoints SET cluster_id = coalesce((SELECT b.source_cluster_id FROM "
+                "bridges b WHERE b.id = ? AND b.source_endpoint = endpoints.name AND "
+                "b.source_cluster_id <> ''), (SELECT b.target_cluster_id FROM bridges b WHERE "
+                "b.id = ? AND b.target_endpoint = endpoints.name AND b.target_cluster_id <> ''), "
+                "cluster_id)")
+            .Bind(learnt.bridge.value)
+            .Bind(learnt.bridge.value)
+            .Run();
+  if (!put.ok()) return put;
+  for (const LearntStream& stream : learnt.streams) {
+    const StatusOr<int64_t> id = Put(database, learnt.bridge, stream, now);
+    if (!id.ok()) return id.status();
+    for (const auto& [partition, start] : stream.new_partitions) {
+      put = database
+                .Prepare(
+                    "INSERT INTO checkpoints "
+                    "(stream_id, partition, incarnation, epoch, next_offset, updated_at_us) "
+                    "SELECT ?, ?, incarnation, 0, ?, ? FROM meta WHERE true "
+                    "ON CONFLICT (stream_id, partition) DO NOTHING")
+                .Bind(*id)
+                .Bind(int64_t{partition})
+                .Bind(start.value)
+                .Bind(now)
+                .Run();
+      if (!put.ok()) return put;
+    }
+  }
+  return BumpRevision(database);
+}
+
+}  // namespace
+
+Status StreamStore::Learn(const Learnt& learnt) {
+  return writer_.Run(
+      [&](Database& database) { return LearnInto(database, learnt, ToMicros(clock_.WallNow())); });
+}
+
+StatusOr<Receipt> StreamStore::SetPaused(StreamId stream, const std::string& name, bool is_paused,
+                                         const Mutation& mutation) {
+  return Mutate(writer_, clock_, mutation, is_paused ? "pause" : "resume", "stream " + name,
+                [&](Database& database) {
+                  return database.Prepare("UPDATE streams SET is_paused = ? WHERE id = ?")
+                      .Bind(int64_t{is_paused ? 1 : 0})
+                      .Bind(stream.value)
+                      .Run();
+                });
+}
+
+StatusOr<std::vector<StoredGap>> StreamStore::Gaps(const std::string& bridge,
+                                                   const std::string& topic, int64_t offset,
+                                                   int64_t limit) {
+  return reader_.Get([&](Database& database) -> StatusOr<std::vector<StoredGap>> {
+    Statement rows = database.Prepare(
+        "SELECT stream_id, partition, from_offset, to_offset, cause, bridge, topic, at_us "
+        "FROM gaps WHERE (?1 = '' OR bridge = ?1) AND (?2 = '' OR topic = ?2) "
+        "ORDER BY at_us, stream_id, partition, from_offset LIMIT ?3 OFFSET ?4");
+    rows.Bind(bridge).Bind(topic).Bind(limit).Bind(offset);
+    std::vector<StoredGap> gaps;
+    while (rows.Step()) {
+      gaps.push_back(
+          {.key = {.stream = {rows.Int(0)}, .partition = static_cast<PartitionNumber>(rows.Int(1))},
+           .gap = {.range = {{rows.Int(2)}, {rows.Int(3)}},
+                   .cause = rows.Text(4) == "skipped" ? GapCause::kSkipped : GapCause::kRetention},
+           .bridge = rows.Text(5),
+           .topic = rows.Text(6),
+           .at = FromMicros(rows.Int(7))});
+    }
+    if (!rows.status().ok()) return rows.status();
+    return gaps;
+  });
+}
+
+StatusOr<std::vector<StreamStore::Passed>> StreamStore::PassedByStream() {
+  return reader_.Get([&](Database& database) -> StatusOr<std::vector<Passed>> {
+    std::map<int64_t, Passed> by_stream;
+    Statement gaps = database.Prepare(
+        "SELECT stream_id, sum(to_offset - from_offset) FROM gaps GROUP BY stream_id");
+    while (gaps.Step()) by_stream[gaps.Int(0)].gap_offsets = gaps.Int(1);
+    if (!gaps.status().ok()) return gaps.status();
+    Statement filtered =
+        database.Prepare("SELECT stream_id, sum(records) FROM filtered_ranges GROUP BY stream_id");
+    while (filtered.Step()) by_stream[filtered.Int(0)].filtered_records = filtered.Int(1);
+    if (!filtered.status().ok()) return filtered.status();
+    std::vector<Passed> all;
+    for (auto& [stream, passed] : by_stream) {
+      passed.stream = {stream};
+      all.push_back(passed);
+    }
+    return all;
+  });
+}
+
+}  // namespace drawbridge
