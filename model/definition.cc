@@ -71,11 +71,11 @@ Status Validate(const EndpointSpec& endpoint) {
     }
   }
   if (kafka.plaintext && !kafka.ca_pem.empty()) {
-    return Invalid("kafka.ca", "a CA has no meaning without TLS: leave out one of the two");
+    return Invalid("kafka.ca_pem", "a CA has no meaning without TLS: leave out one of the two");
   }
   if (!kafka.ca_pem.empty() &&
       kafka.ca_pem.find("-----BEGIN CERTIFICATE-----") == std::string::npos) {
-    return Invalid("kafka.ca", "this is no certificate in PEM");
+    return Invalid("kafka.ca_pem", "this is no certificate in PEM");
   }
   if (kafka.source_retention && *kafka.source_retention <= Duration::zero()) {
     return Invalid("kafka.source_retention", "a retention is longer than nothing");

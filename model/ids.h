@@ -41,7 +41,9 @@ struct std::hash<drawbridge::Id<Tag, Rep>> {
 template <>
 struct std::hash<drawbridge::PartitionKey> {
   size_t operator()(const drawbridge::PartitionKey& key) const {
-    return std::hash<int64_t>{}(key.stream.value * 100'003 + key.partition);
+    // Unsigned: a peer may name any id.
+    return std::hash<uint64_t>{}(static_cast<uint64_t>(key.stream.value) * 100'003 +
+                                 static_cast<uint64_t>(key.partition));
   }
 };
 

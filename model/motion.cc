@@ -11,8 +11,10 @@ using namespace std::chrono_literals;
 constexpr Duration kBlind = 15s;         // older evidence says nothing
 constexpr Duration kBlockedAfter = 5s;   // stuck this long with a known cause
 constexpr Duration kStalledAfter = 30s;  // stuck this long without one
+constexpr Duration kUnseen = 15s;        // a source silent for so long may have more to deliver
 constexpr Duration kNormalLag = 10s;
 constexpr Duration kIdleAfter = 60s;
+constexpr std::chrono::milliseconds kAheadMax = 5min;  // of a clock that stamps records
 
 // From worst to best, as a screen lists them.
 constexpr std::array kWorstFirst = {Motion::kHalted,     Motion::kStopped, Motion::kBlocked,
@@ -20,10 +22,17 @@ constexpr std::array kWorstFirst = {Motion::kHalted,     Motion::kStopped, Motio
                                     Motion::kCatchingUp, Motion::kPaused,  Motion::kDelivering,
                                     Motion::kIdle};
 
+bool IsSourceSeen(const PartitionReport& report) {
+  return report.since_source_seen && *report.since_source_seen < kUnseen;
+}
+
+// Since when something has waited without movement; or nobody knows whether it does, since the
+// source has fallen silent.
 Duration StuckFor(const PartitionReport& report) {
-  if (!report.waiting_for) return 0s;
-  return report.since_moved ? std::min(*report.waiting_for, *report.since_moved)
-                            : *report.waiting_for;
+  const bool is_unseen = !report.waiting_for && !IsSourceSeen(report);
+  const std::optional<Duration> waiting = is_unseen ? report.since_source_seen : report.waiting_for;
+  if (!waiting) return 0s;
+  return report.since_moved ? std::min(*waiting, *report.since_moved) : *waiting;
 }
 
 }  // namespace
@@ -63,7 +72,7 @@ Motion JudgeMotion(const MotionEvidence& evidence) {
   const Duration stuck = StuckFor(*evidence.report);
   const bool waits_to_retry = evidence.report->state == PartitionState::kRetrying;
   if (evidence.has_condition && (stuck >= kBlockedAfter || waits_to_retry)) return Motion::kBlocked;
-  if (stuck >= kStalledAfter) return Motion::kStalled;
+  if (stuck >= (evidence.report->waiting_for ? kStalledAfter : kUnseen)) return Motion::kStalled;
   if (!evidence.report->since_source_seen && !evidence.report->since_moved) {
     return evidence.has_condition ? Motion::kBlocked : Motion::kUnknown;
   }
@@ -71,15 +80,20 @@ Motion JudgeMotion(const MotionEvidence& evidence) {
       evidence.report->since_source_seen.value_or(kBlind) > kBlockedAfter * 2) {
     return Motion::kBlocked;
   }
-  if (evidence.lag && *evidence.lag > kNormalLag) {
-    const bool falls = !evidence.lag_a_minute_ago || *evidence.lag < *evidence.lag_a_minute_ago;
+  const bool waits = evidence.report->waiting_for.has_value();
+  // While something waits, a lag that cannot be told now has not fallen as far as anyone knows.
+  const std::optional<Duration> lag =
+      waits && !evidence.lag ? evidence.lag_a_minute_ago : evidence.lag;
+  if (lag > kNormalLag) {
+    const bool falls = !evidence.lag_a_minute_ago || *lag < *evidence.lag_a_minute_ago;
     return falls ? Motion::kCatchingUp : Motion::kFallingBehind;
   }
-  const bool nothing_waits = !evidence.report->waiting_for;
-  if (nothing_waits && evidence.report->since_moved.value_or(kIdleAfter) >= kIdleAfter) {
-    return Motion::kIdle;
+  if (waits) return Motion::kDelivering;
+  if (!evidence.report->since_source_seen && evidence.report->since_moved >= kUnseen) {
+    return Motion::kUnknown;
   }
-  return Motion::kDelivering;
+  const bool has_moved = evidence.report->since_moved.value_or(kIdleAfter) < kIdleAfter;
+  return has_moved ? Motion::kDelivering : Motion::kIdle;
 }
 
 Motion Worst(std::span<const Motion> motions) {
@@ -90,10 +104,13 @@ Motion Worst(std::span<const Motion> motions) {
 }
 
 std::optional<Duration> LagOf(const PartitionReport& report, WallTime now) {
-  if (!report.waiting_for && report.since_source_seen) return Duration::zero();
-  if (!report.oldest_unconfirmed_ms || *report.oldest_unconfirmed_ms <= 0) return std::nullopt;
-  const WallTime oldest{std::chrono::milliseconds(*report.oldest_unconfirmed_ms)};
-  return std::max<Duration>(Duration::zero(), now - oldest);
+  if (!report.waiting_for && IsSourceSeen(report)) return Duration::zero();
+  // A record's time is whatever its producer wrote.
+  const std::optional<int64_t> oldest = report.oldest_unconfirmed_ms;
+  const auto last =
+      std::chrono::floor<std::chrono::milliseconds>(now.time_since_epoch()) + kAheadMax;
+  if (!oldest || *oldest <= 0 || *oldest > last.count()) return std::nullopt;
+  return std::max<Duration>(Duration::zero(), now - WallTime(std::chrono::milliseconds(*oldest)));
 }
 
 std::optional<int64_t> LagRecordsOf(const PartitionReport& report) {
