@@ -82,7 +82,8 @@ class KafkaCluster(ClusterAccess):
     """A KRaft cluster whose brokers are controllers too. A context manager: starts, and stops.
 
     Broker ids count from 1. Methods may be called from any thread, but not two on one broker at
-    once. When a start fails, a temporary folder stays to be looked at.
+    once. Changes of `properties` and of PLAIN `users` come into force when a broker is restarted.
+    When a start fails, a temporary folder stays to be looked at.
     """
 
     def __init__(
@@ -129,7 +130,7 @@ class KafkaCluster(ClusterAccess):
             users={"drawbridge": "drawbridge-password"} if users is None else users,
         )
         self._super_users = None if super_users is None else list(super_users)
-        self._overrides = dict(properties or {})
+        self.properties = dict(properties or {})
         self._jvm_options = [f"-Xmx{heap}", "-XX:+ExitOnOutOfMemoryError", *jvm_options]
 
     def __enter__(self) -> KafkaCluster:
@@ -241,6 +242,17 @@ class KafkaCluster(ClusterAccess):
                 f"{error}\n{one.log}:\n{one.child.log_tail() if one.child else ''}"
             ) from None
 
+    def wait_until_missed(self, broker: int, seconds: float = 60) -> None:
+        """Waits until the cluster no longer counts a dead or paused broker among the live.
+
+        Only then do its partitions get other leaders, and unclean elections have a reason.
+        """
+
+        def is_missed() -> bool:
+            return broker not in {peer["id"] for peer in self.admin.describe_cluster()["brokers"]}
+
+        wait_until(is_missed, seconds, f"{self.name}: nobody misses broker {broker}", every=0.2)
+
     def wait_until_in_sync(self, topic: str, seconds: float = 60) -> None:
         """Waits until all replicas of a topic are in sync and every partition has a leader."""
 
@@ -265,10 +277,9 @@ class KafkaCluster(ClusterAccess):
         return {**addresses, INTERNAL: [f"{HOST}:{broker.internal.number}" for broker in brokers]}
 
     def _format_storage(self) -> None:
-        """Writes each broker's configuration, and formats the storage of those that have none."""
+        """Formats the storage of the brokers that have none."""
         cluster_id = self._cluster_id()
         for broker in self._brokers.values():
-            path = self._write_configuration(broker)
             if not (broker.data / "meta.properties").exists():
                 scram = [
                     _scram_user(mechanism, user, password)
@@ -276,7 +287,7 @@ class KafkaCluster(ClusterAccess):
                     if mechanism != "PLAIN"
                     for user, password in self.users.items()
                 ]
-                self.admin.format(path, cluster_id, scram)
+                self.admin.format(self._write_configuration(broker), cluster_id, scram)
 
     def _cluster_id(self) -> str:
         for broker in self._brokers.values():
@@ -304,12 +315,13 @@ class KafkaCluster(ClusterAccess):
                 certificates=self.certificates,
                 users=self.users,
                 super_users=self._super_users,
-                overrides=self._overrides,
+                overrides=self.properties,
             ),
         )
 
     def _launch(self, broker: _Broker) -> None:
         name = f"kafka-{self.version}"
+        configuration = self._write_configuration(broker)
         broker.child = Child.start(
             [
                 jars.java(),
@@ -318,7 +330,7 @@ class KafkaCluster(ClusterAccess):
                 "-cp",
                 jars.class_path(name),
                 "kafka.Kafka",
-                broker.folder / "server.properties",
+                configuration,
             ],
             name=f"{self.name} broker {broker.id}",
             log=broker.log,

@@ -39,6 +39,24 @@ def test_three_brokers_survive_the_loss_of_one(start_cluster: StartCluster) -> N
     wait_until(lambda: admin.describe_topic("moving")[0].replicas == [3, 1], 10, "it has not moved")
 
 
+@pytest.mark.slow
+def test_an_unclean_election_truncates_the_log(start_cluster: StartCluster) -> None:
+    cluster = start_cluster(brokers=3)
+    admin = cluster.admin
+    admin.create_topic("t", replicas={0: [1, 2]}, configs={"min.insync.replicas": 1})
+    admin.produce("t", ["a", "b"])
+    cluster.kill(2)
+    admin.produce("t", ["c"])
+
+    cluster.kill(1)
+    cluster.restart(2)
+    cluster.wait_until_missed(1)
+    assert admin.describe_topic("t")[0].leader == -1
+    assert admin.elect_leaders("t", [0], is_unclean=True) == {}
+
+    assert admin.list_offsets("t") == {0: 2}
+
+
 def test_a_broker_keeps_records_through_kill_and_clean_stop(start_cluster: StartCluster) -> None:
     cluster = start_cluster()
     cluster.admin.create_topic("t")
@@ -67,6 +85,19 @@ def test_a_paused_broker_answers_nothing_until_it_goes_on(start_cluster: StartCl
 
     cluster.resume(1)
     assert cluster.admin.login(cluster.java_properties("plaintext"))["brokers"]
+
+
+def test_a_changed_password_is_in_force_after_a_restart(start_cluster: StartCluster) -> None:
+    cluster = start_cluster(listeners=["sasl_ssl"], users={"team/relay": "old"})
+    before = cluster.java_properties("sasl_ssl")
+    assert cluster.admin.login(before)["brokers"]
+
+    cluster.users["team/relay"] = "new"
+    cluster.restart(1)
+
+    assert cluster.admin.login(cluster.java_properties("sasl_ssl"))["brokers"]
+    with pytest.raises(AdminError, match="Authentication failed"):
+        cluster.admin.login(before)
 
 
 def test_clients_see_only_the_proxy(start_cluster: StartCluster) -> None:
