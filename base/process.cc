@@ -1,7 +1,7 @@
 #include "base/process.h"
 
 #include <cerrno>
-#include <cstring>
+#include <system_error>
 
 #include <fmt/format.h>
 #include <sys/prctl.h>
@@ -12,10 +12,12 @@ namespace drawbridge {
 Status HardenProcess() {
   const rlimit none{0, 0};
   if (setrlimit(RLIMIT_CORE, &none) != 0) {
-    return {StatusCode::kInternal, fmt::format("cannot forbid core files: {}", strerror(errno))};
+    return {StatusCode::kInternal,
+            fmt::format("cannot forbid core files: {}", std::generic_category().message(errno))};
   }
   if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0) {
-    return {StatusCode::kInternal, fmt::format("cannot refuse debuggers: {}", strerror(errno))};
+    return {StatusCode::kInternal,
+            fmt::format("cannot refuse debuggers: {}", std::generic_category().message(errno))};
   }
   return {};
 }

@@ -110,7 +110,7 @@ StatusOr<std::string> ToPem(const std::vector<CertificateHandle>& certificates) 
   std::string all;
   for (const CertificateHandle& each : certificates) {
     const StatusOr<std::string> pem = ToPem(*each);
-    if (!pem.ok()) return pem;
+    if (!pem.ok()) return pem.status();
     all += *pem;
   }
   return all;
@@ -301,7 +301,7 @@ WallTime RenewAt(WallTime not_before, WallTime not_after, double fraction) {
 StatusOr<std::string> FindPinned(std::string_view chain_pem, std::string_view pin) {
   constexpr std::string_view kDigits = "0123456789abcdef";
   constexpr std::string_view kAlgorithm = "sha256:";
-  constexpr size_t kPinLetters = kAlgorithm.size() + 2 * SHA256_DIGEST_LENGTH;
+  constexpr size_t kPinLetters = kAlgorithm.size() + size_t{2} * SHA256_DIGEST_LENGTH;
   if (pin.size() != kPinLetters || !pin.starts_with(kAlgorithm) ||
       pin.find_first_not_of(kDigits, kAlgorithm.size()) != std::string_view::npos) {
     return Status(StatusCode::kInvalidArgument, Reason::kFieldInvalid,

@@ -28,7 +28,7 @@ struct Caller {
   static Caller User(Role role) { return {Kind::kUser, role}; }
   static Caller Relay() { return {Kind::kRelay, std::nullopt}; }
 
-  Kind kind;
+  Kind kind = Kind::kNobody;
   std::optional<Role> role;  // a user's
 };
 

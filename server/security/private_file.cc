@@ -1,8 +1,8 @@
 #include "server/security/private_file.h"
 
 #include <cerrno>
-#include <cstring>
 #include <string>
+#include <system_error>
 
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -44,7 +44,8 @@ StatusOr<Secret> ReadPrivateFile(const std::filesystem::path& file, Readers read
   struct stat about {};
   if (!opened.is_open() || fstat(opened.get(), &about) != 0) {
     const StatusCode code = errno == ENOENT ? StatusCode::kNotFound : StatusCode::kUnavailable;
-    return Status(code, fmt::format("cannot read {}: {}", file.string(), std::strerror(errno)));
+    return Status(code, fmt::format("cannot read {}: {}", file.string(),
+                                    std::generic_category().message(errno)));
   }
   if (Status checked = CheckAccess(file, about, readers); !checked.ok()) return checked;
 
@@ -60,8 +61,8 @@ StatusOr<Secret> ReadPrivateFile(const std::filesystem::path& file, Readers read
   content.resize(size);
   Secret secret(std::move(content));
   if (got >= 0) return secret;
-  return Status(StatusCode::kUnavailable,
-                fmt::format("cannot read {}: {}", file.string(), std::strerror(error)));
+  return Status(StatusCode::kUnavailable, fmt::format("cannot read {}: {}", file.string(),
+                                                      std::generic_category().message(error)));
 }
 
 Status MakePrivateFolder(const std::filesystem::path& folder) {

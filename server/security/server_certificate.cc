@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <cstring>
+#include <system_error>
 #include <utility>
 
 #include <fcntl.h>
@@ -110,14 +110,13 @@ StatusOr<std::vector<SubjectName>> NamesOf(const std::vector<std::string>& hosts
     if (std::optional<SubjectName> name = HostName(host)) names.push_back(*std::move(name));
   }
   std::ranges::sort(names);
-  const auto repeated = std::ranges::unique(names);
-  names.erase(repeated.begin(), repeated.end());
+  names.erase(std::unique(names.begin(), names.end()), names.end());
   return names;
 }
 
 Status SystemError(const std::string& what, const std::filesystem::path& path) {
-  return {StatusCode::kUnavailable,
-          fmt::format("cannot {} {}: {}", what, path.string(), std::strerror(errno))};
+  return {StatusCode::kUnavailable, fmt::format("cannot {} {}: {}", what, path.string(),
+                                                std::generic_category().message(errno))};
 }
 
 // Points the link to another folder beside it, in one step.
