@@ -55,7 +55,7 @@ struct Journal::Slot {
 
 struct Journal::Pair {
   Slot slots[2];
-  std::array<char, 32> padding;  // 256 bytes a pair: no slot shares a sector with another pair's
+  std::array<char, 32> padding;  // 256 bytes a pair, so that none lies across two sectors
 };
 
 struct Journal::Chunk {
@@ -155,13 +155,11 @@ Status Journal::Reserve(PartitionKey key) {
 }
 
 void Journal::Write(const JournalEntry& entry) {
-  Pair* pair = nullptr;
-  {
-    const MutexLock lock(mutex_);
-    const auto found = index_.find(entry.key);
-    if (found == index_.end()) return;
-    pair = At(found->second);  // stays mapped: chunks are never unmapped before the journal ends
-  }
+  // Held to the end: a reader must not meet a slot that is half written.
+  const MutexLock lock(mutex_);
+  const auto found = index_.find(entry.key);
+  if (found == index_.end()) return;
+  Pair* const pair = At(found->second);
   const Slot* const newest = Newest(*pair);
   Slot& slot = pair->slots[newest == &pair->slots[0] ? 1 : 0];
   Slot written{};
