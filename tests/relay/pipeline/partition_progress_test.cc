@@ -1,0 +1,236 @@
+#include "relay/pipeline/partition_progress.h"
+
+#include <gtest/gtest.h>
+
+#include "tests/relay/pipeline/batches.h"
+
+namespace drawbridge {
+namespace {
+
+constexpr PartitionKey kKey{.stream = {7}, .partition = 3};
+constexpr FencingToken kToken{.incarnation = 2, .epoch = 5};
+
+class PartitionProgressTest : public testing::Test {
+ protected:
+  // Reads a batch and confirms none of it.
+  void Begin(int64_t from, std::initializer_list<int64_t> offsets, int64_t read_to) {
+    ASSERT_TRUE(progress_.Begin(BatchOf(from, offsets, read_to)).ok());
+  }
+  int64_t checkpoint() const { return progress_.checkpoint().next.value; }
+  std::optional<int64_t> journaled() const {
+    const auto entry = progress_.Entry();
+    return entry ? std::optional(entry->checkpoint.next.value) : std::nullopt;
+  }
+
+  const Anchor anchor_{.offset = {99}, .timestamp_ms = 1, .hash = 2};
+  PartitionProgress progress_{kKey, kToken, Offset{90}, {.next = {100}, .anchor = anchor_}};
+};
+
+TEST_F(PartitionProgressTest, CommitsUnderItsTokenFromItsBase) {
+  const CommitItem commit = progress_.Commit();
+
+  EXPECT_EQ(commit.key, kKey);
+  EXPECT_EQ(commit.token, kToken);
+  EXPECT_EQ(commit.base, Offset{90});
+  EXPECT_EQ(commit.to, (Checkpoint{.next = {100}, .anchor = anchor_}));
+}
+
+TEST_F(PartitionProgressTest, RestsOnTheLastRecordOfABatchOnceAllOfItIsConfirmed) {
+  Begin(100, {100, 101, 102}, 103);
+  progress_.Confirm(RangeOf(100, 102));
+  EXPECT_EQ(progress_.checkpoint(), (Checkpoint{.next = {102}, .anchor = anchor_}));
+
+  progress_.Confirm(RangeOf(102, 103));
+  EXPECT_EQ(progress_.checkpoint(), (Checkpoint{.next = {103}, .anchor = AnchorOf(RecordAt(102))}));
+}
+
+TEST_F(PartitionProgressTest, AnchorsARecordBelowTheHoleThatFollowsIt) {
+  Begin(100, {100}, 120);
+  progress_.Confirm(RangeOf(100, 101));
+
+  EXPECT_EQ(progress_.checkpoint(), (Checkpoint{.next = {120}, .anchor = AnchorOf(RecordAt(100))}));
+}
+
+TEST_F(PartitionProgressTest, PassesAHoleOnlyWithTheRecordsBeforeIt) {
+  Begin(100, {100}, 101);
+  Begin(101, {150}, 151);
+  progress_.Confirm(RangeOf(101, 151));
+  EXPECT_EQ(checkpoint(), 100);
+
+  progress_.Confirm(RangeOf(100, 101));
+  EXPECT_EQ(checkpoint(), 151);
+}
+
+TEST_F(PartitionProgressTest, TellsTheTimeOfTheOldestUnconfirmedBatch) {
+  EXPECT_EQ(progress_.oldest_unconfirmed_ms(), std::nullopt);
+  Begin(100, {100}, 101);
+  Begin(101, {101}, 102);
+  EXPECT_EQ(progress_.oldest_unconfirmed_ms(), RecordAt(100).timestamp_ms);
+
+  progress_.Confirm(RangeOf(100, 101));
+  EXPECT_EQ(progress_.oldest_unconfirmed_ms(), RecordAt(101).timestamp_ms);
+}
+
+TEST_F(PartitionProgressTest, KnowsNoTimeOfRecordsThatHaveNone) {
+  Batch batch = BatchOf(100, {100}, 101);
+  batch.records.front().timestamp_ms = -1;
+  ASSERT_TRUE(progress_.Begin(batch).ok());
+
+  EXPECT_EQ(progress_.oldest_unconfirmed_ms(), std::nullopt);
+}
+
+// --- Gaps ---
+
+TEST_F(PartitionProgressTest, CommitsAGapWithTheCheckpointThatPassesIt) {
+  Begin(100, {100}, 101);
+  progress_.PassGap(Offset{150});
+  EXPECT_TRUE(progress_.Commit().gaps.empty());
+
+  progress_.Confirm(RangeOf(100, 101));
+  const CommitItem commit = progress_.Commit();
+  EXPECT_EQ(commit.to.next, Offset{150});
+  EXPECT_EQ(commit.gaps, (std::vector{Gap{RangeOf(101, 150), GapCause::kRetention}}));
+}
+
+TEST_F(PartitionProgressTest, KeepsTheJournalBackUntilTheGapIsStored) {
+  progress_.PassGap(Offset{150});
+  EXPECT_EQ(journaled(), std::nullopt);
+  EXPECT_TRUE(progress_.has_unstored());
+
+  progress_.Stored(Offset{149});  // an earlier commit
+  EXPECT_EQ(journaled(), std::nullopt);
+
+  progress_.Stored(Offset{150});
+  EXPECT_EQ(journaled(), 150);
+  EXPECT_FALSE(progress_.has_unstored());
+}
+
+TEST_F(PartitionProgressTest, JournalsUpToAGapThatIsStillAhead) {
+  Begin(100, {100, 101}, 102);
+  progress_.PassGap(Offset{150});
+  progress_.Confirm(RangeOf(100, 101));
+
+  EXPECT_EQ(journaled(), 101);
+  EXPECT_FALSE(progress_.has_unstored());
+}
+
+TEST_F(PartitionProgressTest, CommitsAGapAgainUntilItIsStored) {
+  progress_.PassGap(Offset{150});
+  Begin(150, {150}, 151);
+  progress_.Commit();
+  progress_.Confirm(RangeOf(150, 151));
+
+  EXPECT_EQ(progress_.Commit().gaps.size(), 1U);
+  progress_.Stored(Offset{151});
+  EXPECT_TRUE(progress_.Commit().gaps.empty());
+}
+
+TEST_F(PartitionProgressTest, HasNoGapWhereTheLogBeginsBelowWhatWasRead) {
+  progress_.PassGap(Offset{60});
+
+  EXPECT_EQ(checkpoint(), 100);
+  EXPECT_FALSE(progress_.has_unstored());
+}
+
+// --- Filtered records ---
+
+TEST_F(PartitionProgressTest, CommitsWhatWasFilteredWithTheCheckpointThatPassesIt) {
+  progress_.PassFiltered({.range = RangeOf(101, 103), .records = 2});
+  Begin(100, {100, 103}, 104);
+  EXPECT_TRUE(progress_.Commit().filtered.empty());
+
+  progress_.Confirm(RangeOf(100, 104));
+  const CommitItem commit = progress_.Commit();
+  EXPECT_EQ(commit.to.next, Offset{104});
+  EXPECT_EQ(commit.filtered,
+            (std::vector{FilteredRange{.range = RangeOf(101, 103), .records = 2}}));
+}
+
+TEST_F(PartitionProgressTest, PassesABatchOfWhichNothingIsLeft) {
+  progress_.PassFiltered({.range = RangeOf(100, 110), .records = 10});
+  Begin(100, {}, 110);
+
+  EXPECT_EQ(checkpoint(), 110);
+  EXPECT_TRUE(progress_.has_unstored());
+}
+
+TEST_F(PartitionProgressTest, KeepsTheJournalBackUntilWhatWasFilteredIsStored) {
+  progress_.PassFiltered({.range = RangeOf(100, 110), .records = 10});
+  Begin(100, {}, 110);
+  EXPECT_EQ(journaled(), std::nullopt);
+  progress_.Commit();
+  EXPECT_EQ(journaled(), std::nullopt);
+
+  progress_.Stored(Offset{110});
+  EXPECT_EQ(journaled(), 110);
+}
+
+TEST_F(PartitionProgressTest, SumsUpWhatOneCommitPasses) {
+  progress_.PassFiltered({.range = RangeOf(100, 101), .records = 1});
+  progress_.PassFiltered({.range = RangeOf(105, 110), .records = 4});
+  Begin(100, {}, 110);
+
+  EXPECT_EQ(progress_.Commit().filtered,
+            (std::vector{FilteredRange{.range = RangeOf(100, 110), .records = 5}}));
+}
+
+TEST_F(PartitionProgressTest, CountsEachFilteredRecordOnceOverManyCommits) {
+  int64_t stored = 0;
+  for (int64_t at = 100; at < 200; at += 10) {
+    progress_.PassFiltered({.range = RangeOf(at, at + 10), .records = 10});
+    Begin(at, {}, at + 10);
+    const CommitItem commit = progress_.Commit();
+    if (at % 30 != 0) continue;  // the others do not arrive
+    for (const FilteredRange& passed : commit.filtered) stored += passed.records;
+    progress_.Stored(commit.to.next);
+  }
+  for (const FilteredRange& passed : progress_.Commit().filtered) stored += passed.records;
+
+  EXPECT_EQ(stored, 100);
+}
+
+// --- Rewind ---
+
+TEST_F(PartitionProgressTest, ReadsAgainFromTheCheckpointAfterARewind) {
+  Begin(100, {100, 101, 102}, 103);
+  progress_.Confirm(RangeOf(100, 101));
+  progress_.Rewind();
+  EXPECT_EQ(progress_.read_to(), Offset{101});
+  EXPECT_EQ(progress_.oldest_unconfirmed_ms(), std::nullopt);
+
+  Begin(101, {101, 102}, 103);
+  EXPECT_EQ(checkpoint(), 101);
+}
+
+TEST_F(PartitionProgressTest, PassesAGapBeyondTheCheckpointAgainAfterARewind) {
+  Begin(100, {100}, 101);
+  progress_.PassGap(Offset{150});
+  progress_.Rewind();
+  progress_.PassGap(Offset{160});  // by then the first record had expired too
+
+  EXPECT_EQ(progress_.Commit().gaps, (std::vector{Gap{RangeOf(100, 160), GapCause::kRetention}}));
+}
+
+TEST_F(PartitionProgressTest, KeepsAGapThatTheCheckpointHasPassedThroughARewind) {
+  progress_.PassGap(Offset{150});
+  Begin(150, {150}, 151);
+  progress_.Rewind();
+
+  EXPECT_EQ(progress_.Commit().gaps.size(), 1U);
+  EXPECT_EQ(journaled(), std::nullopt);
+}
+
+TEST_F(PartitionProgressTest, CountsFilteredRecordsOnceThroughARewind) {
+  progress_.PassFiltered({.range = RangeOf(101, 102), .records = 1});
+  Begin(100, {100}, 102);
+  progress_.Rewind();
+  progress_.PassFiltered({.range = RangeOf(101, 102), .records = 1});
+  Begin(100, {100}, 102);
+  progress_.Confirm(RangeOf(100, 101));
+
+  EXPECT_EQ(progress_.Commit().filtered,
+            (std::vector{FilteredRange{.range = RangeOf(101, 102), .records = 1}}));
+}
+
+}  // namespace
+}  // namespace drawbridge
