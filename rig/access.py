@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -34,6 +35,8 @@ class Listener:
             object.__setattr__(self, "protocol", self.name)
         if self.protocol not in PROTOCOLS:
             raise RigError(f"listener {self.name}: protocol is one of {', '.join(PROTOCOLS)}")
+        if not re.fullmatch("[a-z0-9_]+", self.name):
+            raise RigError(f"listener {self.name}: small letters, digits and _ make a name")
         if self.name in (INTERNAL, "controller"):
             raise RigError(f"the rig itself has a listener named {self.name}")
 

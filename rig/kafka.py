@@ -105,6 +105,7 @@ class KafkaCluster(ClusterAccess):
         `users` can log in by PLAIN and SCRAM. `super_users` (as "User:admin") switches the
         authorizer on; without it everybody may do everything. `properties` are laid over those of
         every broker.
+
         Without `state` all is kept in a temporary folder, which `stop` removes. A bench that wants
         brokers at full speed gives no `jvm_options`.
         """
@@ -112,6 +113,8 @@ class KafkaCluster(ClusterAccess):
             raise RigError("a cluster has one broker or three")
         if version not in VERSIONS:
             raise RigError(f"no Kafka {version}; there are {', '.join(VERSIONS)}")
+        if any(set('",\\[]') & set(user + password) for user, password in (users or {}).items()):
+            raise RigError('users and passwords hold none of " , \\ [ ]')
         self._is_temporary = state is None
         folder = Path(state or tempfile.mkdtemp(prefix=f"drawbridge-rig-{name}-")).absolute()
         chosen = [Listener(one) if isinstance(one, str) else one for one in listeners]
@@ -151,6 +154,8 @@ class KafkaCluster(ClusterAccess):
 
     def start(self, seconds: float = _START_SECONDS) -> KafkaCluster:
         """Starts all brokers and returns when every one of them serves and knows all others."""
+        if any(broker.child and broker.child.is_running for broker in self._brokers.values()):
+            raise RigError(f"{self.name} runs already")
         try:
             self._format_storage()
             for broker in self._brokers.values():

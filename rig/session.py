@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -65,6 +66,8 @@ def serve(folder: Path, owner: int | None = None) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: is_over.set())
     owner_identity = process_identity(owner) if owner else None
+    for name in presets.NAMES:  # Topics of an earlier run would grow and confuse.
+        shutil.rmtree(folder / name, ignore_errors=True)
     with ExitStack() as stack:
         clusters = {name: presets.cluster(name, folder / name) for name in presets.NAMES}
         for cluster in clusters.values():

@@ -190,3 +190,23 @@ def test_a_listener_needs_a_known_protocol_and_a_name_of_its_own() -> None:
         Listener("carrier-pigeon")
     with pytest.raises(RigError, match=INTERNAL):
         Listener(INTERNAL, "plaintext")
+    with pytest.raises(RigError, match="make a name"):
+        Listener("OVER THE SEA", "plaintext")
+
+
+def test_two_paths_lead_into_one_cluster(start_cluster: StartCluster) -> None:
+    paths = [Listener("by_land", "ssl", is_proxied=True), Listener("by_sea", "sasl_ssl")]
+    cluster = start_cluster(listeners=paths)
+
+    cluster.proxy("by_land").cut()
+
+    with pytest.raises(RigError, match="runs already"):
+        cluster.start()
+    assert cluster.admin.login(cluster.java_properties("by_sea"))["brokers"]
+    with pytest.raises(AdminError, match="Timeout"):
+        cluster.admin.login(cluster.java_properties("by_land"), seconds=1)
+
+
+def test_users_that_would_break_out_of_a_configuration_are_refused() -> None:
+    with pytest.raises(RigError, match="hold none of"):
+        KafkaCluster(users={'a"b': "c"})
