@@ -1,0 +1,209 @@
+#include "server/control/definitions.h"
+
+#include <algorithm>
+#include <map>
+
+#include <fmt/format.h>
+
+namespace drawbridge {
+namespace {
+
+// The definitions as they would be.
+struct Outcome {
+  std::map<std::string, KnownEndpoint> endpoints;
+  std::map<std::string, BridgeSpec> bridges;
+};
+
+std::string PathOf(const EndpointSpec& endpoint) {
+  return fmt::format("endpoints[{}]", endpoint.name);
+}
+std::string PathOf(const BridgeSpec& bridge) { return fmt::format("bridges[{}]", bridge.name); }
+
+template <typename Spec>
+Status CheckEach(const std::vector<Spec>& wanted) {
+  std::map<std::string, int> seen;
+  for (const Spec& spec : wanted) {
+    if (Status valid = Validate(spec); !valid.ok()) return valid.At(PathOf(spec));
+    if (++seen[spec.name] > 1) {
+      return {StatusCode::kInvalidArgument, Reason::kNameTaken,
+              fmt::format("\"{}\" is defined twice", spec.name), PathOf(spec)};
+    }
+  }
+  return {};
+}
+
+Status CheckEndpoint(const EndpointSpec& endpoint, const DesiredState& stored) {
+  const std::string& name = endpoint.kafka.credential;
+  if (name.empty()) return {};
+  const auto found = std::ranges::find(stored.credentials, name, &StoredCredential::name);
+  if (found == stored.credentials.end()) {
+    return Status(StatusCode::kFailedPrecondition, Reason::kCredentialNotFound,
+                  fmt::format("no credential is called {}: make it with `drawbridge credential set "
+                              "{}`",
+                              name, name),
+                  "kafka.credential")
+        .At(PathOf(endpoint));
+  }
+  if (endpoint.kafka.plaintext && found->kind == CredentialKind::kMtls) {
+    return Status(StatusCode::kInvalidArgument, Reason::kFieldInvalid,
+                  "a client certificate needs TLS: leave out `tls: false`", "kafka.credential")
+        .At(PathOf(endpoint));
+  }
+  return {};
+}
+
+StatusOr<const KnownEndpoint*> FindEndpoint(const Outcome& outcome, const std::string& name,
+                                            const std::string& field) {
+  const auto found = outcome.endpoints.find(name);
+  if (found != outcome.endpoints.end()) return &found->second;
+  return Status(StatusCode::kFailedPrecondition, Reason::kEndpointNotFound,
+                fmt::format("no endpoint is called \"{}\": define it, or name another", name),
+                field);
+}
+
+Status CheckTogether(const Outcome& outcome) {
+  for (const auto& [name, bridge] : outcome.bridges) {
+    const auto source = FindEndpoint(outcome, bridge.source.endpoint, "source.endpoint");
+    if (!source.ok()) return source.status().At(PathOf(bridge));
+    const auto target = FindEndpoint(outcome, bridge.target.endpoint, "target.endpoint");
+    if (!target.ok()) return target.status().At(PathOf(bridge));
+    if (Status valid = ValidateWithEndpoints(bridge, **source, **target); !valid.ok()) {
+      return valid.At(PathOf(bridge));
+    }
+    for (const auto& [other_name, other] : outcome.bridges) {
+      if (other_name <= name) continue;
+      const auto other_source = outcome.endpoints.find(other.source.endpoint);
+      const auto other_target = outcome.endpoints.find(other.target.endpoint);
+      if (other_source == outcome.endpoints.end() || other_target == outcome.endpoints.end()) {
+        continue;
+      }
+      if (AreSameCluster(**source, other_target->second) &&
+          AreSameCluster(**target, other_source->second) && FeedEachOther(bridge, other)) {
+        return Status(StatusCode::kInvalidArgument, Reason::kBridgesFeedEachOther,
+                      fmt::format("bridge {} would bring back what this one sends, and without the "
+                                  "provenance header records would go round for ever: leave "
+                                  "provenance on in both, or give them topics apart",
+                                  other_name),
+                      "target.provenance")
+            .At(PathOf(bridge));
+      }
+    }
+  }
+  return {};
+}
+
+void PlanEndpoint(const EndpointSpec& wanted, const DesiredState& stored, DefinitionPlan& plan,
+                  Outcome& outcome) {
+  const auto before = std::ranges::find_if(
+      stored.endpoints, [&](const auto& other) { return other.spec.name == wanted.name; });
+  DefinitionChange change;
+  change.endpoint_after = wanted;
+  if (before == stored.endpoints.end()) {
+    change.action = ChangeAction::kCreated;
+  } else {
+    change.endpoint_before = before->spec;
+    change.action = before->spec == wanted ? ChangeAction::kUnchanged : ChangeAction::kUpdated;
+  }
+  KnownEndpoint& known = outcome.endpoints[wanted.name];
+  if (known.spec.kafka.bootstrap != wanted.kafka.bootstrap) known.cluster_id.clear();
+  known.spec = wanted;
+  if (change.action != ChangeAction::kUnchanged) plan.steps.emplace_back(PutEndpoint{wanted});
+  plan.changes.push_back(std::move(change));
+}
+
+Status PlanBridge(const BridgeSpec& wanted, const DesiredState& stored, DefinitionPlan& plan,
+                  Outcome& outcome) {
+  const auto before = std::ranges::find_if(
+      stored.bridges, [&](const auto& other) { return other.spec.name == wanted.name; });
+  DefinitionChange change;
+  change.bridge_after = wanted;
+  if (before == stored.bridges.end()) {
+    change.action = ChangeAction::kCreated;
+  } else {
+    change.bridge_before = before->spec;
+    change.action = before->spec == wanted ? ChangeAction::kUnchanged : ChangeAction::kUpdated;
+    if (before->spec.source.endpoint != wanted.source.endpoint) {
+      return Status(StatusCode::kFailedPrecondition, Reason::kSourceFixed,
+                    "the source endpoint of a bridge cannot be changed, since its checkpoints are "
+                    "positions there: delete the bridge and make another",
+                    "source.endpoint")
+          .At(PathOf(wanted));
+    }
+    const BridgeTarget& was = before->spec.target;
+    if (was.endpoint != wanted.target.endpoint || was.topic != wanted.target.topic) {
+      plan.warnings.push_back(fmt::format(
+          "bridge {} keeps its checkpoints: the new target gets what comes from here on, "
+          "not what the old one has",
+          wanted.name));
+    }
+  }
+  outcome.bridges[wanted.name] = wanted;
+  if (change.action != ChangeAction::kUnchanged) plan.steps.emplace_back(PutBridge{wanted});
+  plan.changes.push_back(std::move(change));
+  return {};
+}
+
+// Bridges first: they refer to endpoints.
+void PlanPruning(const WantedDefinitions& wanted, const DesiredState& stored, DefinitionPlan& plan,
+                 Outcome& outcome) {
+  for (const StoredBridge& bridge : stored.bridges) {
+    const std::string& name = bridge.spec.name;
+    if (std::ranges::find(wanted.bridges, name, &BridgeSpec::name) != wanted.bridges.end())
+      continue;
+    plan.steps.insert(plan.steps.begin(), DeleteBridge{name});
+    plan.changes.push_back({.action = ChangeAction::kDeleted,
+                            .endpoint_before = std::nullopt,
+                            .endpoint_after = std::nullopt,
+                            .bridge_before = bridge.spec,
+                            .bridge_after = std::nullopt});
+    plan.warnings.push_back(fmt::format(
+        "bridge {} is deleted with its checkpoints: one of the same name starts afresh", name));
+    outcome.bridges.erase(name);
+  }
+  for (const StoredEndpoint& endpoint : stored.endpoints) {
+    const std::string& name = endpoint.spec.name;
+    if (std::ranges::find(wanted.endpoints, name, &EndpointSpec::name) != wanted.endpoints.end()) {
+      continue;
+    }
+    plan.steps.emplace_back(DeleteEndpoint{name});
+    plan.changes.push_back({.action = ChangeAction::kDeleted,
+                            .endpoint_before = endpoint.spec,
+                            .endpoint_after = std::nullopt,
+                            .bridge_before = std::nullopt,
+                            .bridge_after = std::nullopt});
+    outcome.endpoints.erase(name);
+  }
+}
+
+}  // namespace
+
+StatusOr<DefinitionPlan> PlanDefinitions(const DesiredState& stored,
+                                         const WantedDefinitions& wanted) {
+  if (Status valid = CheckEach(wanted.endpoints); !valid.ok()) return valid;
+  if (Status valid = CheckEach(wanted.bridges); !valid.ok()) return valid;
+
+  DefinitionPlan plan;
+  plan.decided_at_revision = stored.revision;
+  Outcome outcome;
+  for (const StoredEndpoint& endpoint : stored.endpoints) {
+    outcome.endpoints[endpoint.spec.name] = {endpoint.spec, endpoint.cluster_id};
+  }
+  for (const StoredBridge& bridge : stored.bridges) outcome.bridges[bridge.spec.name] = bridge.spec;
+
+  std::vector<EndpointSpec> endpoints = wanted.endpoints;
+  std::ranges::sort(endpoints, {}, &EndpointSpec::name);
+  for (const EndpointSpec& endpoint : endpoints) {
+    if (Status valid = CheckEndpoint(endpoint, stored); !valid.ok()) return valid;
+    PlanEndpoint(endpoint, stored, plan, outcome);
+  }
+  std::vector<BridgeSpec> bridges = wanted.bridges;
+  std::ranges::sort(bridges, {}, &BridgeSpec::name);
+  for (const BridgeSpec& bridge : bridges) {
+    if (Status valid = PlanBridge(bridge, stored, plan, outcome); !valid.ok()) return valid;
+  }
+  if (wanted.prunes) PlanPruning(wanted, stored, plan, outcome);
+  if (Status valid = CheckTogether(outcome); !valid.ok()) return valid;
+  return plan;
+}
+
+}  // namespace drawbridge

@@ -1,0 +1,767 @@
+#include "server/control/fleet_controller.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+#include <pthread.h>
+
+#include "base/log.h"
+
+namespace drawbridge {
+namespace {
+
+using namespace std::chrono_literals;
+
+const Log kLog("server.control");
+
+constexpr Duration kAckPatience = 30s;
+constexpr Duration kQueryPatience = 14s;
+constexpr Duration kSilentHeartbeats = 10s;  // two of them missed
+
+Condition StreamRefusal(StreamId stream, BridgeId bridge, const Status& status) {
+  return {.side = Side::kRelay,
+          .reason = status.reason(),
+          .text = status.message(),
+          .bridge = bridge,
+          .stream = stream,
+          .partition = std::nullopt,
+          .topic = {},
+          .age = std::nullopt,
+          .blocks = false};
+}
+
+}  // namespace
+
+FleetController::FleetController(FleetSettings settings, ControlDatabase& database,
+                                 StreamStore& streams, CheckpointStore& checkpoints,
+                                 RelayStore& relays, const Clock& clock)
+    : settings_(settings),
+      database_(database),
+      stream_store_(streams),
+      checkpoint_store_(checkpoints),
+      relay_store_(relays),
+      clock_(clock),
+      leases_(settings.lease, clock.Now()),
+      thread_([this] { Loop(); }) {}
+
+FleetController::~FleetController() {
+  Post([this] {
+    for (auto& [name, relay] : relays_) {
+      if (!relay.session) continue;
+      relay.session->Send(Restarting{.reason = "the server is stopping",
+                                     .reconnect_after_min = 500ms,
+                                     .reconnect_after_max = 3s});
+      relay.session->Close(
+          {StatusCode::kUnavailable, Reason::kUnavailable, "the server is stopping"});
+    }
+  });
+  {
+    const MutexLock lock(mutex_);
+    is_ending_ = true;
+  }
+  changed_.notify_all();
+  thread_.join();
+}
+
+// --- The loop -----------------------------------------------------------------------------------
+
+void FleetController::Post(std::function<void()> task) {
+  {
+    const MutexLock lock(mutex_);
+    tasks_.push_back(std::move(task));
+  }
+  changed_.notify_one();
+}
+
+template <typename T>
+T FleetController::Call(std::function<T()> task) {
+  auto promise = std::make_shared<std::promise<T>>();
+  std::future<T> future = promise->get_future();
+  Post([promise, task = std::move(task)] { promise->set_value(task()); });
+  return future.get();
+}
+
+void FleetController::Wake() {
+  {
+    const MutexLock lock(mutex_);
+    is_woken_ = true;
+  }
+  changed_.notify_one();
+}
+
+void FleetController::Loop() {
+  pthread_setname_np(pthread_self(), "fleet");
+  BootTime tick_at = clock_.Now();
+  while (true) {
+    std::deque<std::function<void()>> tasks;
+    bool is_due = false;
+    {
+      MutexLock lock(mutex_);
+      while (tasks_.empty() && !is_woken_ && !is_ending_ && clock_.Now() < tick_at) {
+        changed_.wait_for(mutex_, settings_.tick);
+      }
+      if (is_ending_ && tasks_.empty()) return;
+      tasks.swap(tasks_);
+      is_due = is_woken_ || clock_.Now() >= tick_at;
+      is_woken_ = false;
+    }
+    for (const auto& task : tasks) task();
+    if (!is_due) continue;
+    Reconcile();
+    tick_at = clock_.Now() + settings_.tick;
+  }
+}
+
+// One step towards agreement between what is stored and what relays hold.
+void FleetController::Reconcile() {
+  if (!LoadDesired()) return;
+  const std::vector<Candidate> candidates = Candidates();
+  ChooseSurveyors(candidates);
+
+  std::vector<Placeable> placeable;
+  std::map<BridgeId, Labels> placements;
+  for (const StoredBridge& bridge : desired_.bridges) {
+    placements[bridge.id] = bridge.spec.placement;
+  }
+  std::map<StreamId, const StoredStream*> streams;
+  for (const StoredStream& stream : desired_.streams) streams[stream.id] = &stream;
+  for (const StoredPartition& partition : desired_.partitions) {
+    const auto stream = streams.find(partition.key.stream);
+    if (stream == streams.end()) continue;
+    const auto survey = surveys_.find(stream->second->bridge);
+    const bool is_blocked =
+        survey != surveys_.end() && survey->second.Blocks(stream->second->topic);
+    // What runs goes on running; what is new waits for its target partition.
+    const bool can_start =
+        partition.key.partition < stream->second->target_partitions && !is_blocked;
+    if (!partition.owner && !can_start) continue;
+    placeable.push_back(
+        {.key = partition.key, .bridge = stream->second->bridge, .owner = partition.owner});
+  }
+  Reassign(Assigner::Place(placeable, placements, candidates));
+  SendAssignments();
+}
+
+bool FleetController::LoadDesired() {
+  StatusOr<DesiredState> state = database_.ReadAll();
+  if (!state.ok()) {
+    kLog.Error("desired state cannot be read", {{"text", state.status().ToString()}});
+    return false;
+  }
+  desired_ = *std::move(state);
+  for (const StoredRelay& stored : desired_.relays) {
+    const auto known = relays_.find(stored.name);
+    if (!stored.is_revoked || known == relays_.end() || !known->second.session) continue;
+    known->second.session->Close(
+        {StatusCode::kPermissionDenied, Reason::kRelayRevoked,
+         "this relay's identity was revoked: enrol it under another name"});
+    known->second.session.reset();
+    known->second.held.clear();
+    observations_.ForgetConditions(stored.name);
+  }
+  std::erase_if(surveys_, [&](const auto& survey) {
+    return std::ranges::find(desired_.bridges, survey.first, &StoredBridge::id) ==
+           desired_.bridges.end();
+  });
+  return true;
+}
+
+// If most relays fall silent at once, the fault is more likely here than there.
+bool FleetController::GuardsAgainstMassSilence() {
+  const BootTime now = clock_.Now();
+  size_t alive = 0;
+  size_t fresh_silence = 0;
+  for (const auto& [name, relay] : relays_) {
+    const Duration silent = leases_.SilentFor(name, now);
+    if (relay.session || silent < settings_.lease.ttl) {
+      ++alive;
+    } else if (silent < settings_.lease.reclaim_after() + settings_.lease.ttl) {
+      ++fresh_silence;
+    }
+  }
+  const bool is_suspect = fresh_silence >= 3 && fresh_silence > alive;
+  if (is_suspect != is_suspect_) {
+    is_suspect_ = is_suspect;
+    if (is_suspect) kLog.Error("control plane is suspect", {{"silent_relays", fresh_silence}});
+    if (!is_suspect) kLog.Info("control plane is trusted again");
+  }
+  return is_suspect;
+}
+
+std::vector<Candidate> FleetController::Candidates() const {
+  std::vector<Candidate> candidates;
+  for (const StoredRelay& stored : desired_.relays) {
+    if (stored.is_revoked) continue;
+    const auto known = relays_.find(stored.name);
+    const bool is_known = known != relays_.end();
+    const bool is_connected = is_known && known->second.session != nullptr;
+    if (is_known && known->second.is_leaving) continue;
+    // One that went without a word keeps its partitions until its lease has run out.
+    if (!is_connected && leases_.HasRunOut(stored.name, clock_.Now()) && !is_suspect_) continue;
+    candidates.push_back({.name = stored.name, .labels = stored.labels, .can_take = is_connected});
+  }
+  return candidates;
+}
+
+void FleetController::ChooseSurveyors(const std::vector<Candidate>& candidates) {
+  std::map<RelayName, int> counts;
+  for (const auto& [bridge, survey] : surveys_) {
+    if (survey.surveyor) ++counts[*survey.surveyor];
+  }
+  for (const StoredBridge& bridge : desired_.bridges) {
+    SurveyState& survey = surveys_[bridge.id];
+    const auto may_survey = [&](const Candidate& candidate) {
+      return candidate.can_take && MayRun(candidate.labels, bridge.spec.placement);
+    };
+    const bool can_stay =
+        survey.surveyor && std::ranges::any_of(candidates, [&](const auto& other) {
+          return other.name == *survey.surveyor && may_survey(other);
+        });
+    if (can_stay) continue;
+    survey.surveyor.reset();
+    for (const Candidate& candidate : candidates) {
+      if (!may_survey(candidate)) continue;
+      if (!survey.surveyor || counts[candidate.name] < counts[*survey.surveyor]) {
+        survey.surveyor = candidate.name;
+      }
+    }
+    if (survey.surveyor) ++counts[*survey.surveyor];
+  }
+}
+
+// --- Owners -------------------------------------------------------------------------------------
+
+void FleetController::Reassign(const Assigner::Placement& placement) {
+  placement_ = placement;
+  const bool is_frozen = GuardsAgainstMassSilence();
+  std::vector<Reassignment> changes;
+  for (const StoredPartition& partition : desired_.partitions) {
+    const auto wanted = placement.find(partition.key);
+    const std::optional<RelayName> to =
+        wanted == placement.end() ? std::nullopt : std::optional(wanted->second);
+    if (partition.owner == to) continue;
+    if (!partition.owner) {
+      changes.push_back({partition.key, partition.token, to, "granted"});
+      continue;
+    }
+    const auto owner = relays_.find(*partition.owner);
+    const bool is_connected = owner != relays_.end() && owner->second.session;
+    const bool may_run = owner != relays_.end() && owner->second.held.contains(partition.key);
+    if (is_connected && !may_run) {
+      changes.push_back({partition.key, partition.token, to, "released"});
+    } else if (!is_connected && !is_frozen && leases_.HasRunOut(*partition.owner, clock_.Now())) {
+      changes.push_back({partition.key, partition.token, to, "lease expired"});
+    }
+  }
+  if (changes.empty()) return;
+  const StatusOr<std::vector<StoredPartition>> changed = checkpoint_store_.Reassign(changes);
+  if (!changed.ok()) {
+    kLog.Warn("partitions cannot be reassigned", {{"text", changed.status().message()}});
+    return;
+  }
+  kLog.Info("partitions reassigned", {{"count", changed->size()}, {"reason", changes[0].reason}});
+  LoadDesired();
+}
+
+std::optional<SecretRef> FleetController::SecretOf(const EndpointSpec& endpoint) const {
+  const auto found =
+      std::ranges::find(desired_.credentials, endpoint.kafka.credential, &StoredCredential::name);
+  if (found == desired_.credentials.end()) return std::nullopt;
+  return SecretRef{.credential = found->id, .version = found->version};
+}
+
+bool FleetController::IsBlocked(const StoredBridge& bridge) const {
+  const auto survey = surveys_.find(bridge.id);
+  return survey != surveys_.end() && survey->second.is_blocked;
+}
+
+std::optional<BridgeAssignment> FleetController::ShareOf(const StoredBridge& bridge,
+                                                         const RelayName& name) const {
+  const auto endpoint = [&](const std::string& wanted) {
+    return std::ranges::find_if(desired_.endpoints,
+                                [&](const auto& other) { return other.spec.name == wanted; });
+  };
+  const auto source = endpoint(bridge.spec.source.endpoint);
+  const auto target = endpoint(bridge.spec.target.endpoint);
+  if (source == desired_.endpoints.end() || target == desired_.endpoints.end()) return std::nullopt;
+  BridgeAssignment share{.bridge = bridge.id,
+                         .generation = bridge.generation,
+                         .spec = bridge.spec,
+                         .source = source->spec,
+                         .target = target->spec,
+                         .source_secret = SecretOf(source->spec),
+                         .target_secret = SecretOf(target->spec),
+                         .source_cluster_id = bridge.source_cluster_id,
+                         .target_cluster_id = bridge.target_cluster_id,
+                         .surveys = false,
+                         .reverse_flows = {},
+                         .streams = {}};
+  const auto survey = surveys_.find(bridge.id);
+  share.surveys = survey != surveys_.end() && survey->second.surveyor == name;
+  for (const StoredStream& stream : desired_.streams) {
+    if (stream.bridge != bridge.id) continue;
+    StreamAssignment part{.stream = stream.id,
+                          .topic = stream.topic,
+                          .target_topic = stream.target_topic,
+                          .source_epoch = stream.source_epoch,
+                          .is_paused = stream.is_paused || bridge.is_paused || IsBlocked(bridge),
+                          .partitions = {}};
+    for (const StoredPartition& partition : desired_.partitions) {
+      if (partition.key.stream != stream.id || partition.owner != name) continue;
+      const auto wanted = placement_.find(partition.key);
+      if (wanted == placement_.end() || wanted->second != name) continue;
+      part.partitions.push_back({.partition = partition.key.partition,
+                                 .token = partition.token,
+                                 .start = partition.checkpoint});
+    }
+    if (!part.partitions.empty()) share.streams.push_back(std::move(part));
+  }
+  if (!share.surveys && share.streams.empty()) return std::nullopt;
+  if (share.surveys) {
+    for (const StoredBridge& other : desired_.bridges) {
+      const auto other_source = endpoint(other.spec.source.endpoint);
+      const auto other_target = endpoint(other.spec.target.endpoint);
+      if (other_source == desired_.endpoints.end() || other_target == desired_.endpoints.end())
+        continue;
+      const auto known = [](const StoredEndpoint& stored) {
+        return KnownEndpoint{stored.spec, stored.cluster_id};
+      };
+      if (AreSameCluster(known(*other_source), known(*target)) &&
+          AreSameCluster(known(*other_target), known(*source))) {
+        share.reverse_flows.emplace_back(other.spec.source.topics, other.spec.target.topic);
+      }
+    }
+  }
+  return share;
+}
+
+Assignments FleetController::AssignmentsFor(const RelayName& name) const {
+  Assignments assignments{
+      .incarnation = desired_.incarnation, .revision = desired_.revision, .bridges = {}};
+  for (const StoredBridge& bridge : desired_.bridges) {
+    if (auto share = ShareOf(bridge, name)) assignments.bridges.push_back(*std::move(share));
+  }
+  return assignments;
+}
+
+namespace {
+
+// Whether a relay has to be told: checkpoints move all the time, and a relay that holds a token
+// knows its own better.
+bool SaysTheSame(const Assignments& a, const Assignments& b) {
+  const auto without_progress = [](Assignments assignments) {
+    assignments.revision = 0;
+    for (BridgeAssignment& bridge : assignments.bridges) {
+      for (StreamAssignment& stream : bridge.streams) {
+        for (PartitionAssignment& partition : stream.partitions) partition.start = {};
+      }
+    }
+    return assignments;
+  };
+  return without_progress(a) == without_progress(b);
+}
+
+}  // namespace
+
+void FleetController::SendAssignments() {
+  for (auto& [name, relay] : relays_) {
+    if (!relay.session) continue;
+    if (!relay.awaited_nonce.empty()) {
+      if (clock_.Now() - relay.sent_at > kAckPatience) {
+        kLog.Warn("relay does not answer assignments", {{"relay_id", name}});
+        relay.session->Close({StatusCode::kDeadlineExceeded, Reason::kUnavailable,
+                              "assignments were not answered: connect again"});
+        relay.session.reset();
+      }
+      continue;  // one at a time; what changed meanwhile goes with the next
+    }
+    Assignments assignments = AssignmentsFor(name);
+    if (relay.has_been_sent && SaysTheSame(assignments, relay.sent)) continue;
+    for (const BridgeAssignment& bridge : assignments.bridges) {
+      for (const StreamAssignment& stream : bridge.streams) {
+        for (const PartitionAssignment& partition : stream.partitions) {
+          relay.held.insert({.stream = stream.stream, .partition = partition.partition});
+        }
+      }
+    }
+    relay.awaited_nonce = fmt::format("a{}", ++last_number_);
+    relay.sent = assignments;
+    relay.has_been_sent = true;
+    relay.sent_at = clock_.Now();
+    relay.session->Send(
+        NumberedAssignments{.nonce = relay.awaited_nonce, .assignments = std::move(assignments)});
+  }
+}
+
+// --- Sessions -----------------------------------------------------------------------------------
+
+void FleetController::Connect(std::shared_ptr<RelaySession> session, RelayHello hello) {
+  Post([this, session = std::move(session), hello = std::move(hello)] { Accept(session, hello); });
+}
+
+Status FleetController::Refusal(const RelayHello& hello) {
+  if (!LoadDesired()) {
+    return {StatusCode::kUnavailable, Reason::kStorageDegraded, "the database cannot be read"};
+  }
+  const auto stored = std::ranges::find(desired_.relays, hello.relay, &StoredRelay::name);
+  if (stored == desired_.relays.end()) {
+    return {StatusCode::kPermissionDenied, Reason::kNotFound,
+            fmt::format("no relay called {} is enrolled here", hello.relay)};
+  }
+  if (stored->is_revoked) {
+    return {StatusCode::kPermissionDenied, Reason::kRelayRevoked,
+            "this relay's identity was revoked: enrol it under another name"};
+  }
+  const auto known = relays_.find(hello.relay);
+  if (known != relays_.end() && known->second.session && known->second.boot_id != hello.boot_id &&
+      leases_.SilentFor(hello.relay, clock_.Now()) < kSilentHeartbeats) {
+    kLog.Error("two processes use one relay's identity", {{"relay_id", hello.relay}});
+    return {StatusCode::kAlreadyExists, Reason::kDuplicateIdentity,
+            fmt::format("another process is connected as relay {}: stop one of the two, and give a "
+                        "cloned machine an identity of its own",
+                        hello.relay)};
+  }
+  return {};
+}
+
+void FleetController::Accept(std::shared_ptr<RelaySession> session, const RelayHello& hello) {
+  if (Status refusal = Refusal(hello); !refusal.ok()) {
+    session->Close(std::move(refusal));
+    return;
+  }
+  Relay& relay = relays_[hello.relay];
+  if (relay.session) {
+    relay.session->Close({StatusCode::kAborted, Reason::kUnavailable, "a newer session took over"});
+  }
+  relay = Relay{};
+  relay.session = std::move(session);
+  relay.boot_id = hello.boot_id;
+  relay.last_seen = clock_.WallNow();
+  leases_.Renew(hello.relay, clock_.Now());
+  AdoptHeld(hello);
+  for (const HeldPartition& held : hello.held) {
+    if (held.is_running) relay.held.insert(held.key);
+  }
+  if (Status seen = relay_store_.Seen(hello.relay, hello.version, hello.librdkafka); !seen.ok()) {
+    kLog.Warn("relay's arrival cannot be stored", {{"text", seen.message()}});
+  }
+  kLog.Info("relay connected", {{"relay_id", hello.relay},
+                                {"version", hello.version},
+                                {"librdkafka", hello.librdkafka},
+                                {"held", hello.held.size()}});
+  relay.session->Send(Welcome{.session = fmt::format("s{}", ++last_number_),
+                              .deployment_id = desired_.deployment_id,
+                              .incarnation = desired_.incarnation,
+                              .revision = desired_.revision,
+                              .heartbeat_interval = settings_.lease.heartbeat_interval,
+                              .lease_ttl = settings_.lease.ttl,
+                              .commit_interval = settings_.commit_interval,
+                              .report_interval = settings_.report_interval});
+  Wake();
+}
+
+// Takes what the relay confirmed while nobody listened, and notices a database that was rolled
+// back.
+void FleetController::AdoptHeld(const RelayHello& hello) {
+  int64_t newest = hello.incarnation;
+  bool is_rolled_back =
+      hello.incarnation > desired_.incarnation ||
+      (hello.incarnation == desired_.incarnation && hello.revision > desired_.revision);
+  std::map<PartitionKey, FencingToken> stored;
+  for (const StoredPartition& partition : desired_.partitions) {
+    stored[partition.key] = partition.token;
+  }
+  std::vector<CommitItem> items;
+  for (const HeldPartition& held : hello.held) {
+    newest = std::max(newest, held.token.incarnation);
+    const auto known = stored.find(held.key);
+    if (known == stored.end()) continue;
+    if (held.token > known->second) is_rolled_back = true;
+    if (held.token != known->second) continue;
+    items.push_back({.key = held.key,
+                     .token = held.token,
+                     .base = held.base,
+                     .to = held.checkpoint,
+                     .gaps = {},
+                     .filtered = {}});
+  }
+  if (is_rolled_back) {
+    kLog.Error("the database was rolled back: everything issued before is fenced",
+               {{"relay_id", hello.relay}, {"revision", hello.revision}});
+    const StatusOr<int64_t> bumped = checkpoint_store_.BumpIncarnation(
+        "relay " + hello.relay.value + " knew a newer state", newest + 1);
+    if (!bumped.ok()) kLog.Error("fencing failed", {{"text", bumped.status().message()}});
+    LoadDesired();
+    return;
+  }
+  if (!items.empty()) checkpoint_store_.Commit(hello.relay, std::move(items), [](const auto&) {});
+}
+
+FleetController::Relay* FleetController::RelayOf(const RelaySession* session, RelayName& name) {
+  for (auto& [known, relay] : relays_) {
+    if (relay.session.get() != session) continue;
+    name = known;
+    return &relay;
+  }
+  return nullptr;
+}
+
+void FleetController::Disconnect(const RelaySession* session) {
+  Post([this, session] {
+    RelayName name;
+    Relay* const relay = RelayOf(session, name);
+    if (relay == nullptr) return;
+    relay->session.reset();
+    relay->awaited_nonce.clear();
+    kLog.Info("relay disconnected", {{"relay_id", name}, {"held", relay->held.size()}});
+    Wake();
+  });
+}
+
+void FleetController::Receive(const RelaySession* session, FromRelay message) {
+  Post([this, session, message = std::move(message)]() mutable {
+    RelayName name;
+    Relay* const relay = RelayOf(session, name);
+    if (relay == nullptr) return;
+    relay->last_seen = clock_.WallNow();
+    std::visit([&](auto& content) { Take(name, *relay, std::move(content)); }, message);
+  });
+}
+
+void FleetController::Take(const RelayName& name, Relay& relay, RelayAck ack) {
+  if (ack.nonce != relay.awaited_nonce) return;
+  relay.awaited_nonce.clear();
+  relay.refusals.clear();
+  if (!ack.status.ok()) {
+    kLog.Warn("relay refuses assignments", {{"relay_id", name}, {"text", ack.status.ToString()}});
+    relay.has_been_sent = false;  // try again with the next change, or at the next tick
+  }
+  for (const auto& [stream, status] : ack.errors) {
+    kLog.Warn("relay cannot take a stream over",
+              {{"relay_id", name}, {"stream", stream}, {"text", status.ToString()}});
+    const auto stored = std::ranges::find(desired_.streams, stream, &StoredStream::id);
+    if (stored != desired_.streams.end()) {
+      relay.refusals.push_back(StreamRefusal(stream, stored->bridge, status));
+    }
+    relay.has_been_sent = false;
+  }
+  Wake();
+}
+
+void FleetController::Take(const RelayName& name, Relay& relay, RelayHeartbeat heartbeat) {
+  leases_.Renew(name, clock_.Now());
+  relay.converged = {heartbeat.converged.begin(), heartbeat.converged.end()};
+  relay.session->Send(LeaseGrant{.sent_at_ns = heartbeat.sent_at_ns, .ttl = settings_.lease.ttl});
+}
+
+void FleetController::Take(const RelayName& name, Relay& relay, RelayCommit commit) {
+  checkpoint_store_.Commit(
+      name, std::move(commit.items),
+      [session = relay.session, batch = commit.batch_id](std::vector<CommitResult> results) {
+        session->Send(CommitResults{.batch_id = batch, .results = std::move(results)});
+      });
+}
+
+void FleetController::Take(const RelayName& name, Relay& relay, Report report) {
+  report.conditions.insert(report.conditions.end(), relay.refusals.begin(), relay.refusals.end());
+  observations_.Take(name, report, clock_.Now(), clock_.WallNow());
+}
+
+void FleetController::Take(const RelayName& name, Relay& /*relay*/, SurveyResult survey) {
+  SurveyState& state = surveys_[survey.bridge];
+  if (state.surveyor != name || !LoadDesired()) return;
+  const auto bridge = std::ranges::find(desired_.bridges, survey.bridge, &StoredBridge::id);
+  if (bridge == desired_.bridges.end() || bridge->generation != survey.generation) return;
+
+  state.received_at = clock_.Now();
+  state.conditions = survey.conditions;
+  const std::optional<Condition> change = ClusterChange(survey, *bridge);
+  state.is_blocked = change.has_value();
+  if (change) {
+    state.conditions.push_back(*change);
+    kLog.Error("another cluster answers", {{"bridge", bridge->spec.name}, {"text", change->text}});
+    Wake();
+    return;
+  }
+  if (survey.is_complete) state.succeeded_at = clock_.WallNow();
+  if (const std::optional<Learnt> learnt = LearnFrom(survey, *bridge, desired_)) {
+    if (Status stored = stream_store_.Learn(*learnt); !stored.ok()) {
+      kLog.Warn("survey cannot be stored", {{"text", stored.message()}});
+      return;
+    }
+    kLog.Info("survey stored",
+              {{"bridge", bridge->spec.name}, {"streams", learnt->streams.size()}});
+    LoadDesired();
+  }
+  for (const SurveyedTopic& topic : survey.topics) {
+    const auto stream = std::ranges::find_if(desired_.streams, [&](const StoredStream& other) {
+      return other.bridge == survey.bridge && other.topic == topic.topic;
+    });
+    if (stream == desired_.streams.end()) continue;
+    for (const SurveyedPartition& partition : topic.partitions) {
+      observations_.TakeLog({.stream = stream->id, .partition = partition.partition},
+                            partition.log_start, partition.log_end, clock_.Now());
+    }
+  }
+  Wake();
+}
+
+void FleetController::Take(const RelayName& name, Relay& relay, RelayReleased released) {
+  relay.held.erase(released.key);
+  relay.is_leaving = relay.is_leaving || released.is_leaving;
+  kLog.Info("partition released", {{"relay_id", name},
+                                   {"stream", released.key.stream},
+                                   {"partition", released.key.partition},
+                                   {"next_offset", released.final_offset}});
+  Wake();
+}
+
+// --- What others ask ----------------------------------------------------------------------------
+
+StatusOr<FleetView> FleetController::View() {
+  return Call<StatusOr<FleetView>>([this]() -> StatusOr<FleetView> {
+    if (!LoadDesired()) {
+      return Status(StatusCode::kUnavailable, Reason::kStorageDegraded,
+                    "the database cannot be read");
+    }
+    return MakeView();
+  });
+}
+
+FleetView FleetController::MakeView() const {
+  FleetView view;
+  view.stored = desired_;
+  view.at = clock_.WallNow();
+  const BootTime now = clock_.Now();
+  std::map<StreamId, std::pair<const StoredStream*, const StoredBridge*>> streams;
+  for (const StoredBridge& bridge : desired_.bridges) {
+    FleetView::Bridge& seen = view.bridges[bridge.id];
+    seen.conditions = observations_.ConditionsOf(bridge.id);
+    seen.observed_generation = bridge.generation;
+    for (const auto& [name, relay] : relays_) {
+      const auto converged = relay.converged.find(bridge.id);
+      if (converged == relay.converged.end()) continue;
+      seen.observed_generation = std::min(seen.observed_generation, converged->second);
+    }
+    const auto survey = surveys_.find(bridge.id);
+    if (survey != surveys_.end()) {
+      seen.surveyor = survey->second.surveyor;
+      seen.surveyed_at = survey->second.succeeded_at;
+      for (const Condition& condition : survey->second.conditions) {
+        seen.conditions.push_back({condition, survey->second.surveyor.value_or(RelayName{})});
+      }
+      if (survey->second.surveyor) ++view.relays[*survey->second.surveyor].surveys;
+    }
+    if (!seen.surveyor) {
+      seen.conditions.push_back(
+          {{.side = Side::kServer,
+            .reason = Reason::kNoRelay,
+            .text =
+                "no relay that may run this bridge is connected: start one with the labels that "
+                "its placement asks for",
+            .bridge = bridge.id,
+            .stream = std::nullopt,
+            .partition = std::nullopt,
+            .topic = {},
+            .age = std::nullopt,
+            .blocks = false},
+           RelayName{}});
+    }
+    for (const StoredStream& stream : desired_.streams) {
+      if (stream.bridge == bridge.id) streams[stream.id] = {&stream, &bridge};
+    }
+  }
+  for (const StoredPartition& partition : desired_.partitions) {
+    const auto stream = streams.find(partition.key.stream);
+    if (stream == streams.end()) continue;
+    const auto [its_stream, its_bridge] = stream->second;
+    const auto survey = surveys_.find(its_bridge->id);
+    const bool has_condition =
+        observations_.HasCondition(its_bridge->id, partition.key) ||
+        (survey != surveys_.end() && survey->second.Blocks(its_stream->topic));
+    view.partitions[partition.key] = observations_.StatusOf(
+        partition, its_stream->is_paused || its_bridge->is_paused, has_condition, now, view.at);
+    if (partition.owner) ++view.relays[*partition.owner].partitions;
+  }
+  for (const StoredRelay& stored : desired_.relays) {
+    FleetView::Relay& seen = view.relays[stored.name];
+    seen.last_seen = stored.last_seen;
+    const auto known = relays_.find(stored.name);
+    if (known == relays_.end()) continue;
+    seen.is_connected = known->second.session != nullptr;
+    if (known->second.last_seen) seen.last_seen = known->second.last_seen;
+  }
+  return view;
+}
+
+bool FleetController::NeedsSecret(const RelayName& relay, SecretRef secret) {
+  return Call<bool>([&] {
+    const auto known = relays_.find(relay);
+    if (known == relays_.end()) return false;
+    const auto needs = [&](const std::optional<SecretRef>& has) { return has == secret; };
+    const bool is_assigned =
+        std::ranges::any_of(known->second.sent.bridges, [&](const BridgeAssignment& bridge) {
+          return needs(bridge.source_secret) || needs(bridge.target_secret);
+        });
+    const bool is_asked = std::ranges::any_of(
+        queries_, [&](const auto& query) { return query.second.relay == relay; });
+    return is_assigned || is_asked;
+  });
+}
+
+StatusOr<FleetController::EndpointTest> FleetController::TestEndpoint(
+    const std::string& endpoint, const std::string& relay, const std::vector<std::string>& topics) {
+  using Answer = StatusOr<EndpointTest>;
+  std::string query_id;
+  std::future<Answer> future = Call<std::future<Answer>>([&] {
+    std::promise<Answer> promise;
+    std::future<Answer> answer = promise.get_future();
+    LoadDesired();
+    const auto found = std::ranges::find_if(
+        desired_.endpoints, [&](const auto& other) { return other.spec.name == endpoint; });
+    if (found == desired_.endpoints.end()) {
+      promise.set_value(Status(StatusCode::kNotFound, Reason::kNotFound,
+                               fmt::format("no endpoint is called {}", endpoint)));
+      return answer;
+    }
+    const auto chosen = std::ranges::find_if(relays_, [&](const auto& other) {
+      return other.second.session && (relay.empty() || other.first.value == relay);
+    });
+    if (chosen == relays_.end()) {
+      promise.set_value(
+          Status(StatusCode::kUnavailable, Reason::kNoRelay,
+                 relay.empty()
+                     ? "no relay is connected: start one, since the server itself connects to no "
+                       "cluster"
+                     : fmt::format("relay {} is not connected", relay)));
+      return answer;
+    }
+    query_id = fmt::format("q{}", ++last_number_);
+    queries_.emplace(query_id, PendingQuery{chosen->first, std::move(promise)});
+    chosen->second.session->Send(EndpointTestQuery{.query_id = query_id,
+                                                   .deadline = kQueryPatience,
+                                                   .endpoint = found->spec,
+                                                   .secret = SecretOf(found->spec),
+                                                   .topics = topics});
+    return answer;
+  });
+  if (future.wait_for(kQueryPatience) == std::future_status::ready) return future.get();
+  Call<int>([&] {
+    queries_.erase(query_id);
+    return 0;
+  });
+  return Status(StatusCode::kDeadlineExceeded, Reason::kUnavailable,
+                "the relay did not answer in time: try again, or name another relay");
+}
+
+void FleetController::AnswerQuery(const RelayName& relay, const std::string& query_id,
+                                  std::vector<EndpointCheck> checks) {
+  Post([this, relay, query_id, checks = std::move(checks)]() mutable {
+    const auto found = queries_.find(query_id);
+    if (found == queries_.end() || found->second.relay != relay) return;
+    found->second.answer.set_value(EndpointTest{relay, std::move(checks)});
+    queries_.erase(found);
+  });
+}
+
+}  // namespace drawbridge

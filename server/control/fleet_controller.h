@@ -1,0 +1,176 @@
+#pragma once
+
+#include <deque>
+#include <functional>
+#include <future>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/mutex.h"
+#include "server/control/assigner.h"
+#include "server/control/fleet_observations.h"
+#include "server/control/lease_table.h"
+#include "server/control/relay_session.h"
+#include "server/control/survey_controller.h"
+#include "server/store/checkpoint_store.h"
+#include "server/store/control_database.h"
+#include "server/store/relay_store.h"
+#include "server/store/stream_store.h"
+
+namespace drawbridge {
+
+struct FleetSettings {
+  LeaseSettings lease;
+  Duration commit_interval = std::chrono::seconds(1);
+  Duration report_interval = std::chrono::seconds(1);
+  Duration tick = std::chrono::milliseconds(500);
+};
+
+// What operators see: the stored state and the observations, at one moment.
+struct FleetView {
+  struct Bridge {
+    int64_t observed_generation = 0;
+    std::optional<RelayName> surveyor;
+    std::optional<WallTime> surveyed_at;
+    std::vector<SeenCondition> conditions;
+  };
+  struct Relay {
+    bool is_connected = false;
+    std::optional<WallTime> last_seen;
+    int partitions = 0;
+    int surveys = 0;
+  };
+
+  DesiredState stored;
+  std::map<BridgeId, Bridge> bridges;
+  std::map<PartitionKey, PartitionStatus> partitions;
+  std::map<RelayName, Relay> relays;
+  WallTime at{};
+};
+
+// Makes relays do what the database says. It works on levels, not on events: whatever happens, it
+// compares what is stored with what relays hold and takes the next step towards agreement, so a
+// message that is lost, doubled or late changes nothing for good.
+//
+// A partition changes hands in this order: it leaves the assignments of the relay that has it; that
+// relay releases it, or its lease runs out; the database gives it a new epoch and owner; the new
+// owner is told. No relay is given a partition before its start is stored and its target partition
+// exists.
+//
+// All work is done on one thread of its own; the public methods are thread-safe and, but for those
+// that return something, do not wait. The stores outlive it.
+class FleetController {
+ public:
+  FleetController(FleetSettings settings, ControlDatabase& database, StreamStore& streams,
+                  CheckpointStore& checkpoints, RelayStore& relays, const Clock& clock);
+  // Tells relays that the server goes away, and closes their sessions.
+  ~FleetController();
+  FleetController(const FleetController&) = delete;
+  FleetController& operator=(const FleetController&) = delete;
+
+  // A relay has said Hello. The session is accepted with a Welcome or closed with the reason.
+  void Connect(std::shared_ptr<RelaySession> session, RelayHello hello);
+  void Disconnect(const RelaySession* session);
+  void Receive(const RelaySession* session, FromRelay message);
+
+  // Desired state was changed: look now rather than at the next tick.
+  void Wake();
+
+  // Everything at one moment. Waits for the controller's thread.
+  StatusOr<FleetView> View();
+
+  // Whether the relay's present assignments need this secret.
+  bool NeedsSecret(const RelayName& relay, SecretRef secret);
+
+  // Asks a relay (any, if the name is empty) to test an endpoint; waits up to 14 s.
+  struct EndpointTest {
+    RelayName relay;
+    std::vector<EndpointCheck> checks;
+  };
+  StatusOr<EndpointTest> TestEndpoint(const std::string& endpoint, const std::string& relay,
+                                      const std::vector<std::string>& topics);
+  void AnswerQuery(const RelayName& relay, const std::string& query_id,
+                   std::vector<EndpointCheck> checks);
+
+ private:
+  // A relay as the controller knows it.
+  struct Relay {
+    std::shared_ptr<RelaySession> session;  // none: not connected
+    std::string boot_id;
+    bool is_leaving = false;      // it is stopping: it gets nothing more
+    std::set<PartitionKey> held;  // what it may be running
+    Assignments sent;             // the newest that it was sent in this session
+    bool has_been_sent = false;
+    std::string awaited_nonce;  // not answered yet; empty: none
+    BootTime sent_at{};
+    std::map<BridgeId, int64_t> converged;
+    std::vector<Condition> refusals;  // streams that it could not take over
+    std::optional<WallTime> last_seen;
+  };
+  struct PendingQuery {
+    RelayName relay;
+    std::promise<StatusOr<EndpointTest>> answer;
+  };
+
+  void Post(std::function<void()> task);
+  template <typename T>
+  T Call(std::function<T()> task);
+  void Loop();
+  void Reconcile();
+
+  void Accept(std::shared_ptr<RelaySession> session, const RelayHello& hello);
+  Status Refusal(const RelayHello& hello);
+  void AdoptHeld(const RelayHello& hello);
+  Relay* RelayOf(const RelaySession* session, RelayName& name);
+  void Take(const RelayName& name, Relay& relay, RelayAck ack);
+  void Take(const RelayName& name, Relay& relay, RelayHeartbeat heartbeat);
+  void Take(const RelayName& name, Relay& relay, RelayCommit commit);
+  void Take(const RelayName& name, Relay& relay, Report report);
+  void Take(const RelayName& name, Relay& relay, SurveyResult survey);
+  void Take(const RelayName& name, Relay& relay, RelayReleased released);
+
+  bool LoadDesired();
+  bool GuardsAgainstMassSilence();
+  std::vector<Candidate> Candidates() const;
+  void ChooseSurveyors(const std::vector<Candidate>& candidates);
+  void Reassign(const Assigner::Placement& placement);
+  void SendAssignments();
+  Assignments AssignmentsFor(const RelayName& name) const;
+  std::optional<BridgeAssignment> ShareOf(const StoredBridge& bridge, const RelayName& name) const;
+  bool IsBlocked(const StoredBridge& bridge) const;
+  std::optional<SecretRef> SecretOf(const EndpointSpec& endpoint) const;
+  FleetView MakeView() const;
+
+  const FleetSettings settings_;
+  ControlDatabase& database_;
+  StreamStore& stream_store_;
+  CheckpointStore& checkpoint_store_;
+  RelayStore& relay_store_;
+  const Clock& clock_;
+
+  // The controller's thread only.
+  DesiredState desired_;
+  LeaseTable leases_;
+  FleetObservations observations_;
+  std::map<RelayName, Relay> relays_;
+  std::map<BridgeId, SurveyState> surveys_;
+  std::map<PartitionKey, RelayName> placement_;
+  std::map<std::string, PendingQuery> queries_;
+  bool is_suspect_ = false;
+  uint64_t last_number_ = 0;
+
+  Mutex mutex_;
+  ConditionVariable changed_;
+  std::deque<std::function<void()>> tasks_ DRAWBRIDGE_GUARDED_BY(mutex_);
+  bool is_woken_ DRAWBRIDGE_GUARDED_BY(mutex_) = true;
+  bool is_ending_ DRAWBRIDGE_GUARDED_BY(mutex_) = false;
+  std::thread thread_;
+};
+
+}  // namespace drawbridge

@@ -1,0 +1,103 @@
+#include "server/control/survey_controller.h"
+
+#include <algorithm>
+#include <set>
+
+#include <fmt/format.h>
+
+namespace drawbridge {
+namespace {
+
+// Partitions that take records at the target, counted from 0 without a hole.
+int ReadyPartitions(const SurveyedTopic& topic) {
+  std::set<PartitionNumber> ready;
+  for (const SurveyedPartition& partition : topic.partitions) {
+    if (partition.is_target_ready) ready.insert(partition.partition);
+  }
+  int count = 0;
+  while (ready.contains(count)) ++count;
+  return count;
+}
+
+Condition Changed(Side side, BridgeId bridge, const std::string& was, const std::string& is) {
+  return {
+      .side = side,
+      .reason = Reason::kSourceChanged,
+      .text = fmt::format("cluster {} answers where cluster {} was before: correct the endpoint's "
+                          "addresses, or delete the bridge and make it again for the new cluster",
+                          is, was),
+      .bridge = bridge,
+      .stream = std::nullopt,
+      .partition = std::nullopt,
+      .topic = {},
+      .age = std::nullopt,
+      .blocks = true};
+}
+
+}  // namespace
+
+bool SurveyState::Blocks(const std::string& topic) const {
+  return std::ranges::any_of(conditions, [&](const Condition& condition) {
+    return condition.blocks && (condition.topic.empty() || condition.topic == topic);
+  });
+}
+
+std::optional<Condition> ClusterChange(const SurveyResult& survey, const StoredBridge& bridge) {
+  const auto differs = [](const std::string& was, const std::string& is) {
+    return !was.empty() && !is.empty() && was != is;
+  };
+  if (differs(bridge.source_cluster_id, survey.source_cluster_id)) {
+    return Changed(Side::kSource, bridge.id, bridge.source_cluster_id, survey.source_cluster_id);
+  }
+  if (differs(bridge.target_cluster_id, survey.target_cluster_id)) {
+    return Changed(Side::kTarget, bridge.id, bridge.target_cluster_id, survey.target_cluster_id);
+  }
+  return std::nullopt;
+}
+
+std::optional<Learnt> LearnFrom(const SurveyResult& survey, const StoredBridge& bridge,
+                                const DesiredState& stored) {
+  Learnt learnt{.bridge = bridge.id,
+                .source_cluster_id = survey.source_cluster_id,
+                .target_cluster_id = survey.target_cluster_id,
+                .resolves_start = survey.is_complete,
+                .streams = {}};
+  bool has_news = (bridge.source_cluster_id.empty() && !survey.source_cluster_id.empty()) ||
+                  (bridge.target_cluster_id.empty() && !survey.target_cluster_id.empty());
+  for (const SurveyedTopic& topic : survey.topics) {
+    const auto stream = std::ranges::find_if(stored.streams, [&](const StoredStream& other) {
+      return other.bridge == bridge.id && other.topic == topic.topic;
+    });
+    LearntStream found{.topic = topic.topic,
+                       .target_topic = topic.target_topic,
+                       .target_partitions = ReadyPartitions(topic),
+                       .new_partitions = {}};
+    std::set<PartitionNumber> known;
+    if (stream != stored.streams.end()) {
+      for (const StoredPartition& partition : stored.partitions) {
+        if (partition.key.stream == stream->id) known.insert(partition.key.partition);
+      }
+    }
+    for (const SurveyedPartition& partition : topic.partitions) {
+      if (known.contains(partition.partition)) continue;
+      const std::optional<Offset> start =
+          bridge.is_start_resolved ? partition.log_start : partition.start;
+      if (start) {
+        found.new_partitions.emplace_back(partition.partition, *start);
+      } else {
+        learnt.resolves_start = false;
+      }
+    }
+    const bool is_new = stream == stored.streams.end() || !found.new_partitions.empty() ||
+                        stream->target_partitions != found.target_partitions ||
+                        stream->target_topic != found.target_topic;
+    if (!is_new) continue;
+    has_news = true;
+    learnt.streams.push_back(std::move(found));
+  }
+  if (learnt.resolves_start && !bridge.is_start_resolved) has_news = true;
+  if (!has_news) return std::nullopt;
+  return learnt;
+}
+
+}  // namespace drawbridge

@@ -1,0 +1,38 @@
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "model/observation.h"
+#include "server/store/rows.h"
+#include "server/store/stream_store.h"
+
+namespace drawbridge {
+
+// What is known from the newest survey of a bridge.
+struct SurveyState {
+  std::optional<RelayName> surveyor;
+  std::optional<BootTime> received_at;
+  std::optional<WallTime> succeeded_at;
+  std::vector<Condition> conditions;
+  // Whether the bridge as a whole must not run (another cluster answers).
+  bool is_blocked = false;
+
+  // Whether the topic must not run.
+  bool Blocks(const std::string& topic) const;
+};
+
+// Turns a survey into what is to be stored: which streams and partitions are new, and where they
+// start. A start is resolved once: a partition that is stored keeps its checkpoint, and what
+// appears after the first complete survey starts at its earliest record, so that nothing between is
+// lost. nullopt: the survey says nothing new. Pure.
+std::optional<Learnt> LearnFrom(const SurveyResult& survey, const StoredBridge& bridge,
+                                const DesiredState& stored);
+
+// A source or target that is not the cluster that the bridge was made for; nullopt: it is.
+std::optional<Condition> ClusterChange(const SurveyResult& survey, const StoredBridge& bridge);
+
+}  // namespace drawbridge
