@@ -31,17 +31,27 @@ Client = Mapping[str, str]
 Offsets = Mapping[str, Mapping[int, int]]
 
 
-def command(program: str, *options: str | Path, heap: str = "1g") -> list[str | Path]:
+def command(program: str, *options: str | Path) -> list[str | Path]:
     """The command line that runs `program`, the name of a file in java/ without its ending."""
-    return [jars.java(), f"-Xmx{heap}", "-XX:+UseParallelGC", *jars.logging_options(_JARS),
-            "-cp", jars.class_path(_JARS), _JAVA / f"{program}.java", *options]
+    return [
+        jars.java(),
+        "-Xmx1g",
+        "-XX:+UseParallelGC",
+        # The optimizing compiler doubles the CPU of a short run, and only pays in a long one.
+        *([] if program == "OciLogs" or "--shape" in options else ["-XX:TieredStopAtLevel=1"]),
+        *jars.logging_options(_JARS),
+        "-cp",
+        jars.class_path(_JARS),
+        _JAVA / f"{program}.java",
+        *options,
+    ]
 
 
 class _Program:
     """A running Java program: its lines of JSON, and a folder for its files that goes with it."""
 
-    def __init__(self, program: str, clients: Mapping[str, Client], options: Sequence[str], heap: str = "1g") -> None:
-        """`clients` are given as the options --NAME (the address) and --NAME-properties (a file)."""
+    def __init__(self, program: str, clients: Mapping[str, Client], options: Sequence[str]) -> None:
+        """`clients` become the options --NAME (the address) and --NAME-properties (a file)."""
         self._folder = tempfile.TemporaryDirectory(prefix="drawbridge-records-")
         self.folder = Path(self._folder.name)
         self.lines: list[dict[str, Any]] = []
@@ -51,9 +61,11 @@ class _Program:
         for name, client in clients.items():
             prefix = "" if name == "bootstrap" else f"{name}-"
             path = write_properties(self.folder / f"{name}.properties", client)
-            arguments += [f"--{name}", client["bootstrap.servers"], f"--{prefix}properties", str(path)]
-        self.child = Child.start(command(program, *arguments, heap=heap),
-                                 name=program, log=self.folder / "log", is_piped=True)
+            arguments += [f"--{name}", client["bootstrap.servers"]]
+            arguments += [f"--{prefix}properties", str(path)]
+        self.child = Child.start(
+            command(program, *arguments), name=program, log=self.folder / "log", is_piped=True
+        )
         self._reader = threading.Thread(target=self._read_lines, name=f"rig-{program}", daemon=True)
         self._reader.start()
 
@@ -82,7 +94,9 @@ class _Program:
             code = self.child.wait(seconds)
             self._reader.join(10)
             if not self.lines:
-                raise RigError(f"{self.child.name} ended with {code} and said nothing:\n{self.child.log_tail()}")
+                raise RigError(
+                    f"{self.child.name} ended with {code}, mute:\n{self.child.log_tail()}"
+                )
             return code, self.lines[-1]
         finally:
             self.close()
@@ -135,7 +149,8 @@ class OciLogs:
     @property
     def latest(self) -> dict[str, Any] | None:
         """The newest line of counts, a second old at most: generated, acked, failed, topics."""
-        return next((line for line in reversed(self._program.lines) if line["event"] == "second"), None)
+        seconds = (line for line in reversed(self._program.lines) if line["event"] == "second")
+        return next(seconds, None)
 
     def set_rate(self, records_per_second: float) -> None:
         """Changes the total rate; 0 is as fast as it goes."""
@@ -166,22 +181,105 @@ def start_oci_logs(
 ) -> OciLogs:
     """Starts the generator and returns when it writes.
 
-    `topics` names the topics of each kind: flow, custom, service, audit; kinds left out are not made.
+    `topics` names the topics of each kind (flow, custom, service, audit); kinds left out are not made.
     It ends by itself after `count` records or `duration` seconds, else with `stop`. Further options
     are those of the program: seed, run, producers, compression, linger_ms, bad, spread, start_ms.
     """
     pairs = [f"{kind}:{topic}" for kind, names in topics.items()
              for topic in ([names] if isinstance(names, str) else names)]
-    values = {"topics": ",".join(pairs), "rate": rate, "count": count, "duration": duration, **options}
-    is_endless = count is None and duration is None
-    program = _Program("OciLogs", {"bootstrap": client},
-                       [*_options(values), *(["--until-stdin-closes"] if is_endless else [])], heap="256m")
+    values = {
+        "topics": ",".join(pairs),
+        "rate": rate,
+        "count": count,
+        "duration": duration,
+        "until_stdin_closes": count is None and duration is None,
+        **options,
+    }
+    program = _Program("OciLogs", {"bootstrap": client}, _options(values))
     try:
         program.wait_for_line("start", 60)
     except RigError:
         program.close()
         raise
     return OciLogs(program)
+
+
+# Hard records, and many
+
+
+class Load:
+    """A load under way; with `leave_open` a transaction is open until `finish`."""
+
+    def __init__(self, program: _Program) -> None:
+        self._program = program
+
+    def __enter__(self) -> Load:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._program.close()
+
+    def wait_until_open(self, seconds: float = 300) -> dict[str, Any]:
+        """Returns when all else is written, with the manifest as it is then."""
+        return self._program.wait_for_line("open", seconds)
+
+    def finish(self, *, is_committed: bool = False, seconds: float = 600) -> dict[str, Any]:
+        """Ends the open transaction, if there is one, and returns the manifest."""
+        if is_committed:
+            self._program.tell("commit")
+        code, line = self._program.finish(seconds)
+        if code != 0 or line["event"] != "manifest":
+            raise RigError(f"the load ended with {code}: {line}")
+        return line
+
+
+def start_load(client: Client, topic: str, **options: object) -> Load:
+    """Starts to fill `topic`; see `load` for the options."""
+    words = _options({"topic": topic, **options})
+    return Load(_Program("RecordLoad", {"bootstrap": client}, words))
+
+
+def load(
+    client: Client, topic: str, *, records: int, seconds: float = 600, **options: object
+) -> dict[str, Any]:
+    """Fills an existing topic and returns the manifest: what each partition holds.
+
+    mode="proof" (the default) writes what is hard to carry: options seed, transactions (their
+    share), largest (how many of maximum size), odd_header_names. mode="compacted" overwrites `keys`
+    keys. shape="json1k", "random1000" or "random120" preloads for a bench: compression, threads.
+    """
+    return start_load(client, topic, records=records, **options).finish(seconds=seconds)
+
+
+def copy(
+    source: Client,
+    target: Client,
+    topics: Iterable[str],
+    *,
+    mapping: str = "{topic}",
+    mutations: Iterable[Mapping[str, Any]] = (),
+    isolation: str = "read_committed",
+    provenance: bool = False,
+    seconds: float = 600,
+) -> dict[str, Any]:
+    """Copies topics as a relay should, but for `mutations`.
+
+    These are rows of kind, topic, partition, index (the how-manieth record, from 0) and count.
+    Returns how many records it wrote, and the mutations with the source offsets that they hit.
+    """
+    with tempfile.TemporaryDirectory(prefix="drawbridge-copy-") as folder:
+        values = {
+            "topics": ",".join(topics),
+            "mapping": mapping,
+            "mutations": _file(folder, "mutations.json", [dict(row) for row in mutations]),
+            "isolation": isolation,
+            "provenance": provenance,
+        }
+        program = _Program("RecordCopy", {"source": source, "target": target}, _options(values))
+        code, line = program.finish(seconds)
+    if code != 0:
+        raise RigError(f"the copy ended with {code}: {line}")
+    return line
 
 
 # Judging
@@ -244,28 +342,21 @@ def check(
 
     `mapping` makes a target topic's name of a source topic's. `gaps` are the declared ones: rows of
     topic, partition, from, to (the first offset after it). Offsets are judged from `start` (0; or
-    "log-start") to `to` (the last stable offset): give checkpoints as `to` while a relay still runs.
+    "log-start") to `to` (the last stable offset): give checkpoints as `to` while a relay runs.
     `log_folders` are the log.dirs of the source's brokers; with them offsets without a record are
     told apart exactly. Further options are those of the program: headers="none",
     timestamps="ignore", timestamp_type="same", order="none", duplicates_max, records_min,
     gaps_may_arrive, provenance="ignore".
     """
     with tempfile.TemporaryDirectory(prefix="drawbridge-check-") as folder:
-        def file(name: str, value: object) -> Path | None:
-            if not value:
-                return None
-            path = Path(folder, name)
-            path.write_text(json.dumps(value))
-            return path
-
         values = {
             "topics": ",".join(topics) if topics is not None else None,
             "topic_regex": topic_regex,
             "mapping": mapping,
-            "gaps": file("gaps.json", [dict(gap) for gap in gaps]),
-            "from": start if isinstance(start, str) else file("from.json", start),
-            "to": file("to.json", to),
-            "target_from": file("target-from.json", target_start),
+            "gaps": _file(folder, "gaps.json", [dict(gap) for gap in gaps]),
+            "from": start if isinstance(start, str) else _file(folder, "from.json", start),
+            "to": _file(folder, "to.json", to),
+            "target_from": _file(folder, "target-from.json", target_start),
             "source_log_dirs": ",".join(str(path) for path in log_folders) or None,
             **options,
         }
@@ -274,11 +365,34 @@ def check(
     return CheckResult(document)
 
 
+def count(
+    target: Client, summary: Mapping[str, Any], *, mapping: str = "{topic}", seconds: float = 600
+) -> dict[str, int]:
+    """Counts at the target alone what a generator's `summary` says was written to the source.
+
+    Returns generated, acked, arrived (distinct), missing, duplicates, arrived_unacked, foreign
+    (records without a number of that run) and missing_ranges.
+    """
+    with tempfile.TemporaryDirectory(prefix="drawbridge-count-") as folder:
+        values = {"summary": _file(folder, "summary.json", summary), "mapping": mapping}
+        _, line = _Program("RecordCount", {"target": target}, _options(values)).finish(seconds)
+    return line
+
+
+def _file(folder: str, name: str, value: object) -> Path | None:
+    """A file with `value` as JSON; None if there is nothing to say."""
+    if not value:
+        return None
+    path = Path(folder, name)
+    path.write_text(json.dumps(value))
+    return path
+
+
 def main(arguments: Sequence[str]) -> None:
     """Becomes one of the programs."""
     if not arguments:
         programs = sorted(path.stem for path in _JAVA.glob("*.java") if path.stem != "ClusterAdmin")
-        raise SystemExit(f"usage: python3 -m rig.records {{{','.join(programs)}}} --option value …")
+        raise SystemExit(f"usage: python3 -m rig.records {{{','.join(programs)}}} [--option …]")
     words = [str(word) for word in command(arguments[0], *arguments[1:])]
     os.execvp(words[0], words)
 

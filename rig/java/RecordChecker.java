@@ -549,6 +549,8 @@ public class RecordChecker {
       properties.put(ConsumerConfig.MAX_PARTITION_FETCH_BYTES_CONFIG, Integer.toString(partitionBytes));
       properties.put(ConsumerConfig.FETCH_MAX_BYTES_CONFIG, Integer.toString(partitionBytes));
       properties.put(ConsumerConfig.RECEIVE_BUFFER_CONFIG, "-1");
+      // The next partition's first fetch waits for the last one of the partition before, at that log's end.
+      properties.put(ConsumerConfig.FETCH_MAX_WAIT_MS_CONFIG, "5");
       return new KafkaConsumer<>(properties, new DigestDeserializer(), new DigestDeserializer());
     }
 
