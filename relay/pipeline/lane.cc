@@ -43,6 +43,7 @@ struct Lane::Partition {
   PartitionProgress progress;
 
   PartitionState state = PartitionState::kRunning;
+  bool is_open = false;  // known to the sink
   bool is_reading = false;
   uint32_t fetch = 0;              // of the newest Assign
   uint32_t window = 0;             // of what is submitted
@@ -121,13 +122,7 @@ void Lane::Start(LanePartition order) {
   by_key_[key] = slot;
   partition.window = ++last_window_;
   partition.expected = anchor;
-  if (Status opened = sink_.Open(slot, partition.route); !opened.ok()) {
-    Replay(partition, At(partition, Side::kTarget, opened));
-  } else if (partition.is_paused) {
-    partition.state = PartitionState::kPaused;
-  } else {
-    Reset(partition);
-  }
+  Resume(partition);
   Publish(partition);
 }
 
@@ -142,7 +137,7 @@ void Lane::SetPaused(PartitionKey key, bool is_paused) {
     partition->trouble.reset();
     partition->state = PartitionState::kPaused;
   } else {
-    Reset(*partition);
+    Resume(*partition);
   }
   Publish(*partition);
 }
@@ -171,6 +166,23 @@ void Lane::Stored(PartitionKey key, FencingToken token, Offset next) {
 std::vector<ReleasedPartition> Lane::TakeReleased() { return std::exchange(released_, {}); }
 
 // --- One partition's position -------------------------------------------------------------------
+
+// Makes the partition known to the sink, and reads it unless it is paused.
+void Lane::Resume(Partition& partition) {
+  partition.retry_at.reset();
+  if (Status opened = sink_.Open(partition.slot, partition.route); !opened.ok()) {
+    partition.is_open = false;
+    Replay(partition, At(partition, Side::kTarget, opened));
+    return;
+  }
+  if (!std::exchange(partition.is_open, true)) partition.trouble.reset();
+  if (partition.is_paused) {
+    partition.trouble.reset();
+    partition.state = PartitionState::kPaused;
+  } else {
+    Reset(partition);
+  }
+}
 
 // (Re)starts reading behind what is in flight, or, when nothing is, at the anchor.
 void Lane::Reset(Partition& partition) {
@@ -393,13 +405,7 @@ void Lane::RunTimers() {
         !partition->is_paused && partition->held.empty() && partition->in_flight_bytes < cap / 2) {
       Reset(*partition);
     }
-    if (partition->retry_at && now_ >= *partition->retry_at) {
-      if (Status opened = sink_.Open(partition->slot, partition->route); !opened.ok()) {
-        Replay(*partition, At(*partition, Side::kTarget, opened));
-      } else {
-        Reset(*partition);
-      }
-    }
+    if (partition->retry_at && now_ >= *partition->retry_at) Resume(*partition);
     if (partition->release_until &&
         (partition->in_flight_records == 0 || now_ >= *partition->release_until)) {
       released_.push_back({.key = partition->route.key,

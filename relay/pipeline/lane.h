@@ -82,6 +82,7 @@ class Lane {
 
   Partition* Find(PartitionKey key);
   Partition* Current(Slot slot, uint32_t fetch);
+  void Resume(Partition& partition);
   void Reset(Partition& partition);
   void Read(Partition& partition, Offset from);
   void StopReading(Partition& partition);
