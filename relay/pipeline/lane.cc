@@ -611,7 +611,7 @@ BootTime Lane::NextTurn() const {
     if (!partition) continue;
     if (partition->retry_at) next = std::min(next, *partition->retry_at);
     if (partition->release_until) next = std::min(next, *partition->release_until);
-    if (partition->stuck_since && partition->is_reading) {
+    if (partition->stuck_since && partition->is_reading && by_key_.size() > 1) {
       next = std::min(next, std::max(now_, *partition->stuck_since + kStuckAfter));
     }
   }
