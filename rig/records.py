@@ -197,7 +197,7 @@ def start_oci_logs(
     }
     program = _Program("OciLogs", {"bootstrap": client}, _options(values))
     try:
-        program.wait_for_line("start", 60)
+        program.wait_for_line("start", 120)
     except RigError:
         program.close()
         raise

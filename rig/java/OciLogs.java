@@ -31,15 +31,18 @@ import org.apache.kafka.common.header.internals.RecordHeader;
 import org.apache.kafka.common.serialization.ByteArraySerializer;
 
 /**
- * Writes logs as Oracle Cloud Infrastructure would stream them, at a chosen rate, until it is told to stop.
+ * Writes logs as Oracle Cloud Infrastructure would stream them, at a chosen rate, until it is told
+ * to stop.
  *
- * <p>Every record carries a number that is dense from 0 per (producer, topic, partition), once as the header
- * {@code drawbridge-test-seq} and once as the CloudEvents attribute {@code drawbridgeseq} of the JSON, both
- * {@code run/producer/topic/partition/number}. What was acknowledged is in the summary, so that whoever reads
- * the far end can say exactly which records are missing or came twice.
+ * <p>Every record carries a number that is dense from 0 per (producer, topic, partition), once as
+ * the header {@code drawbridge-test-seq} and once as the CloudEvents attribute {@code
+ * drawbridgeseq} of the JSON, both {@code run/producer/topic/partition/number}. What was
+ * acknowledged is in the summary, so that whoever reads the far end can say exactly which records
+ * are missing or came twice.
  *
- * <p>Prints one JSON line at the start, one per second and one at the end. With {@code --start-ms} time is
- * virtual and the same seed, rate and topics give the same bytes; without it only the times differ.
+ * <p>Prints one JSON line at the start, one per second and one at the end. With {@code --start-ms}
+ * time is virtual and the same seed, rate and topics give the same bytes; without it only the times
+ * differ.
  */
 public class OciLogs {
   public static void main(String[] args) throws Exception {
@@ -95,10 +98,14 @@ public class OciLogs {
     }
   }
 
-  /** Lines on stdin steer: {@code rate N}; its end stops, so that a generator never outlives its caller. */
+  /**
+   * Lines on stdin steer: {@code rate N}; its end stops, so that a generator never outlives its
+   * caller.
+   */
   private static void obeyStdin(Pace pace, CountDownLatch stop) {
     var thread = new Thread(() -> {
-      try (var lines = new BufferedReader(new InputStreamReader(System.in, StandardCharsets.UTF_8))) {
+      try (var input = new InputStreamReader(System.in, StandardCharsets.UTF_8);
+          var lines = new BufferedReader(input)) {
         for (String line = lines.readLine(); line != null; line = lines.readLine()) {
           if (line.startsWith("rate ")) {
             pace.change(Double.parseDouble(line.substring(5).trim()));
@@ -160,7 +167,8 @@ public class OciLogs {
       client.put(ProducerConfig.BATCH_SIZE_CONFIG, "65536");
       client.put(ProducerConfig.COMPRESSION_TYPE_CONFIG, options.text("compression", "none"));
       client.put(ProducerConfig.MAX_REQUEST_SIZE_CONFIG, "4194304");
-      // A source that is down for minutes must not make the generator give records up: it waits with it.
+      // A source that is down for minutes must not make the generator give records up: it waits
+      // with it.
       client.put(ProducerConfig.MAX_BLOCK_MS_CONFIG, "3600000");
       client.put(ProducerConfig.DELIVERY_TIMEOUT_MS_CONFIG, "3600000");
       // New partitions are written to as soon as they appear.
@@ -171,7 +179,7 @@ public class OciLogs {
             .add(pair.substring(colon + 1));
       }
       rate = Double.parseDouble(options.text("rate", "1000"));
-      duration = Duration.ofMillis((long) (1000 * Double.parseDouble(options.text("duration", "0"))));
+      duration = seconds(options.text("duration", "0"));
       count = Long.parseLong(options.text("count", "0"));
       seed = Long.parseLong(options.text("seed", "1"));
       run = options.text("run", Long.toString(System.currentTimeMillis(), 36));
@@ -181,8 +189,12 @@ public class OciLogs {
       isSpreadEven = options.text("spread", "skewed").equals("even");
       String start = options.text("start-ms", "");
       startMs = start.isEmpty() ? null : Long.valueOf(start);
-      flush = Duration.ofMillis((long) (1000 * Double.parseDouble(options.text("flush-seconds", "30"))));
+      flush = seconds(options.text("flush-seconds", "30"));
       stopsWithStdin = options.flag("until-stdin-closes");
+    }
+
+    private static Duration seconds(String text) {
+      return Duration.ofMillis((long) (1000 * Double.parseDouble(text)));
     }
   }
 
@@ -203,7 +215,10 @@ public class OciLogs {
     }
   }
 
-  /** The numbers of one (producer, topic, partition). Written by the writer and its client's I/O thread. */
+  /**
+   * The numbers of one (producer, topic, partition). Written by the writer and its client's I/O
+   * thread.
+   */
   static final class Numbering {
     long next;
     final AtomicLong acked = new AtomicLong();
@@ -231,14 +246,16 @@ public class OciLogs {
     private long partitionsReadNs;
     private boolean isWriting = true;
 
-    Writer(Settings settings, int producer, Pace pace, CountDownLatch stop, CountDownLatch finished) {
+    Writer(Settings settings, int producer, Pace pace, CountDownLatch stop,
+        CountDownLatch finished) {
       super("producer-" + producer);
       this.settings = settings;
       this.producer = producer;
       this.pace = pace;
       this.stop = stop;
       this.finished = finished;
-      client = new KafkaProducer<>(settings.client, new ByteArraySerializer(), new ByteArraySerializer());
+      client = new KafkaProducer<>(settings.client, new ByteArraySerializer(),
+          new ByteArraySerializer());
       composer = new Composer(settings, producer);
       for (var topics : settings.topics.values()) {
         for (String topic : topics) {
@@ -276,8 +293,10 @@ public class OciLogs {
 
     private void write() {
       long mine = settings.count == 0 ? Long.MAX_VALUE
-          : settings.count / settings.producers + (producer < settings.count % settings.producers ? 1 : 0);
-      long endNs = settings.duration.isZero() ? Long.MAX_VALUE : System.nanoTime() + settings.duration.toNanos();
+          : settings.count / settings.producers
+          + (producer < settings.count % settings.producers ? 1 : 0);
+      long endNs = settings.duration.isZero() ? Long.MAX_VALUE
+          : System.nanoTime() + settings.duration.toNanos();
       double due = 0;
       long beforeNs = System.nanoTime();
       while (mine > 0 && stop.getCount() > 0) {
@@ -286,7 +305,8 @@ public class OciLogs {
           return;
         }
         double rate = pace.rate() / settings.producers;
-        // What could not be sent while the client blocked is not made up for beyond a second's worth.
+        // What could not be sent while the client blocked is not made up for beyond a second's
+        // worth.
         due = rate <= 0 ? 100 : Math.min(due + rate * (nowNs - beforeNs) / 1e9, Math.max(rate, 1));
         beforeNs = nowNs;
         readPartitionsNowAndThen(nowNs);
@@ -304,14 +324,16 @@ public class OciLogs {
       String topic = topics.get(Math.floorMod(entry.entity, topics.size()));
       int count = partitionCounts.get(topic);
       long turn = generated.getAndIncrement();
-      int partition = (int) Math.floorMod(settings.isSpreadEven ? turn : spread(entry.entity / topics.size()), (long) count);
+      long place = settings.isSpreadEven ? turn : spread(entry.entity / topics.size());
+      int partition = (int) Math.floorMod(place, (long) count);
       var numbering = numberings.get(topic).get(partition);
       long number = numbering.next++;
       String name = settings.run + "/" + producer + "/" + topic + "/" + partition + "/" + number;
       byte[] value = entry.finish(name);
-      List<Header> headers = List.of(new RecordHeader("drawbridge-test-seq", name.getBytes(StandardCharsets.UTF_8)));
-      var record = new ProducerRecord<>(topic, partition, settings.startMs == null ? null : entry.sentMs,
-          entry.key, value, headers);
+      List<Header> headers = List.of(new RecordHeader("drawbridge-test-seq",
+          name.getBytes(StandardCharsets.UTF_8)));
+      Long timestamp = settings.startMs == null ? null : entry.sentMs;
+      var record = new ProducerRecord<>(topic, partition, timestamp, entry.key, value, headers);
       try {
         client.send(record, (metadata, failure) -> {
           if (failure == null) {
@@ -352,7 +374,9 @@ public class OciLogs {
       }
     }
 
-    /** Waits for what is on its way, but not for ever: what is unconfirmed then counts as failed. */
+    /**
+     * Waits for what is on its way, but not for ever: what is unconfirmed then counts as failed.
+     */
     private void flush() {
       var flushing = new Thread(client::flush, "flush-" + producer);
       flushing.setDaemon(true);
@@ -385,7 +409,8 @@ public class OciLogs {
     }
 
     void printStart() throws IOException {
-      print(json.createObjectNode().put("event", "start").put("run", settings.run).put("seed", settings.seed)
+      print(json.createObjectNode().put("event", "start").put("run", settings.run)
+          .put("seed", settings.seed)
           .put("producers", settings.producers));
     }
 
@@ -412,7 +437,8 @@ public class OciLogs {
     boolean printSummary() throws IOException {
       var line = totals("summary");
       line.put("run", settings.run).put("seed", settings.seed).put("producers", settings.producers);
-      line.put("acked_per_second", Math.round(line.get("acked").asLong() * 1e9 / (System.nanoTime() - startNs)));
+      line.put("acked_per_second",
+          Math.round(line.get("acked").asLong() * 1e9 / (System.nanoTime() - startNs)));
       ArrayNode errors = line.putArray("errors");
       ArrayNode partitions = line.putArray("partitions");
       for (var writer : writers) {
@@ -430,7 +456,8 @@ public class OciLogs {
     }
 
     private ObjectNode row(int producer, String topic, int partition, Numbering numbering) {
-      var row = json.createObjectNode().put("producer", producer).put("topic", topic).put("partition", partition)
+      var row = json.createObjectNode().put("producer", producer).put("topic", topic)
+          .put("partition", partition)
           .put("numbered", numbering.next).put("acked", numbering.acked.get());
       synchronized (numbering) {
         numbering.failed.forEach(row.putArray("failed")::add);
@@ -459,7 +486,8 @@ public class OciLogs {
       }
       return json.createObjectNode().put("event", event)
           .put("seconds", (System.nanoTime() - startNs) / 1_000_000 / 1000.0)
-          .put("generated", generated).put("acked", acked).put("failed", failed).put("bytes", bytes);
+          .put("generated", generated).put("acked", acked).put("failed", failed)
+          .put("bytes", bytes);
     }
 
     private void print(ObjectNode line) throws IOException {
@@ -490,7 +518,9 @@ public class OciLogs {
     }
   }
 
-  /** Makes entries of all kinds from one stream of random numbers. Runs on its writer's thread only. */
+  /**
+   * Makes entries of all kinds from one stream of random numbers. Runs on its writer's thread only.
+   */
   static final class Composer {
     private static final int VNICS = 200;
     private static final int HOSTS = 40;
@@ -535,7 +565,8 @@ public class OciLogs {
     /** The next entry; the object is used again by the call after. */
     Entry next() {
       nowMs = settings.startMs == null ? System.currentTimeMillis()
-          : settings.startMs + (long) (made * 1000.0 * settings.producers / Math.max(settings.rate, 1));
+          : settings.startMs
+          + (long) (made * 1000.0 * settings.producers / Math.max(settings.rate, 1));
       made++;
       entry.text.setLength(0);
       entry.key = null;
@@ -569,7 +600,7 @@ public class OciLogs {
       throw new AssertionError("the shares do not add up");
     }
 
-    // ---- VCN flow -------------------------------------------------------------------------------------
+    // VCN flow.
 
     private void flow(boolean isBad) {
       int local = vnics.draw(random);
@@ -586,7 +617,8 @@ public class OciLogs {
       long endS = nowMs / 1000 - random.nextInt(70, 86);
       boolean isTcp = random.nextInt(10) < 8;
       out.append("{\"data\":{\"action\":\"").append(random.nextInt(100) < 2 ? "REJECT" : "ACCEPT")
-          .append("\",\"bytesOut\":").append(40 + random.nextInt(60_000)).append(",\"destinationAddress\":\"");
+          .append("\",\"bytesOut\":").append(40 + random.nextInt(60_000))
+          .append(",\"destinationAddress\":\"");
       address(true);
       out.append("\",\"destinationPort\":");
       if (isBad) {
@@ -595,15 +627,22 @@ public class OciLogs {
         out.append(pick(443, 443, 443, 80, 22, 1522, 53, 6443, 9092));
       }
       out.append(",\"endTime\":").append(endS).append(",\"flowid\":\"").append(flowIds[local])
-          .append("\",\"packets\":").append(random.nextInt(1, 60)).append(",\"protocol\":").append(isTcp ? 6 : 17)
-          .append(",\"protocolName\":\"").append(isTcp ? "TCP" : "UDP").append("\",\"sourceAddress\":\"10.0.")
+          .append("\",\"packets\":").append(random.nextInt(1, 60)).append(",\"protocol\":")
+          .append(isTcp ? 6 : 17)
+          .append(",\"protocolName\":\"").append(isTcp ? "TCP" : "UDP")
+          .append("\",\"sourceAddress\":\"10.0.")
           .append(vnic / 50).append('.').append(2 + vnic % 250).append("\",\"sourcePort\":")
-          .append(random.nextInt(32_768, 61_000)).append(",\"startTime\":").append(endS - random.nextInt(1, 60))
-          .append(",\"status\":\"OK\",\"version\":\"2\"},\"id\":\"").append(flowIds[local]).append("\",");
+          .append(random.nextInt(32_768, 61_000)).append(",\"startTime\":")
+          .append(endS - random.nextInt(1, 60))
+          .append(",\"status\":\"OK\",\"version\":\"2\"},\"id\":\"").append(flowIds[local])
+          .append("\",");
       flowOrigin(vnic, endS, "DataEvent");
     }
 
-    /** The next VNIC that was idle through the whole last minute, or -1: each gets one NODATA a minute. */
+    /**
+     * The next VNIC that was idle through the whole last minute, or -1: each gets one NODATA a
+     * minute.
+     */
     private int nextIdleVnic() {
       long minute = nowMs / 60_000;
       if (minute != idleMinute) {
@@ -625,9 +664,12 @@ public class OciLogs {
       long endS = nowMs / 1000 - 75;
       boolean isSkipped = random.nextInt(50) == 0;
       out.append("{\"data\":{\"action\":null,\"bytesOut\":null,\"destinationAddress\":null,\"destinationPort\":null,")
-          .append("\"endTime\":").append(endS).append(",\"flowid\":null,\"packets\":null,\"protocol\":null,")
-          .append("\"protocolName\":null,\"sourceAddress\":null,\"sourcePort\":null,\"startTime\":").append(endS - 60)
-          .append(",\"status\":\"").append(isSkipped ? "SKIPDATA" : "NODATA").append("\",\"version\":\"2\"},\"id\":\"")
+          .append("\"endTime\":").append(endS)
+          .append(",\"flowid\":null,\"packets\":null,\"protocol\":null,")
+          .append("\"protocolName\":null,\"sourceAddress\":null,\"sourcePort\":null,\"startTime\":")
+          .append(endS - 60)
+          .append(",\"status\":\"").append(isSkipped ? "SKIPDATA" : "NODATA")
+          .append("\",\"version\":\"2\"},\"id\":\"")
           .append(hex(8)).append("\",");
       flowOrigin(vnic, endS, isSkipped ? "QualityEvent.SkipData" : "QualityEvent.NoData");
     }
@@ -637,7 +679,8 @@ public class OciLogs {
       origin("fra", "vcnflow");
       if (vnic % 4 == 0) {
         // A service manages this VNIC: only then the log names the resource.
-        out.append(",\"managed\":\"true\",\"publicIpv4\":\"150.136.").append(vnic % 256).append('.').append(vnic % 200)
+        out.append(",\"managed\":\"true\",\"publicIpv4\":\"150.136.").append(vnic % 256).append('.')
+            .append(vnic % 200)
             .append("\",\"resourceId\":\"");
         ocid("networkloadbalancer", vnic);
         out.append("\",\"resourceType\":\"networkloadbalancer\"");
@@ -655,7 +698,7 @@ public class OciLogs {
       out.append("\",\"type\":\"com.oraclecloud.vcn.flowlogs.").append(type).append('"');
     }
 
-    // ---- Custom logs of hosts -------------------------------------------------------------------------
+    // Custom logs of hosts.
 
     private void custom(boolean isBad) {
       int host = hosts.draw(random) * settings.producers + producer;
@@ -680,7 +723,8 @@ public class OciLogs {
       origin("fra", "custom");
       out.append(",\"instanceid\":\"");
       ocid("instance", host);
-      out.append("\"},\"source\":\"web-").append(host).append("\",\"specversion\":\"1.0\",\"subject\":\"").append(path)
+      out.append("\"},\"source\":\"web-").append(host)
+          .append("\",\"specversion\":\"1.0\",\"subject\":\"").append(path)
           .append("\",\"time\":\"");
       isoTime.append(out, timeMs);
       out.append("\",\"type\":\"com.oraclecloud.logging.custom.application\"");
@@ -694,22 +738,28 @@ public class OciLogs {
           isoTime.append(out, timeMs);
           out.append("] \\\"").append(pick("GET", "GET", "GET", "POST", "PUT")).append(" /shop/v1/")
               .append(pick("items", "cart", "orders", "users", "search?q=%C3%BCber")).append('/')
-              .append(random.nextInt(100_000)).append(" HTTP/1.1\\\" ").append(pick(200, 200, 200, 201, 304, 404, 500))
-              .append(' ').append(random.nextInt(20_000)).append(" \\\"-\\\" \\\"Mozilla/5.0 (X11; Linux x86_64)\\\" ")
+              .append(random.nextInt(100_000)).append(" HTTP/1.1\\\" ")
+              .append(pick(200, 200, 200, 201, 304, 404, 500))
+              .append(' ').append(random.nextInt(20_000))
+              .append(" \\\"-\\\" \\\"Mozilla/5.0 (X11; Linux x86_64)\\\" ")
               .append(random.nextInt(2_000) / 1000.0);
         }
         case 1 -> {
-          out.append("sshd[").append(random.nextInt(1_000, 32_000)).append("]: Failed password for invalid user ")
+          out.append("sshd[").append(random.nextInt(1_000, 32_000))
+              .append("]: Failed password for invalid user ")
               .append(pick("admin", "oracle", "root", "test", "jürgen")).append(" from ");
           address(true);
           out.append(" port ").append(random.nextInt(1_024, 65_536)).append(" ssh2");
         }
         default -> {
-          out.append("WARN  [worker-").append(random.nextInt(16)).append("] OrderService: payment ").append(hex(16))
+          out.append("WARN  [worker-").append(random.nextInt(16)).append("] OrderService: payment ")
+              .append(hex(16))
               .append(" retried ").append(random.nextInt(1, 5)).append(" times\\n");
           for (int line = random.nextInt(2, 14); line > 0; line--) {
-            out.append("\\tat com.example.shop.").append(pick("orders", "payments", "stock")).append(".Handler$")
-                .append(random.nextInt(9)).append(".invoke(Handler.java:").append(random.nextInt(20, 900)).append(")\\n");
+            out.append("\\tat com.example.shop.").append(pick("orders", "payments", "stock"))
+                .append(".Handler$")
+                .append(random.nextInt(9)).append(".invoke(Handler.java:")
+                .append(random.nextInt(20, 900)).append(")\\n");
           }
         }
       }
@@ -721,7 +771,8 @@ public class OciLogs {
         entry.isBrokenUtf8 = true;
         out.append("bytes of a latin-1 terminal: %BROKEN%");
       } else if (drawn == 1) {
-        out.append("\",\"nested\":").append("[".repeat(1001)).append("]".repeat(1001)).append(",\"more\":\"");
+        out.append("\",\"nested\":").append("[".repeat(1001)).append("]".repeat(1001))
+            .append(",\"more\":\"");
       } else {
         out.append("core dump follows ");
         while (out.length() < 1_500_000) {
@@ -730,7 +781,7 @@ public class OciLogs {
       }
     }
 
-    // ---- Service logs ---------------------------------------------------------------------------------
+    // Service logs.
 
     private void service(boolean isBad) {
       int which = random.nextInt(10);
@@ -746,14 +797,19 @@ public class OciLogs {
         ocid("fnapp", entry.entity);
         out.append("\",\"containerId\":\"n/a\",\"functionId\":\"");
         ocid("fnfunc", entry.entity);
-        out.append("\",\"message\":\"resized image ").append(random.nextInt(1_000_000)).append(" in ")
-            .append(random.nextInt(900)).append(" ms\",\"opcRequestId\":\"/").append(hex(16)).append('/').append(hex(16))
-            .append("\",\"requestId\":\"/").append(hex(16)).append('/').append(hex(16)).append("\",\"src\":\"stdout\"");
+        out.append("\",\"message\":\"resized image ").append(random.nextInt(1_000_000))
+            .append(" in ")
+            .append(random.nextInt(900)).append(" ms\",\"opcRequestId\":\"/").append(hex(16))
+            .append('/').append(hex(16))
+            .append("\",\"requestId\":\"/").append(hex(16)).append('/').append(hex(16))
+            .append("\",\"src\":\"stdout\"");
       } else if (which < 9) {
         type = "networkfirewall.traffic";
         source = "edge-firewall";
-        out.append("\"action\":\"").append(pick("allow", "allow", "drop")).append("\",\"device_name\":\"PA-VM\",\"dport\":");
-        // The same notion is a string here and an integer in flow logs: a trap that real indices have.
+        out.append("\"action\":\"").append(pick("allow", "allow", "drop"))
+            .append("\",\"device_name\":\"PA-VM\",\"dport\":");
+        // The same notion is a string here and an integer in flow logs: a trap that real indices
+        // have.
         out.append(isBad ? "443" : "\"" + pick(443, 80, 22) + "\"").append(",\"dst\":\"");
         address(false);
         out.append("\",\"firewall-id\":\"");
@@ -764,34 +820,41 @@ public class OciLogs {
       } else {
         type = "goldengate.deployment.restapi_logs";
         source = "replication";
-        out.append("\"message\":\"GET /services/v2/deployments ").append(pick(200, 200, 401)).append("\",\"duration\":")
+        out.append("\"message\":\"GET /services/v2/deployments ").append(pick(200, 200, 401))
+            .append("\",\"duration\":")
             .append(random.nextInt(5_000));
       }
       out.append("},\"id\":\"");
       uuid();
       out.append("\",\"oracle\":{");
       origin("fra", "service");
-      out.append("},\"source\":\"").append(source).append("\",\"specversion\":\"1.0\",\"subject\":\"schedule\",\"time\":\"");
+      out.append("},\"source\":\"").append(source)
+          .append("\",\"specversion\":\"1.0\",\"subject\":\"schedule\",\"time\":\"");
       isoTime.append(out, timeMs);
       out.append("\",\"type\":\"com.oraclecloud.").append(type).append('"');
     }
 
-    // ---- Audit ----------------------------------------------------------------------------------------
+    // Audit.
 
     private void audit(boolean isBad) {
       entry.entity = random.nextInt(1 << 20);
       long timeMs = nowMs - random.nextInt(5_000, 7_001);
-      String event = pick("computeapi.LaunchInstance.begin", "computeapi.LaunchInstance.end", "virtualNetwork.UpdateVnic",
+      String event =
+          pick("computeapi.LaunchInstance.begin", "computeapi.LaunchInstance.end", "virtualNetwork.UpdateVnic",
           "bastion.ListSessions", "queueapi.CreateQueue.begin", "Audit.ListEvents");
       String name = event.substring(event.indexOf('.') + 1);
       String user = pick("jane", "omar", "terraform", "svc-backup", "mei");
       String request = hex(32).toUpperCase();
-      out.append("{\"data\":{\"additionalDetails\":{\"X-Real-Port\":").append(isBad ? "\"unknown\"" : random.nextInt(1_024, 65_536))
-          .append("},\"availabilityDomain\":\"AD").append(random.nextInt(1, 4)).append("\",\"compartmentId\":\"");
+      out.append("{\"data\":{\"additionalDetails\":{\"X-Real-Port\":")
+          .append(isBad ? "\"unknown\"" : random.nextInt(1_024, 65_536))
+          .append("},\"availabilityDomain\":\"AD").append(random.nextInt(1, 4))
+          .append("\",\"compartmentId\":\"");
       ocid("compartment", random.nextInt(5));
       out.append("\",\"compartmentName\":\"prod\",\"definedTags\":");
-      out.append(random.nextInt(4) == 0 ? "{\"Oracle-Tags\":{\"CreatedBy\":\"" + user + "\",\"CostCenter\":\"42\"}}" : "null");
-      out.append(",\"freeformTags\":null,\"eventGroupingId\":\"").append(request).append("\",\"eventName\":\"").append(name)
+      out.append(random.nextInt(4) == 0 ? "{\"Oracle-Tags\":{\"CreatedBy\":\"" + user
+          + "\",\"CostCenter\":\"42\"}}" : "null");
+      out.append(",\"freeformTags\":null,\"eventGroupingId\":\"").append(request)
+          .append("\",\"eventName\":\"").append(name)
           .append("\",\"identity\":{\"authType\":\"natv\",\"callerId\":null,\"callerName\":null,\"consoleSessionId\":null,")
           .append("\"credentials\":\"").append(TENANCY).append('/');
       ocid("user", user.length());
@@ -799,20 +862,25 @@ public class OciLogs {
       address(true);
       out.append("\",\"principalId\":\"");
       ocid("user", user.length());
-      out.append("\",\"principalName\":\"").append(user).append("\",\"tenantId\":\"").append(TENANCY)
+      out.append("\",\"principalName\":\"").append(user).append("\",\"tenantId\":\"")
+          .append(TENANCY)
           .append("\",\"userAgent\":\"Oracle-JavaSDK/3.63.2 (Linux/5.15.0; Java/17.0.9; OpenJDK 64-Bit Server VM)\"},")
-          .append("\"message\":\"").append(name).append(" succeeded\",\"request\":{\"action\":\"GET\",\"headers\":{");
+          .append("\"message\":\"").append(name)
+          .append(" succeeded\",\"request\":{\"action\":\"GET\",\"headers\":{");
       auditHeaders();
-      out.append("},\"id\":\"").append(request).append('/').append(hex(32).toUpperCase()).append("\",\"parameters\":{\"compartmentId\":[\"");
+      out.append("},\"id\":\"").append(request).append('/').append(hex(32).toUpperCase())
+          .append("\",\"parameters\":{\"compartmentId\":[\"");
       ocid("compartment", random.nextInt(5));
       out.append("\"],\"startTime\":[\"");
       isoTime.append(out, timeMs - 3_600_000);
-      out.append("\"]},\"path\":\"/20190901/").append(name).append("\"},\"resourceId\":null,\"response\":{\"headers\":{")
+      out.append("\"]},\"path\":\"/20190901/").append(name)
+          .append("\"},\"resourceId\":null,\"response\":{\"headers\":{")
           .append("\"Content-Type\":[\"application/json\"],\"opc-request-id\":[\"").append(request)
           .append("\"],\"Date\":[\"Tue, 22 Jul 2025 08:35:57 GMT\"],\"X-Content-Type-Options\":[\"nosniff\"]},")
           .append("\"message\":null,\"payload\":{},\"responseTime\":\"");
       isoTime.append(out, timeMs + 1);
-      out.append("\",\"status\":\"").append(pick("200", "200", "200", "404", "409")).append("\"},\"stateChange\":{\"current\":");
+      out.append("\",\"status\":\"").append(pick("200", "200", "200", "404", "409"))
+          .append("\"},\"stateChange\":{\"current\":");
       if (random.nextInt(3) == 0) {
         out.append("null");
       } else {
@@ -820,7 +888,8 @@ public class OciLogs {
       }
       out.append(",\"previous\":null}},\"dataschema\":\"2.0\",\"id\":\"");
       uuid();
-      out.append("\",\"oracle\":{\"compartmentid\":\"").append(TENANCY).append("\",\"ingestedtime\":\"");
+      out.append("\",\"oracle\":{\"compartmentid\":\"").append(TENANCY)
+          .append("\",\"ingestedtime\":\"");
       isoTime.append(out, nowMs);
       out.append("\",\"loggroupid\":\"_Audit\",\"tenantid\":\"").append(TENANCY)
           .append("\"},\"source\":\"\",\"specversion\":\"1.0\",\"time\":\"");
@@ -831,31 +900,38 @@ public class OciLogs {
     private void auditHeaders() {
       out.append("\"Authorization\":[\"Signature headers=\\\"date (request-target) host\\\",keyId=\\\"").append(TENANCY).append('/');
       ocid("user", 7);
-      out.append('/').append(hex(32)).append("\\\",algorithm=\\\"rsa-sha256\\\",signature=\\\"*****\\\",version=\\\"1\\\"\"],")
+      out.append('/').append(hex(32))
+          .append("\\\",algorithm=\\\"rsa-sha256\\\",signature=\\\"*****\\\",version=\\\"1\\\"\"],")
           .append("\"User-Agent\":[\"Oracle-JavaSDK/3.63.2\"],\"Accept\":[\"application/json\"],\"Accept-Encoding\":[\"gzip\"],")
-          .append("\"opc-client-info\":[\"Oracle-JavaSDK/3.63.2\"],\"opc-request-id\":[\"").append(hex(32).toUpperCase())
+          .append("\"opc-client-info\":[\"Oracle-JavaSDK/3.63.2\"],\"opc-request-id\":[\"")
+          .append(hex(32).toUpperCase())
           .append("\"],\"X-Forwarded-For\":[\"");
       address(true);
-      out.append("\"],\"oci-original-url\":[\"https://iaas.").append(REGION).append(".oraclecloud.com/20160918/instances?limit=100\"]");
+      out.append("\"],\"oci-original-url\":[\"https://iaas.").append(REGION)
+          .append(".oraclecloud.com/20160918/instances?limit=100\"]");
     }
 
     private void auditState(int tags) {
-      out.append("{\"displayName\":\"web-").append(random.nextInt(HOSTS)).append("\",\"lifecycleState\":\"PROVISIONING\",\"metadata\":{");
+      out.append("{\"displayName\":\"web-").append(random.nextInt(HOSTS))
+          .append("\",\"lifecycleState\":\"PROVISIONING\",\"metadata\":{");
       for (int tag = 0; tag < tags; tag++) {
-        out.append(tag == 0 ? "" : ",").append("\"label-").append(hex(4)).append("\":\"").append(hex(16)).append(hex(16)).append('"');
+        out.append(tag == 0 ? "" : ",").append("\"label-").append(hex(4)).append("\":\"")
+            .append(hex(16)).append(hex(16)).append('"');
       }
       out.append("}}");
     }
 
-    // ---- Pieces ---------------------------------------------------------------------------------------
+    // Pieces.
 
     private void origin(String region, String group) {
       out.append("\"compartmentid\":\"");
       ocid("compartment", group.length());
       out.append("\",\"ingestedtime\":\"");
       isoTime.append(out, nowMs);
-      out.append("\",\"loggroupid\":\"ocid1.loggroup.oc1.").append(region).append(".amaaaaaa").append(group)
-          .append("\",\"logid\":\"ocid1.log.oc1.").append(region).append(".amaaaaaa").append(group).append("2\",\"tenantid\":\"")
+      out.append("\",\"loggroupid\":\"ocid1.loggroup.oc1.").append(region).append(".amaaaaaa")
+          .append(group)
+          .append("\",\"logid\":\"ocid1.log.oc1.").append(region).append(".amaaaaaa").append(group)
+          .append("2\",\"tenantid\":\"")
           .append(TENANCY).append('"');
     }
 
@@ -868,12 +944,14 @@ public class OciLogs {
     }
 
     private void address(boolean isPublic) {
-      out.append(isPublic ? pick("147.154", "18.118", "203.0", "198.51", "150.136") : "10.0").append('.')
+      out.append(isPublic ? pick("147.154", "18.118", "203.0", "198.51", "150.136") : "10.0")
+          .append('.')
           .append(random.nextInt(256)).append('.').append(random.nextInt(1, 255));
     }
 
     private void uuid() {
-      out.append(hex(8)).append('-').append(hex(4)).append("-4").append(hex(3)).append("-a").append(hex(3)).append('-').append(hex(12));
+      out.append(hex(8)).append('-').append(hex(4)).append("-4").append(hex(3)).append("-a")
+          .append(hex(3)).append('-').append(hex(12));
     }
 
     private String hex(int digits) {
@@ -911,7 +989,8 @@ public class OciLogs {
     }
 
     int draw(SplittableRandom random) {
-      int at = java.util.Arrays.binarySearch(bounds, random.nextDouble() * bounds[bounds.length - 1]);
+      int at = java.util.Arrays.binarySearch(bounds,
+          random.nextDouble() * bounds[bounds.length - 1]);
       return Math.min(at < 0 ? -at - 1 : at, bounds.length - 1);
     }
   }
@@ -926,10 +1005,12 @@ public class OciLogs {
       int slot = (int) (second & 255);
       if (texts[slot] == null || seconds[slot] != second) {
         seconds[slot] = second;
-        texts[slot] = String.format("%tFT%<tT.", LocalDateTime.ofInstant(Instant.ofEpochSecond(second), ZoneOffset.UTC));
+        texts[slot] = String.format("%tFT%<tT.",
+            LocalDateTime.ofInstant(Instant.ofEpochSecond(second), ZoneOffset.UTC));
       }
       int rest = (int) (ms - second * 1000);
-      out.append(texts[slot]).append((char) ('0' + rest / 100)).append((char) ('0' + rest / 10 % 10))
+      out.append(texts[slot]).append((char) ('0' + rest / 100))
+          .append((char) ('0' + rest / 10 % 10))
           .append((char) ('0' + rest % 10)).append('Z');
     }
   }

@@ -30,6 +30,7 @@ import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.regex.Pattern;
+import java.util.stream.Collectors;
 import org.apache.kafka.clients.admin.Admin;
 import org.apache.kafka.clients.consumer.ConsumerConfig;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
@@ -48,14 +49,15 @@ import org.apache.kafka.common.serialization.Deserializer;
 /**
  * Reads a source and a target cluster by itself and judges whether every record arrived as it was.
  *
- * <p>Every source offset from {@code --from} (else 0) to {@code --to} (else the last stable offset) is accounted
- * for as exactly one of: delivered, control (a transaction's marker), aborted, compacted, gap (declared), or it
- * is part of a finding. Findings have Jepsen's names: lost, corrupt, phantom, reorder, duplicate,
- * undeclared-gap; and overdeclared-gap for a declared gap whose record arrived after all. Prints one JSON
- * document. Exit code 0: clean. 1: findings. 2: void, it could not be judged.
+ * <p>Every source offset from {@code --from} (else 0) to {@code --to} (else the last stable offset)
+ * is accounted for as exactly one of: delivered, control (a transaction's marker), aborted,
+ * compacted, gap (declared), or it is part of a finding. Findings have Jepsen's names: lost,
+ * corrupt, phantom, reorder, duplicate, undeclared-gap; and overdeclared-gap for a declared gap
+ * whose record arrived after all. Prints one JSON document. Exit code 0: clean. 1: findings. 2:
+ * void, it could not be judged.
  *
- * <p>It keeps a 128-bit fingerprint per source record, not the record, and one partition per thread at a time.
- * The source must be at rest, or {@code --to} must say how far it is to be judged.
+ * <p>It keeps a 128-bit fingerprint per source record, not the record, and one partition per thread
+ * at a time. The source must be at rest, or {@code --to} must say how far it is to be judged.
  */
 public class RecordChecker {
   public static void main(String[] args) throws Exception {
@@ -154,7 +156,8 @@ public class RecordChecker {
       if (!path.isEmpty()) {
         for (var topic : new ObjectMapper().readTree(new File(path)).properties()) {
           for (var partition : topic.getValue().properties()) {
-            offsets.put(new TopicPartition(topic.getKey(), Integer.parseInt(partition.getKey())), partition.getValue().asLong());
+            offsets.put(new TopicPartition(topic.getKey(), Integer.parseInt(partition.getKey())),
+                partition.getValue().asLong());
           }
         }
       }
@@ -167,7 +170,8 @@ public class RecordChecker {
         return;
       }
       for (JsonNode gap : new ObjectMapper().readTree(new File(path))) {
-        var partition = new TopicPartition(gap.required("topic").asText(), gap.required("partition").asInt());
+        var partition = new TopicPartition(gap.required("topic").asText(),
+            gap.required("partition").asInt());
         gaps.computeIfAbsent(partition, none -> new TreeMap<>())
             .merge(gap.required("from").asLong(), gap.required("to").asLong(), Math::max);
       }
@@ -195,7 +199,7 @@ public class RecordChecker {
     }
   }
 
-  // ---- The judge ----------------------------------------------------------------------------------------
+  // The judge.
 
   /** Plans the work, shares it among threads and adds the verdicts up. */
   static final class Judge {
@@ -241,7 +245,8 @@ public class RecordChecker {
 
     /** One book per partition of every source topic, with the ends of both logs. */
     private List<Book> plan() throws Exception {
-      try (var sourceAdmin = Admin.create(settings.source); var targetAdmin = Admin.create(settings.target);
+      try (var sourceAdmin = Admin.create(settings.source);
+          var targetAdmin = Admin.create(settings.target);
           var source = Auditor.consumer(settings.source, "read_committed", 1 << 20);
           var uncommitted = Auditor.consumer(settings.source, "read_uncommitted", 1 << 20);
           var target = Auditor.consumer(settings.target, "read_committed", 1 << 20)) {
@@ -261,7 +266,8 @@ public class RecordChecker {
           boolean targetCompacts = targetExists && compacts(targetAdmin, targetTopic);
           int sourceCount = source.partitionsFor(topic).size();
           for (int partition = 0; partition < Math.max(sourceCount, targetCount); partition++) {
-            books.add(new Book(new TopicPartition(topic, partition), new TopicPartition(targetTopic, partition),
+            books.add(new Book(new TopicPartition(topic, partition),
+                new TopicPartition(targetTopic, partition),
                 partition < sourceCount, partition < targetCount, sourceCompacts, targetCompacts));
           }
         }
@@ -276,21 +282,25 @@ public class RecordChecker {
       Set<String> existing = admin.listTopics().names().get();
       var selected = new TreeSet<String>(settings.topics);
       if (settings.topicPattern != null) {
-        existing.stream().filter(topic -> settings.topicPattern.matcher(topic).matches()).forEach(selected::add);
+        existing.stream().filter(topic -> settings.topicPattern.matcher(topic).matches())
+            .forEach(selected::add);
       }
       if (selected.isEmpty() || !existing.containsAll(selected)) {
-        throw new VoidException("no such source topics: " + (selected.isEmpty() ? settings.topicPattern : selected));
+        throw new VoidException("no such source topics: "
+            + (selected.isEmpty() ? settings.topicPattern : selected));
       }
       return selected;
     }
 
     private static boolean compacts(Admin admin, String topic) throws Exception {
       var resource = new ConfigResource(ConfigResource.Type.TOPIC, topic);
-      return admin.describeConfigs(List.of(resource)).all().get().get(resource).get("cleanup.policy").value().contains("compact");
+      return admin.describeConfigs(List.of(resource)).all().get().get(resource)
+          .get("cleanup.policy").value().contains("compact");
     }
 
     private void readTargetEnds(KafkaConsumer<Digest, Digest> consumer, List<Book> books) {
-      var partitions = books.stream().filter(book -> book.hasTarget).map(book -> book.target).toList();
+      var partitions = books.stream().filter(book -> book.hasTarget).map(book -> book.target)
+          .toList();
       var starts = consumer.beginningOffsets(partitions);
       var ends = consumer.endOffsets(partitions);
       for (var book : books) {
@@ -299,15 +309,17 @@ public class RecordChecker {
           book.targetStart = Math.max(from, starts.get(book.target));
           book.targetEnd = ends.get(book.target);
           if (starts.get(book.target) > from && !book.targetCompacts) {
-            voidReasons.add(book.target + " begins at " + starts.get(book.target) + ": what arrived before is gone");
+            voidReasons.add(book.target + " begins at " + starts.get(book.target)
+                + ": what arrived before is gone");
           }
         }
       }
     }
 
-    private void readSourceEnds(KafkaConsumer<Digest, Digest> committed, KafkaConsumer<Digest, Digest> uncommitted,
-        List<Book> books) {
-      var partitions = books.stream().filter(book -> book.hasSource).map(book -> book.source).toList();
+    private void readSourceEnds(KafkaConsumer<Digest, Digest> committed,
+        KafkaConsumer<Digest, Digest> uncommitted, List<Book> books) {
+      var partitions = books.stream().filter(book -> book.hasSource).map(book -> book.source)
+          .toList();
       var ends = committed.endOffsets(partitions);
       var highWatermarks = uncommitted.endOffsets(partitions);
       var starts = committed.beginningOffsets(partitions);
@@ -316,7 +328,8 @@ public class RecordChecker {
           book.sourceStart = starts.get(book.source);
           book.sourceEnd = ends.get(book.source);
           book.highWatermark = highWatermarks.get(book.source);
-          book.from = settings.startsAtLogStart ? book.sourceStart : settings.from.getOrDefault(book.source, 0L);
+          book.from = settings.startsAtLogStart ? book.sourceStart
+              : settings.from.getOrDefault(book.source, 0L);
           book.to = Math.min(settings.to.getOrDefault(book.source, book.sourceEnd), book.sourceEnd);
           book.from = Math.min(book.from, book.to);
         }
@@ -326,7 +339,8 @@ public class RecordChecker {
     private ObjectNode document(List<Book> books, double seconds) {
       var totals = new TreeMap<String, Long>();
       ArrayNode partitions = json.createArrayNode();
-      books.sort(Comparator.comparing((Book book) -> book.source.topic()).thenComparing(book -> book.source.partition()));
+      books.sort(Comparator.comparing((Book book) -> book.source.topic())
+          .thenComparing(book -> book.source.partition()));
       for (var book : books) {
         book.counts.forEach((name, count) -> totals.merge(name, count, Long::sum));
         findings.addAll(book.findings);
@@ -335,13 +349,15 @@ public class RecordChecker {
       }
       judgeTotals(totals);
       var document = json.createObjectNode();
-      document.put("verdict", !voidReasons.isEmpty() ? "void" : findings.isEmpty() ? "clean" : "findings");
+      document.put("verdict",
+          !voidReasons.isEmpty() ? "void" : findings.isEmpty() ? "clean" : "findings");
       voidReasons.forEach(document.putArray("void_reasons")::add);
       var totalsNode = document.putObject("totals");
       totals.forEach(totalsNode::put);
       document.put("findings_total", findings.size());
       ArrayNode listed = document.putArray("findings");
-      findings.stream().limit(settings.findingsMax).forEach(finding -> listed.add(finding.toJson(json)));
+      findings.stream().limit(settings.findingsMax)
+          .forEach(finding -> listed.add(finding.toJson(json)));
       document.set("partitions", partitions);
       return document.put("seconds", seconds).put("bytes_read", bytesRead.get());
     }
@@ -349,9 +365,11 @@ public class RecordChecker {
     private void judgeTotals(Map<String, Long> totals) {
       long duplicates = totals.getOrDefault("duplicate", 0L);
       if (duplicates > settings.duplicatesMax) {
-        findings.add(new Finding("duplicate", null, duplicates, null, null, "more than " + settings.duplicatesMax));
+        findings.add(new Finding("duplicate", null, duplicates, null, null,
+            "more than " + settings.duplicatesMax));
       }
-      long records = totals.getOrDefault("source_records", 0L) + totals.getOrDefault("unverifiable", 0L);
+      long records = totals.getOrDefault("source_records", 0L)
+          + totals.getOrDefault("unverifiable", 0L);
       if (records < settings.recordsMin) {
         voidReasons.add("only " + records + " records to judge by, wanted " + settings.recordsMin);
       }
@@ -378,7 +396,8 @@ public class RecordChecker {
     final List<String> voidReasons = new ArrayList<>();
     final List<long[]> duplicateRuns = new ArrayList<>();
 
-    Book(TopicPartition source, TopicPartition target, boolean hasSource, boolean hasTarget, boolean sourceCompacts,
+    Book(TopicPartition source, TopicPartition target, boolean hasSource, boolean hasTarget,
+        boolean sourceCompacts,
         boolean targetCompacts) {
       this.source = source;
       this.target = target;
@@ -410,15 +429,18 @@ public class RecordChecker {
     }
 
     ObjectNode toJson(ObjectMapper json) {
-      var node = json.createObjectNode().put("topic", source.topic()).put("partition", source.partition())
-          .put("target_topic", target.topic()).put("from", from).put("to", to).put("source_log_start", sourceStart)
+      var node = json.createObjectNode().put("topic", source.topic())
+          .put("partition", source.partition())
+          .put("target_topic", target.topic()).put("from", from).put("to", to)
+          .put("source_log_start", sourceStart)
           .put("source_stable_end", sourceEnd).put("source_high_watermark", highWatermark)
           .put("target_log_start", targetStart).put("target_log_end", targetEnd);
       var countsNode = node.putObject("counts");
       counts.forEach(countsNode::put);
       ArrayNode runs = node.putArray("duplicate_runs");
       for (long[] run : duplicateRuns) {
-        runs.addObject().put("target_from", run[0]).put("target_to", run[1]).put("source_from", run[2])
+        runs.addObject().put("target_from", run[0]).put("target_to", run[1])
+            .put("source_from", run[2])
             .put("source_to", run[3]).put("count", run[4]);
       }
       return node;
@@ -426,7 +448,8 @@ public class RecordChecker {
   }
 
   /** Ranges are half open: [first, one after the last]. */
-  record Finding(String kind, Book book, long count, long[] sourceRange, long[] targetRange, String detail) {
+  record Finding(String kind, Book book, long count, long[] sourceRange, long[] targetRange,
+      String detail) {
     ObjectNode toJson(ObjectMapper json) {
       var node = json.createObjectNode().put("class", kind).put("count", count);
       if (book != null) {
@@ -442,7 +465,7 @@ public class RecordChecker {
     }
   }
 
-  // ---- One partition after another ------------------------------------------------------------------------
+  // One partition after another.
 
   /** Judges partitions with its own consumers. Runs on its own thread only. */
   static final class Auditor implements AutoCloseable {
@@ -472,7 +495,8 @@ public class RecordChecker {
           if (attempt == ATTEMPTS_MAX || !e.partitions().contains(book.source)) {
             throw e;
           }
-          book.restart(consumers.get("source").beginningOffsets(List.of(book.source)).get(book.source));
+          var starts = consumers.get("source").beginningOffsets(List.of(book.source));
+          book.restart(starts.get(book.source));
         }
       }
     }
@@ -481,22 +505,21 @@ public class RecordChecker {
       if (!book.hasSource) {
         book.count("phantom", book.targetEnd - book.targetStart);
         if (book.targetEnd > book.targetStart) {
-          book.find("phantom", book.targetEnd - book.targetStart, null, new long[] {book.targetStart, book.targetEnd},
+          book.find("phantom", book.targetEnd - book.targetStart, null,
+              new long[] {book.targetStart, book.targetEnd},
               "the source has no such partition");
         }
         return;
       }
       var ledger = new SourceLedger(book);
-      read("source", settings.source, "read_committed", book.source, book.sourceStart, book.sourceEnd, record -> {
-        ledger.add(fingerprinter.print(record), record.offset(), record.key(), record.value() == null,
-            Provenance.of(record) != null);
-      });
+      read("source", settings.source, "read_committed", book.source, book.sourceStart,
+          book.sourceEnd, record -> ledger.add(fingerprinter.print(record), record));
       ledger.index();
       classifyHoles(book, ledger);
       var matcher = new Matcher(settings, book, ledger);
       if (book.hasTarget) {
-        read("target", settings.target, "read_committed", book.target, book.targetStart, book.targetEnd,
-            record -> matcher.accept(fingerprinter.print(record), record));
+        read("target", settings.target, "read_committed", book.target, book.targetStart,
+            book.targetEnd, record -> matcher.accept(fingerprinter.print(record), record));
       }
       matcher.close();
       var missing = matcher.missing();
@@ -509,12 +532,13 @@ public class RecordChecker {
       void visit(ConsumerRecord<Digest, Digest> record);
     }
 
-    private void read(String role, Properties client, String isolation, TopicPartition partition, long start, long end,
-        Visitor visitor) {
+    private void read(String role, Properties client, String isolation, TopicPartition partition,
+        long start, long end, Visitor visitor) {
       if (start >= end) {
         return;
       }
-      var consumer = consumers.computeIfAbsent(role, none -> consumer(client, isolation, BULK_BYTES));
+      var consumer = consumers.computeIfAbsent(role,
+          none -> consumer(client, isolation, BULK_BYTES));
       consumer.assign(List.of(partition));
       consumer.seek(partition, start);
       long movedNs = System.nanoTime();
@@ -524,7 +548,8 @@ public class RecordChecker {
           if (record.offset() < end) {
             visitor.visit(record);
           }
-          bytes += Math.max(0, record.serializedKeySize()) + Math.max(0, record.serializedValueSize());
+          bytes += Math.max(0, record.serializedKeySize())
+              + Math.max(0, record.serializedValueSize());
         }
         bytesRead.addAndGet(bytes);
         long now = consumer.position(partition);
@@ -532,13 +557,15 @@ public class RecordChecker {
           position = now;
           movedNs = System.nanoTime();
         } else if (System.nanoTime() - movedNs > PATIENCE.toNanos()) {
-          throw new VoidException(role + " " + partition + " does not move from " + position + " towards " + end);
+          throw new VoidException(role + " " + partition + " does not move from " + position
+              + " towards " + end);
         }
       }
       consumer.assign(List.of());
     }
 
-    static KafkaConsumer<Digest, Digest> consumer(Properties client, String isolation, int partitionBytes) {
+    static KafkaConsumer<Digest, Digest> consumer(
+        Properties client, String isolation, int partitionBytes) {
       var properties = new Properties();
       properties.putAll(client);
       properties.put(ConsumerConfig.ISOLATION_LEVEL_CONFIG, isolation);
@@ -546,17 +573,20 @@ public class RecordChecker {
       properties.put(ConsumerConfig.ENABLE_AUTO_COMMIT_CONFIG, "false");
       properties.put(ConsumerConfig.ALLOW_AUTO_CREATE_TOPICS_CONFIG, "false");
       properties.put(ConsumerConfig.MAX_POLL_RECORDS_CONFIG, "10000");
-      properties.put(ConsumerConfig.MAX_PARTITION_FETCH_BYTES_CONFIG, Integer.toString(partitionBytes));
+      properties.put(ConsumerConfig.MAX_PARTITION_FETCH_BYTES_CONFIG,
+          Integer.toString(partitionBytes));
       properties.put(ConsumerConfig.FETCH_MAX_BYTES_CONFIG, Integer.toString(partitionBytes));
       properties.put(ConsumerConfig.RECEIVE_BUFFER_CONFIG, "-1");
-      // The next partition's first fetch waits for the last one of the partition before, at that log's end.
+      // A partition's first fetch has to wait for the last one of the partition before, at its end.
       properties.put(ConsumerConfig.FETCH_MAX_WAIT_MS_CONFIG, "5");
       return new KafkaConsumer<>(properties, new DigestDeserializer(), new DigestDeserializer());
     }
 
-    // ---- Offsets that hold no record ----------------------------------------------------------------------
+    // Offsets that hold no record.
 
-    /** Sorts the offsets that a committed reader does not see into aborted, control and compacted. */
+    /**
+     * Sorts the offsets that a committed reader does not see into aborted, control and compacted.
+     */
     private void classifyHoles(Book book, SourceLedger ledger) {
       if (ledger.visible.cardinality() == book.sourceEnd - book.sourceStart) {
         return;
@@ -564,7 +594,8 @@ public class RecordChecker {
       File log = logFolder(book.source);
       if (log == null) {
         // Only a reader of uncommitted records tells aborted ones from the rest.
-        read("source-uncommitted", settings.source, "read_uncommitted", book.source, book.sourceStart, book.sourceEnd, record -> {
+        read("source-uncommitted", settings.source, "read_uncommitted", book.source,
+            book.sourceStart, book.sourceEnd, record -> {
           ledger.data.set(ledger.bit(record.offset()));
           if (!ledger.visible.get(ledger.bit(record.offset()))) {
             ledger.abortedPrints.add(fingerprinter.print(record));
@@ -597,7 +628,7 @@ public class RecordChecker {
             readBatch(batch, book, ledger);
           }
         } catch (IOException e) {
-          throw new VoidException("the cleaner was faster than the reader of " + segment + ": " + e);
+          throw new VoidException("the cleaner was faster than the reader: " + e);
         }
       }
     }
@@ -625,40 +656,43 @@ public class RecordChecker {
       }
     }
 
-    // ---- Records that arrived otherwise -------------------------------------------------------------------
+    // Records that arrived otherwise.
 
     /**
-     * Finds which stranger at the target is which missing record, altered: both are read once more and compared
-     * part by part. What pairs up leaves both lists.
+     * Finds which stranger at the target is which missing record, altered: both are read once more
+     * and compared part by part. What pairs up leaves both lists.
      */
-    private void pairAltered(Book book, SourceLedger ledger, List<Integer> missing, List<Stranger> strangers) {
+    private void pairAltered(Book book, SourceLedger ledger, List<Integer> missing,
+        List<Stranger> strangers) {
       if (missing.isEmpty() || strangers.isEmpty()) {
         return;
       }
       var lost = missing.subList(0, Math.min(missing.size(), settings.findingsMax));
       var found = strangers.subList(0, Math.min(strangers.size(), settings.findingsMax));
-      var originals = readSingly("source", settings.source, book.source, lost.stream().map(ledger::offset).toList());
-      var arrivals = readSingly("target", settings.target, book.target, found.stream().map(Stranger::targetOffset).toList());
+      var originals = readParts(settings.source, book.source,
+          lost.stream().map(ledger::offset).collect(Collectors.toSet()));
+      var arrivals = readParts(settings.target, book.target,
+          found.stream().map(Stranger::targetOffset).collect(Collectors.toSet()));
       var pairs = new ArrayList<Pair>();
       for (int index : lost) {
         for (var stranger : found) {
-          var pair = Pair.of(index, ledger.offset(index), originals.get(ledger.offset(index)), stranger,
-              arrivals.get(stranger.targetOffset()), settings);
-          if (pair != null) {
+          var pair = new Pair(index, ledger.offset(index), originals.get(ledger.offset(index)),
+              stranger, arrivals.get(stranger.targetOffset()));
+          if (pair.isLikely()) {
             pairs.add(pair);
           }
         }
       }
-      pairs.sort(Comparator.comparingInt(pair -> -pair.likeness));
+      pairs.sort(Comparator.comparingInt(pair -> -pair.likeness()));
       var takenIndexes = new HashSet<Integer>();
       var takenStrangers = new HashSet<Stranger>();
       for (var pair : pairs) {
-        if (!takenIndexes.contains(pair.index) && !takenStrangers.contains(pair.stranger)) {
-          takenIndexes.add(pair.index);
-          takenStrangers.add(pair.stranger);
-          long at = ledger.offset(pair.index);
-          long there = pair.stranger.targetOffset();
-          book.find("corrupt", 1, new long[] {at, at + 1}, new long[] {there, there + 1}, pair.difference);
+        if (!takenIndexes.contains(pair.index()) && !takenStrangers.contains(pair.stranger())) {
+          takenIndexes.add(pair.index());
+          takenStrangers.add(pair.stranger());
+          long there = pair.stranger().targetOffset();
+          book.find("corrupt", 1, new long[] {pair.offset(), pair.offset() + 1},
+              new long[] {there, there + 1}, pair.difference());
         }
       }
       book.count("corrupt", takenIndexes.size());
@@ -666,39 +700,46 @@ public class RecordChecker {
       strangers.removeIf(takenStrangers::contains);
     }
 
-    private Map<Long, ConsumerRecord<Digest, Digest>> readSingly(String role, Properties client, TopicPartition partition,
-        List<Long> offsets) {
-      var records = new HashMap<Long, ConsumerRecord<Digest, Digest>>();
+    private Map<Long, Parts> readParts(Properties client, TopicPartition partition,
+        Set<Long> offsets) {
+      var parts = new HashMap<Long, Parts>();
       try (var consumer = consumer(client, "read_committed", SINGLE_BYTES)) {
         consumer.assign(List.of(partition));
-        for (long offset : offsets) {
-          consumer.seek(partition, offset);
+        for (long offset : new TreeSet<>(offsets)) {
           long startNs = System.nanoTime();
-          while (!records.containsKey(offset)) {
+          if (!parts.containsKey(offset)) {
+            consumer.seek(partition, offset);
+          }
+          while (!parts.containsKey(offset)) {
             for (var record : consumer.poll(Duration.ofMillis(500))) {
-              records.put(record.offset(), record);
+              if (offsets.contains(record.offset())) {
+                parts.put(record.offset(), Parts.of(record, settings));
+              }
             }
             if (System.nanoTime() - startNs > PATIENCE.toNanos()) {
-              throw new VoidException(role + " " + partition + " does not give offset " + offset + " again");
+              throw new VoidException(partition + " does not give offset " + offset + " again");
             }
           }
         }
       }
-      return records;
+      return parts;
     }
 
     @Override
     public void close() {
-      consumers.values().forEach(consumer -> consumer.close(Duration.ofSeconds(2)));
+      consumers.values().forEach(KafkaConsumer::close);
     }
   }
 
-  // ---- Fingerprints -------------------------------------------------------------------------------------
+  // Fingerprints.
 
   /** A key or a value, without its bytes. A null one is a null Digest. */
   record Digest(long high, long low, int length) {}
 
-  /** Hashes as the client hands the bytes over, so that no record is kept. Runs on its consumer's thread only. */
+  /**
+   * Hashes as the client hands the bytes over, so that no record is kept. Runs on its consumer's
+   * thread only.
+   */
   static final class DigestDeserializer implements Deserializer<Digest> {
     private final MessageDigest md5 = newMd5();
 
@@ -791,7 +832,7 @@ public class RecordChecker {
     }
   }
 
-  // ---- The source's side --------------------------------------------------------------------------------
+  // The source's side.
 
   /** The fingerprints of one source partition in offset order, and what its other offsets are. */
   static final class SourceLedger {
@@ -799,6 +840,7 @@ public class RecordChecker {
     private static final int WORDS = 4;
     private static final long IS_TOMBSTONE = 1;
     private static final long HAS_PROVENANCE = 2;
+    private static final long FLAGS = IS_TOMBSTONE | HAS_PROVENANCE;
 
     private final Book book;
     private final List<long[]> chunks = new ArrayList<>();
@@ -818,7 +860,7 @@ public class RecordChecker {
       this.book = book;
     }
 
-    void add(Fingerprint print, long offset, Digest key, boolean isTombstone, boolean hasProvenance) {
+    void add(Fingerprint print, ConsumerRecord<Digest, Digest> record) {
       if (size % ROWS_PER_CHUNK == 0) {
         chunks.add(new long[ROWS_PER_CHUNK * WORDS]);
       }
@@ -826,9 +868,11 @@ public class RecordChecker {
       int at = size % ROWS_PER_CHUNK * WORDS;
       chunk[at] = print.high();
       chunk[at + 1] = print.low();
-      chunk[at + 2] = offset;
-      chunk[at + 3] = (key == null ? 0 : key.high() & ~3L) | (isTombstone ? IS_TOMBSTONE : 0) | (hasProvenance ? HAS_PROVENANCE : 0);
-      visible.set(bit(offset));
+      chunk[at + 2] = record.offset();
+      chunk[at + 3] = (record.key() == null ? 0 : record.key().high() & ~FLAGS)
+          | (record.value() == null ? IS_TOMBSTONE : 0)
+          | (Provenance.of(record) != null ? HAS_PROVENANCE : 0);
+      visible.set(bit(record.offset()));
       size++;
     }
 
@@ -845,7 +889,7 @@ public class RecordChecker {
     }
 
     long keyHash(int index) {
-      return word(index, 3) & ~3L;
+      return word(index, 3) & ~FLAGS;
     }
 
     boolean isTombstone(int index) {
@@ -876,7 +920,8 @@ public class RecordChecker {
 
     private int slot(long high, long low) {
       int slot = (int) high & table.length - 1;
-      while (table[slot] != 0 && (word(table[slot] - 1, 0) != high || word(table[slot] - 1, 1) != low)) {
+      while (table[slot] != 0 && (word(table[slot] - 1, 0) != high
+          || word(table[slot] - 1, 1) != low)) {
         slot = slot + 1 & table.length - 1;
       }
       return slot;
@@ -897,14 +942,17 @@ public class RecordChecker {
       if (offset < book.sourceStart) {
         return true;
       }
-      return book.sourceCompacts && offset < book.sourceEnd && !data.get(bit(offset)) && !visible.get(bit(offset))
-          && !control.get(bit(offset));
+      return book.sourceCompacts && offset < book.sourceEnd && !data.get(bit(offset))
+          && !visible.get(bit(offset)) && !control.get(bit(offset));
     }
   }
 
-  // ---- The target's side --------------------------------------------------------------------------------
+  // The target's side.
 
-  /** A record at the target that equals none at the source. highest: the source index reached just before it. */
+  /**
+   * A record at the target that equals none at the source. highest: the source index reached just
+   * before it.
+   */
   record Stranger(long targetOffset, Fingerprint print, Provenance claim, int highest) {}
 
   /** Takes the target's records in order and finds each among the source's. */
@@ -947,7 +995,8 @@ public class RecordChecker {
     void accept(Fingerprint print, ConsumerRecord<Digest, Digest> record) {
       book.count("target_records", 1);
       var claim = settings.checksProvenance ? Provenance.of(record) : null;
-      if (settings.timestampType.equals("create") && record.timestampType() != TimestampType.CREATE_TIME && wrongType++ == 0) {
+      if (settings.timestampType.equals("create")
+          && record.timestampType() != TimestampType.CREATE_TIME && wrongType++ == 0) {
         wrongTypeAt = record.offset();
       }
       int index = ledger.find(print);
@@ -975,7 +1024,8 @@ public class RecordChecker {
     private void checkClaim(int index, Provenance claim, long targetOffset) {
       if (claim == null || ledger.hasProvenance(index) || claim.hops() > 0) {
         book.count(claim == null ? "provenance_absent" : "provenance_of_an_earlier_hop", 1);
-      } else if (claim.partition() == book.source.partition() && claim.offset() == ledger.offset(index)) {
+      } else if (claim.partition() == book.source.partition()
+          && claim.offset() == ledger.offset(index)) {
         book.count("provenance_right", 1);
       } else if (wrongProvenance++ == 0) {
         wrongProvenanceAt = targetOffset;
@@ -1020,7 +1070,8 @@ public class RecordChecker {
     private void endReorder() {
       if (reorderCount > 0 && book.findings.size() < settings.findingsMax) {
         book.find("reorder", reorderCount, new long[] {reorderSource, reorderSource + 1},
-            new long[] {reorderStart, reorderStart + 1}, "first arrived after a later record, " + reorderCount + " in a row");
+            new long[] {reorderStart, reorderStart + 1},
+            "first arrived after a later record, " + reorderCount + " in a row");
       }
       reorderCount = 0;
     }
@@ -1032,10 +1083,12 @@ public class RecordChecker {
       }
       boolean isUnverifiable;
       if (claim != null && claim.hops() == 0) {
-        isUnverifiable = claim.partition() == book.source.partition() && ledger.isUnreadable(claim.offset())
+        isUnverifiable = claim.partition() == book.source.partition()
+            && ledger.isUnreadable(claim.offset())
             && claimsOfUnreadable.add(claim.offset());
       } else {
-        // Without a claim an expired record can only be told by its place: before all that is still there.
+        // Without a claim an expired record can only be told by its place: before all that is
+        // still there.
         isUnverifiable = book.sourceCompacts || highest < 0;
       }
       if (isUnverifiable && unverifiableBudget > 0) {
@@ -1058,12 +1111,14 @@ public class RecordChecker {
       endReorder();
       if (wrongProvenance > 0) {
         book.count("provenance_wrong", wrongProvenance);
-        book.find("corrupt", wrongProvenance, null, new long[] {wrongProvenanceAt, wrongProvenanceAt + 1},
+        book.find("corrupt", wrongProvenance, null,
+            new long[] {wrongProvenanceAt, wrongProvenanceAt + 1},
             "the provenance header names another record");
       }
       if (wrongType > 0) {
         book.count("timestamp_type_wrong", wrongType);
-        book.find("corrupt", wrongType, null, new long[] {wrongTypeAt, wrongTypeAt + 1}, "the timestamp type is not CreateTime");
+        book.find("corrupt", wrongType, null,
+            new long[] {wrongTypeAt, wrongTypeAt + 1}, "the timestamp type is not CreateTime");
       }
       book.count("source_records", ledger.size());
     }
@@ -1086,7 +1141,8 @@ public class RecordChecker {
           book.count("unseen", 1);
         } else if (offset < book.from || settings.isDeclaredGap(book.source, offset)) {
           continue;
-        } else if (book.targetCompacts && (laterKeys.contains(ledger.keyHash(index)) || ledger.isTombstone(index))) {
+        } else if (book.targetCompacts
+            && (laterKeys.contains(ledger.keyHash(index)) || ledger.isTombstone(index))) {
           book.count("superseded", 1);
         } else {
           missing.add(index);
@@ -1098,73 +1154,93 @@ public class RecordChecker {
 
   }
 
-  /** A missing record and a stranger that is likely the same one, altered. */
-  static final class Pair {
-    final int index;
-    final Stranger stranger;
-    final int likeness;
-    final String difference;
-
-    private Pair(int index, Stranger stranger, int likeness, String difference) {
-      this.index = index;
-      this.stranger = stranger;
-      this.likeness = likeness;
-      this.difference = difference;
+  /** A record in the parts that must arrive; what the options leave out is equal in all. */
+  record Parts(Digest key, Digest value, List<String> headers, String timestamp) {
+    static Parts of(ConsumerRecord<Digest, Digest> record, Settings settings) {
+      var headers = new ArrayList<String>();
+      for (Header header : record.headers()) {
+        if (settings.hasHeaders && !header.key().equals(Provenance.HEADER)) {
+          headers.add(header.key() + "=" + (header.value() == null ? "null"
+              : "'" + new String(header.value(), StandardCharsets.ISO_8859_1) + "'"));
+        }
+      }
+      String timestamp = settings.hasTimestamps ? Long.toString(record.timestamp()) : "";
+      return new Parts(record.key(), record.value(), headers,
+          settings.timestampType.equals("same") ? timestamp + record.timestampType() : timestamp);
     }
 
-    static Pair of(int index, long offset, ConsumerRecord<Digest, Digest> original, Stranger stranger,
-        ConsumerRecord<Digest, Digest> arrival, Settings settings) {
+    int equalTo(Parts other) {
+      return (Objects.equals(key, other.key) ? 1 : 0) + (Objects.equals(value, other.value) ? 1 : 0)
+          + (headers.equals(other.headers) ? 1 : 0) + (timestamp.equals(other.timestamp) ? 1 : 0);
+    }
+
+    String differenceTo(Parts other) {
       var differences = new ArrayList<String>();
-      compare("key", original.key(), arrival.key(), differences);
-      compare("value", original.value(), arrival.value(), differences);
-      if (settings.hasHeaders && !headers(original).equals(headers(arrival))) {
-        differences.add("headers: " + names(original) + " became " + names(arrival));
-      }
-      if (settings.hasTimestamps && original.timestamp() != arrival.timestamp()) {
-        differences.add("timestamp: " + original.timestamp() + " became " + arrival.timestamp());
-      }
-      if (original.timestampType() != arrival.timestampType()) {
-        differences.add("timestamp type: " + original.timestampType() + " became " + arrival.timestampType());
-      }
-      int equal = 4 - Math.min(4, differences.size());
-      boolean isClaimed = stranger.claim() != null && stranger.claim().hops() == 0 && stranger.claim().offset() == offset;
-      boolean isInPlace = Math.abs(index - (stranger.highest() + 1)) <= 8;
-      if (!isClaimed && equal < 3 && !(equal == 2 && isInPlace)) {
-        return null;
-      }
-      return new Pair(index, stranger, 2 * equal + (isInPlace ? 1 : 0) + (isClaimed ? 10 : 0), String.join("; ", differences));
+      describe("key", describe(key), describe(other.key), differences);
+      describe("value", describe(value), describe(other.value), differences);
+      describe("headers", describe(headers), describe(other.headers), differences);
+      describe("timestamp", timestamp, other.timestamp, differences);
+      return String.join("; ", differences);
     }
 
-    private static void compare(String part, Digest original, Digest arrival, List<String> differences) {
-      if (!Objects.equals(original, arrival)) {
-        differences.add(part + ": " + describe(original) + " became " + describe(arrival));
+    private static void describe(String part, String was, String is, List<String> differences) {
+      if (!was.equals(is)) {
+        differences.add(part + ": " + was + " became " + is);
       }
     }
 
     private static String describe(Digest digest) {
-      return digest == null ? "null" : digest.length() == 0 ? "empty" : digest.length() + " bytes (" + Long.toHexString(digest.high()) + ")";
-    }
-
-    private static List<String> headers(ConsumerRecord<?, ?> record) {
-      var list = new ArrayList<String>();
-      for (Header header : record.headers()) {
-        if (!header.key().equals(Provenance.HEADER)) {
-          list.add(header.key() + "=" + (header.value() == null ? "null"
-              : "'" + new String(header.value(), StandardCharsets.ISO_8859_1) + "'"));
-        }
+      if (digest == null) {
+        return "null";
       }
-      return list;
+      return digest.length() == 0 ? "empty"
+          : digest.length() + " bytes (" + Long.toHexString(digest.high()) + ")";
     }
 
-    private static String names(ConsumerRecord<?, ?> record) {
-      return headers(record).stream().map(text -> text.length() > 60 ? text.substring(0, 60) + "…" : text).toList().toString();
+    private static String describe(List<String> headers) {
+      return headers.stream()
+          .map(text -> text.length() > 200 ? text.substring(0, 200) + "…" : text)
+          .toList().toString();
     }
   }
 
-  // ---- The verdict on one partition -----------------------------------------------------------------------
+  /** A missing record and a stranger that may be the same one, altered. */
+  record Pair(int index, long offset, Parts original, Stranger stranger, Parts arrival) {
+    boolean isLikely() {
+      int equal = original.equalTo(arrival);
+      boolean hasSameContent = original.value != null && original.value.length() > 0
+          && original.value.equals(arrival.value);
+      return isClaimed() || equal == 3 || (equal == 2 && hasSameContent && isInPlace());
+    }
+
+    /** The higher, the more likely. */
+    int likeness() {
+      return 2 * original.equalTo(arrival) + (isInPlace() ? 1 : 0) + (isClaimed() ? 10 : 0);
+    }
+
+    String difference() {
+      return original.differenceTo(arrival);
+    }
+
+    private boolean isClaimed() {
+      var claim = stranger.claim();
+      return claim != null && claim.hops() == 0 && claim.offset() == offset;
+    }
+
+    private boolean isInPlace() {
+      return Math.abs(index - (stranger.highest() + 1)) <= 8;
+    }
+  }
+
+  // The verdict on one partition.
 
   /** Closes a partition's book: every offset in one class, and findings for what is in none. */
   static final class Verdict {
+    /** Each offset is in exactly one of these. */
+    private static final List<String> CLASSES = List.of("delivered", "control", "aborted",
+        "compacted", "control_or_compacted", "gap", "superseded", "corrupt", "lost",
+        "inconsistent_offset", "expired_delivered", "undeclared_gap", "expired_unknown");
+
     private final Settings settings;
     private final Book book;
     private final SourceLedger ledger;
@@ -1183,18 +1259,19 @@ public class RecordChecker {
       writeReadable();
       writeExpired();
       if (book.counted("indistinguishable") > 0 && book.counted("duplicate") > 0) {
-        book.voidReasons.add(book.source + " has equal records, and duplicates arrived: which is which cannot be told");
+        book.voidReasons.add(book.source
+            + " has equal records, and duplicates arrived: which is which cannot be told");
       }
       long offsets = book.to - book.from;
       long accounted = 0;
-      for (String name : List.of("delivered", "control", "aborted", "compacted", "control_or_compacted", "gap", "superseded",
-          "corrupt", "lost", "inconsistent_offset", "expired_delivered", "undeclared_gap", "expired_unknown")) {
+      for (String name : CLASSES) {
         accounted += book.counted(name);
       }
       book.count("offsets", offsets);
       book.count("open", book.highWatermark - book.sourceEnd);
       if (accounted != offsets) {
-        book.voidReasons.add(book.source + ": " + offsets + " offsets, but " + accounted + " are accounted for");
+        book.voidReasons.add(book.source + ": " + offsets + " offsets, but " + accounted
+            + " are accounted for");
       }
     }
 
@@ -1206,7 +1283,9 @@ public class RecordChecker {
           // The run goes on as long as no record between them arrived.
         }
         if (book.findings.size() < settings.findingsMax) {
-          book.find("lost", i - first, new long[] {ledger.offset(missing.get(first)), ledger.offset(missing.get(i - 1)) + 1}, null,
+          long from = ledger.offset(missing.get(first));
+          long to = ledger.offset(missing.get(i - 1)) + 1;
+          book.find("lost", i - first, new long[] {from, to}, null,
               "not at the target, not declared");
         }
       }
@@ -1218,13 +1297,16 @@ public class RecordChecker {
         if (book.findings.size() >= settings.findingsMax) {
           break;
         }
-        String detail = ledger.abortedPrints.contains(stranger.print()) ? "equals a record of an aborted transaction"
+        String detail = ledger.abortedPrints.contains(stranger.print())
+            ? "equals a record of an aborted transaction"
             : "equals no record of the source";
-        book.find("phantom", 1, null, new long[] {stranger.targetOffset(), stranger.targetOffset() + 1},
-            stranger.claim() == null ? detail : detail + "; claims to be offset " + stranger.claim().offset());
+        book.find("phantom", 1, null,
+            new long[] {stranger.targetOffset(), stranger.targetOffset() + 1},
+            detail + (stranger.claim() == null ? "" : ", claims " + stranger.claim().offset()));
       }
       if (book.counted("phantom") > strangers.size()) {
-        book.find("phantom", book.counted("phantom") - strangers.size(), null, null, "more of them, not listed");
+        book.find("phantom", book.counted("phantom") - strangers.size(), null,
+            null, "more of them, not listed");
       }
     }
 
@@ -1261,7 +1343,8 @@ public class RecordChecker {
         return from < 0 ? offset : from;
       }
       if (from >= 0 && !settings.gapsMayArrive) {
-        book.find("overdeclared-gap", offset - from, new long[] {from, offset}, null, "declared as a gap, yet it arrived");
+        book.find("overdeclared-gap", offset - from, new long[] {from, offset},
+            null, "declared as a gap, yet it arrived");
       }
       return -1;
     }
@@ -1281,11 +1364,15 @@ public class RecordChecker {
         book.count("gap", 1);
       } else {
         book.count("inconsistent_offset", 1);
-        book.find("inconsistent-offset", 1, new long[] {offset, offset + 1}, null, "in no segment of a log that is not compacted");
+        book.find("inconsistent-offset", 1, new long[] {offset, offset + 1},
+            null, "in no segment of a log that is not compacted");
       }
     }
 
-    /** The offsets that the source had once: each arrived, was declared, or is missing without a word. */
+    /**
+     * The offsets that the source had once: each arrived, was declared, or is missing without a
+     * word.
+     */
     private void writeExpired() {
       long end = Math.min(book.sourceStart, book.to);
       long expired = end - book.from;
@@ -1301,7 +1388,8 @@ public class RecordChecker {
         if (matcher.claimsOfUnreadable.contains(offset)) {
           arrived++;
           if (settings.isDeclaredGap(book.source, offset) && !settings.gapsMayArrive) {
-            book.find("overdeclared-gap", 1, new long[] {offset, offset + 1}, null, "declared as a gap, yet it arrived");
+            book.find("overdeclared-gap", 1, new long[] {offset, offset + 1},
+                null, "declared as a gap, yet it arrived");
           }
         } else if (settings.isDeclaredGap(book.source, offset)) {
           declared++;
@@ -1316,8 +1404,10 @@ public class RecordChecker {
       missing -= Math.min(unclaimed, missing);
       book.count("gap", declared);
       book.count("expired_delivered", arrived);
-      // Where markers or the cleaner take offsets too, an expired one that did not arrive may have held no record.
-      boolean mayHaveHoles = book.sourceCompacts || book.counted("control") + book.counted("aborted") > 0;
+      // Where markers or the cleaner take offsets too, an expired one that did not arrive may have
+      // held no record.
+      boolean mayHaveHoles =
+          book.sourceCompacts || book.counted("control") + book.counted("aborted") > 0;
       book.count(mayHaveHoles ? "expired_unknown" : "undeclared_gap", missing);
       if (missing > 0 && !mayHaveHoles) {
         if (unclaimed > 0) {

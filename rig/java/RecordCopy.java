@@ -29,12 +29,13 @@ import org.apache.kafka.common.serialization.ByteArrayDeserializer;
 import org.apache.kafka.common.serialization.ByteArraySerializer;
 
 /**
- * Copies topics faithfully, but for the mistakes that it is told to make: it stands in for a relay where the
- * record checker itself is tested.
+ * Copies topics faithfully, but for the mistakes that it is told to make: it stands in for a relay
+ * where the record checker itself is tested.
  *
- * <p>{@code --mutations} is a file with rows of kind, topic, partition, index (the how-manieth record of the
- * partition, from 0) and count. A mistake that this record does not allow, as a null made empty, is made on the
- * next one that does. Prints what was done with the offsets that it was done to.
+ * <p>{@code --mutations} is a file with rows of kind, topic, partition, index (the how-manieth
+ * record of the partition, from 0) and count. A mistake that this record does not allow, as a null
+ * made empty, is made on the next one that does. Prints what was done with the offsets that it was
+ * done to.
  */
 public class RecordCopy {
   public static void main(String[] args) throws Exception {
@@ -110,11 +111,13 @@ public class RecordCopy {
     Copier(Options options) throws IOException {
       var source = options.properties("source-properties");
       source.put(ConsumerConfig.BOOTSTRAP_SERVERS_CONFIG, options.text("source", null));
-      source.put(ConsumerConfig.ISOLATION_LEVEL_CONFIG, options.text("isolation", "read_committed"));
+      source.put(ConsumerConfig.ISOLATION_LEVEL_CONFIG,
+          options.text("isolation", "read_committed"));
       source.put(ConsumerConfig.ENABLE_AUTO_COMMIT_CONFIG, "false");
       source.put(ConsumerConfig.AUTO_OFFSET_RESET_CONFIG, "none");
       source.put(ConsumerConfig.MAX_POLL_RECORDS_CONFIG, "2000");
-      consumer = new KafkaConsumer<>(source, new ByteArrayDeserializer(), new ByteArrayDeserializer());
+      consumer = new KafkaConsumer<>(source, new ByteArrayDeserializer(),
+          new ByteArrayDeserializer());
       var target = options.properties("target-properties");
       target.put(ProducerConfig.BOOTSTRAP_SERVERS_CONFIG, options.text("target", null));
       target.put(ProducerConfig.ACKS_CONFIG, "all");
@@ -126,7 +129,8 @@ public class RecordCopy {
       String mapping = options.text("mapping", "{topic}");
       for (String topic : options.text("topics", null).split(",")) {
         for (var info : consumer.partitionsFor(topic)) {
-          lanes.put(new TopicPartition(topic, info.partition()), new Lane(mapping.replace("{topic}", topic), info.partition()));
+          lanes.put(new TopicPartition(topic, info.partition()),
+              new Lane(mapping.replace("{topic}", topic), info.partition()));
         }
       }
       readMutations(options.text("mutations", ""));
@@ -138,9 +142,11 @@ public class RecordCopy {
       }
       for (JsonNode row : json.readTree(new File(path))) {
         var mutation = new Mutation(row);
-        var lane = lanes.get(new TopicPartition(row.required("topic").asText(), row.required("partition").asInt()));
+        var lane = lanes.get(new TopicPartition(row.required("topic").asText(),
+            row.required("partition").asInt()));
         lane.mutations.add(mutation);
-        lane.recentMax = Math.max(lane.recentMax, mutation.kind.equals("duplicate") ? mutation.count : 0);
+        lane.recentMax =
+            Math.max(lane.recentMax, mutation.kind.equals("duplicate") ? mutation.count : 0);
       }
     }
 
@@ -148,7 +154,8 @@ public class RecordCopy {
       consumer.assign(lanes.keySet());
       consumer.seekToBeginning(lanes.keySet());
       var ends = consumer.endOffsets(lanes.keySet());
-      while (lanes.keySet().stream().anyMatch(partition -> consumer.position(partition) < ends.get(partition))) {
+      while (lanes.keySet().stream()
+          .anyMatch(partition -> consumer.position(partition) < ends.get(partition))) {
         for (var record : consumer.poll(Duration.ofMillis(200))) {
           var partition = new TopicPartition(record.topic(), record.partition());
           if (record.offset() < ends.get(partition)) {
@@ -170,7 +177,8 @@ public class RecordCopy {
       var draft = new Draft(record);
       Mutation due = null;
       for (var mutation : lane.mutations) {
-        if (due == null && !mutation.isDone() && index >= mutation.index && alter(mutation, draft)) {
+        if (due == null && !mutation.isDone() && index >= mutation.index
+            && alter(mutation, draft)) {
           due = mutation;
           mutation.offsets.add(record.offset());
         }
@@ -181,7 +189,8 @@ public class RecordCopy {
       if (writesProvenance) {
         draft.headers.add(provenance(record));
       }
-      var copy = new ProducerRecord<>(lane.targetTopic, lane.partition, draft.timestamp, draft.key, draft.value, draft.headers);
+      var copy = new ProducerRecord<>(lane.targetTopic, lane.partition, draft.timestamp, draft.key,
+          draft.value, draft.headers);
       if (due != null && due.kind.equals("swap")) {
         lane.heldBack = copy;
         return;
@@ -307,7 +316,8 @@ public class RecordCopy {
 
     /** As a relay's: version, flags, cluster, epoch, partition, offset, topic. */
     private static Header provenance(ConsumerRecord<?, ?> record) {
-      var fields = ByteBuffer.allocate(32).put((byte) 1).put((byte) 0).putLong(0x5EED).putShort((short) 1)
+      var fields = ByteBuffer.allocate(32).put((byte) 1).put((byte) 0).putLong(0x5EED)
+          .putShort((short) 1)
           .putInt(record.partition()).putLong(record.offset()).putLong(record.topic().hashCode());
       return new RecordHeader("drawbridge", fields.array());
     }
@@ -316,7 +326,8 @@ public class RecordCopy {
       var report = json.createObjectNode().put("event", "copied").put("records", copied);
       ArrayNode rows = report.putArray("mutations");
       lanes.forEach((partition, lane) -> lane.mutations.forEach(mutation -> {
-        var row = rows.addObject().put("kind", mutation.kind).put("topic", partition.topic()).put("partition", partition.partition());
+        var row = rows.addObject().put("kind", mutation.kind).put("topic", partition.topic())
+            .put("partition", partition.partition());
         mutation.offsets.forEach(row.putArray("offsets")::add);
       }));
       return json.writeValueAsString(report);

@@ -21,10 +21,12 @@ import org.apache.kafka.common.TopicPartition;
 import org.apache.kafka.common.serialization.ByteBufferDeserializer;
 
 /**
- * Counts at a target what a run of OciLogs wrote to its source: arrived, missing, duplicate. Quick, since it
- * reads the target alone and looks at nothing but the hidden numbers; RecordChecker is the judge.
+ * Counts at a target what a run of OciLogs wrote to its source: arrived, missing, duplicate. Quick,
+ * since it reads the target alone and looks at nothing but the hidden numbers; RecordChecker is the
+ * judge.
  *
- * <p>{@code --summary} is the generator's last line as a file. Exit code 0: all acknowledged records arrived.
+ * <p>{@code --summary} is the generator's last line as a file. Exit code 0: all acknowledged
+ * records arrived.
  */
 public class RecordCount {
   private static final byte[] FIELD = "\"drawbridgeseq\":\"".getBytes(StandardCharsets.US_ASCII);
@@ -44,7 +46,8 @@ public class RecordCount {
 
     var tally = new Tally(summary.required("run").asText());
     var topics = new TreeSet<String>();
-    summary.required("partitions").forEach(row -> topics.add(mapping.replace("{topic}", row.get("topic").asText())));
+    summary.required("partitions")
+        .forEach(row -> topics.add(mapping.replace("{topic}", row.get("topic").asText())));
     read(target, topics, tally);
     ObjectNode counts = tally.compare(summary, json);
     output.println(json.writeValueAsString(counts));
@@ -58,18 +61,21 @@ public class RecordCount {
     properties.put(ConsumerConfig.AUTO_OFFSET_RESET_CONFIG, "earliest");
     properties.put(ConsumerConfig.ALLOW_AUTO_CREATE_TOPICS_CONFIG, "false");
     properties.put(ConsumerConfig.MAX_POLL_RECORDS_CONFIG, "5000");
-    try (var consumer = new KafkaConsumer<>(properties, new ByteBufferDeserializer(), new ByteBufferDeserializer())) {
+    try (var consumer = new KafkaConsumer<>(properties, new ByteBufferDeserializer(),
+        new ByteBufferDeserializer())) {
       var partitions = new HashMap<TopicPartition, Long>();
       var existing = consumer.listTopics();
       for (String topic : topics) {
         if (existing.containsKey(topic)) {
-          existing.get(topic).forEach(info -> partitions.put(new TopicPartition(topic, info.partition()), 0L));
+          existing.get(topic)
+              .forEach(info -> partitions.put(new TopicPartition(topic, info.partition()), 0L));
         }
       }
       partitions.putAll(consumer.endOffsets(partitions.keySet()));
       consumer.assign(partitions.keySet());
       consumer.seekToBeginning(partitions.keySet());
-      while (partitions.keySet().stream().anyMatch(partition -> consumer.position(partition) < partitions.get(partition))) {
+      while (partitions.keySet().stream()
+          .anyMatch(partition -> consumer.position(partition) < partitions.get(partition))) {
         consumer.poll(Duration.ofMillis(200)).forEach(tally::count);
       }
     }
@@ -120,7 +126,8 @@ public class RecordCount {
     }
 
     private static int lastIndexOfField(ByteBuffer value) {
-      for (int start = value.limit() - FIELD.length; start >= Math.max(value.position(), value.limit() - 500); start--) {
+      int first = Math.max(value.position(), value.limit() - 500);
+      for (int start = value.limit() - FIELD.length; start >= first; start--) {
         int same = 0;
         while (same < FIELD.length && value.get(start + same) == FIELD[same]) {
           same++;
@@ -140,7 +147,8 @@ public class RecordCount {
       ArrayNode ranges = json.createArrayNode();
       for (JsonNode row : summary.get("partitions")) {
         String topic = row.get("topic").asText();
-        String prefix = runPrefix + row.get("producer").asInt() + "/" + topic + "/" + row.get("partition").asInt();
+        String prefix = runPrefix + row.get("producer").asInt() + "/" + topic + "/"
+            + row.get("partition").asInt();
         var numbers = seen.getOrDefault(prefix, new BitSet());
         arrived += numbers.cardinality();
         var wanted = new BitSet();
@@ -159,9 +167,12 @@ public class RecordCount {
           from = wanted.nextSetBit(to);
         }
       }
-      var counts = json.createObjectNode().put("event", "count").put("generated", summary.get("generated").asLong())
-          .put("acked", summary.get("acked").asLong()).put("records", records).put("arrived", arrived)
-          .put("missing", missing).put("duplicates", duplicates).put("arrived_unacked", unacked).put("foreign", foreign);
+      var counts = json.createObjectNode().put("event", "count")
+          .put("generated", summary.get("generated").asLong())
+          .put("acked", summary.get("acked").asLong()).put("records", records)
+          .put("arrived", arrived)
+          .put("missing", missing).put("duplicates", duplicates).put("arrived_unacked", unacked)
+          .put("foreign", foreign);
       missingByTopic.forEach(counts.putObject("missing_by_topic")::put);
       counts.set("missing_ranges", ranges);
       return counts;

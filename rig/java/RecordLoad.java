@@ -33,14 +33,16 @@ import org.apache.kafka.common.serialization.ByteArraySerializer;
 /**
  * Fills one topic with records that are hard to carry, or with many plain ones for a bench.
  *
- * <p>{@code --mode proof}: sizes from nothing to the topic's maximum; null and empty keys, values and headers;
- * binary; repeated headers; every codec; timestamps that jump, repeat and go back; transactions of two
- * producers that interleave, committed and aborted; with {@code --leave-open} one that stays open until stdin
- * says {@code commit} or {@code abort} (or ends, which aborts). {@code --mode compacted}: few keys, many times.
- * {@code --mode bench --shape json1k|random1000|random120}: as fast as it goes.
+ * <p>{@code --mode proof}: sizes from nothing to the topic's maximum; null and empty keys, values
+ * and headers; binary; repeated headers; every codec; timestamps that jump, repeat and go back;
+ * transactions of two producers that interleave, committed and aborted; with {@code --leave-open}
+ * one that stays open until stdin says {@code commit} or {@code abort} (or ends, which aborts).
+ * {@code --mode compacted}: few keys, many times. {@code --mode bench --shape
+ * json1k|random1000|random120}: as fast as it goes.
  *
- * <p>No two records of a partition are equal: each has its number in a header or at the start of its value, or
- * else a timestamp that no other such record has. The last line is a manifest: what each partition holds.
+ * <p>No two records of a partition are equal: each has its number in a header or at the start of
+ * its value, or else a timestamp that no other such record has. The last line is a manifest: what
+ * each partition holds.
  */
 public class RecordLoad {
   public static void main(String[] args) throws Exception {
@@ -62,7 +64,8 @@ public class RecordLoad {
       System.exit(0);
     } catch (Exception e) {
       e.printStackTrace();
-      output.println(new ObjectMapper().createObjectNode().put("event", "error").put("reason", e.toString()));
+      output.println(new ObjectMapper().createObjectNode().put("event", "error")
+          .put("reason", e.toString()));
       System.exit(1);
     }
   }
@@ -102,10 +105,12 @@ public class RecordLoad {
       compression = options.text("compression", "lz4");
       threads = Integer.parseInt(options.text("threads", "2"));
       try (var admin = Admin.create(client)) {
-        partitions = admin.describeTopics(List.of(topic)).allTopicNames().get().get(topic).partitions().size();
+        partitions = admin.describeTopics(List.of(topic)).allTopicNames().get()
+            .get(topic).partitions().size();
         var resource = new ConfigResource(ConfigResource.Type.TOPIC, topic);
         batchBytesMax = Integer.parseInt(
-            admin.describeConfigs(List.of(resource)).all().get().get(resource).get("max.message.bytes").value());
+            admin.describeConfigs(List.of(resource)).all().get().get(resource)
+            .get("max.message.bytes").value());
       }
     }
 
@@ -117,8 +122,10 @@ public class RecordLoad {
       properties.put(ProducerConfig.COMPRESSION_TYPE_CONFIG, codec);
       properties.put(ProducerConfig.LINGER_MS_CONFIG, "10");
       properties.put(ProducerConfig.BATCH_SIZE_CONFIG, Integer.toString(batchBytes));
-      properties.put(ProducerConfig.BUFFER_MEMORY_CONFIG, Long.toString(Math.max(32L << 20, 4L * batchBytesMax)));
-      properties.put(ProducerConfig.MAX_REQUEST_SIZE_CONFIG, Integer.toString(Math.max(1 << 20, 2 * batchBytesMax)));
+      properties.put(ProducerConfig.BUFFER_MEMORY_CONFIG,
+          Long.toString(Math.max(32L << 20, 4L * batchBytesMax)));
+      properties.put(ProducerConfig.MAX_REQUEST_SIZE_CONFIG,
+          Integer.toString(Math.max(1 << 20, 2 * batchBytesMax)));
       if (transactionalId != null) {
         properties.put(ProducerConfig.TRANSACTIONAL_ID_CONFIG, transactionalId);
         properties.put(ProducerConfig.TRANSACTION_TIMEOUT_CONFIG, "900000");
@@ -127,7 +134,7 @@ public class RecordLoad {
     }
   }
 
-  // ---- What was written -----------------------------------------------------------------------------------
+  // What was written.
 
   /** Counts per partition. Written by the clients' I/O threads, read at the end; thread-safe. */
   static final class Manifest {
@@ -161,7 +168,10 @@ public class RecordLoad {
       java.util.Arrays.fill(lastOffset, -1);
     }
 
-    /** A callback that counts a record as acknowledged in `counts`: its transaction's, or acked itself. */
+    /**
+     * A callback that counts a record as acknowledged in `counts`: its transaction's, or acked
+     * itself.
+     */
     Callback counting(long[] counts, int recordBytes) {
       return (metadata, exception) -> {
         if (exception != null) {
@@ -175,7 +185,8 @@ public class RecordLoad {
           bytes += recordBytes;
           largestBytes = Math.max(largestBytes, recordBytes);
           if (metadata.hasOffset()) {
-            firstOffset[partition] = firstOffset[partition] < 0 ? metadata.offset() : Math.min(firstOffset[partition], metadata.offset());
+            firstOffset[partition] = firstOffset[partition] < 0 ? metadata.offset()
+                : Math.min(firstOffset[partition], metadata.offset());
             lastOffset[partition] = Math.max(lastOffset[partition], metadata.offset());
           }
         }
@@ -218,7 +229,8 @@ public class RecordLoad {
     synchronized void printNowAndThen() throws IOException {
       if (System.nanoTime() - printedNs > 1_000_000_000L) {
         printedNs = System.nanoTime();
-        output.println(json.writeValueAsString(json.createObjectNode().put("event", "second").put("acked", ackedInAll)
+        output.println(json.writeValueAsString(json.createObjectNode().put("event", "second")
+            .put("acked", ackedInAll)
             .put("bytes", bytes)));
         output.flush();
       }
@@ -235,16 +247,21 @@ public class RecordLoad {
     }
 
     private ObjectNode toJson(String event) {
-      var node = json.createObjectNode().put("event", event).put("run", settings.run).put("topic", settings.topic)
-          .put("mode", settings.mode).put("seed", settings.seed).put("records", sum(acked)).put("aborted", sum(aborted))
+      var node = json.createObjectNode().put("event", event).put("run", settings.run)
+          .put("topic", settings.topic)
+          .put("mode", settings.mode).put("seed", settings.seed).put("records", sum(acked))
+          .put("aborted", sum(aborted))
           .put("open", sum(open)).put("bytes", bytes).put("largest_bytes", largestBytes)
           .put("seconds", (System.nanoTime() - startNs) / 1_000_000 / 1000.0);
-      node.putObject("transactions").put("committed", committedTransactions).put("aborted", abortedTransactions)
+      node.putObject("transactions").put("committed", committedTransactions)
+          .put("aborted", abortedTransactions)
           .put("open", openTransactions);
       var rows = node.putArray("partitions");
       for (int partition = 0; partition < acked.length; partition++) {
-        rows.addObject().put("partition", partition).put("acked", acked[partition]).put("aborted", aborted[partition])
-            .put("open", open[partition]).put("first_offset", firstOffset[partition]).put("last_offset", lastOffset[partition]);
+        rows.addObject().put("partition", partition).put("acked", acked[partition])
+            .put("aborted", aborted[partition])
+            .put("open", open[partition]).put("first_offset", firstOffset[partition])
+            .put("last_offset", lastOffset[partition]);
       }
       return node;
     }
@@ -254,7 +271,7 @@ public class RecordLoad {
     }
   }
 
-  // ---- The hard load --------------------------------------------------------------------------------------
+  // The hard load.
 
   /** A producer whose transactions come and go beside others'. Runs on the load's thread only. */
   static final class TransactionWriter {
@@ -266,7 +283,8 @@ public class RecordLoad {
     private long[] counts;
     private int left;
 
-    TransactionWriter(Settings settings, Manifest manifest, SplittableRandom random, String name, String codec, int meanRecords) {
+    TransactionWriter(Settings settings, Manifest manifest, SplittableRandom random, String name,
+        String codec, int meanRecords) {
       this.settings = settings;
       this.manifest = manifest;
       this.random = random;
@@ -333,13 +351,16 @@ public class RecordLoad {
       }
       int meanRecords = (int) Math.max(3, Math.min(500, settings.records / 200));
       if (settings.transactionShare > 0) {
-        transactional.add(new TransactionWriter(settings, manifest, random, "A", "lz4", meanRecords));
-        transactional.add(new TransactionWriter(settings, manifest, random, "B", "zstd", meanRecords));
+        transactional.add(new TransactionWriter(settings, manifest, random, "A", "lz4",
+            meanRecords));
+        transactional.add(new TransactionWriter(settings, manifest, random, "B", "zstd",
+            meanRecords));
       }
     }
 
     void write() throws Exception {
-      long largestEvery = settings.largest == 0 ? Long.MAX_VALUE : Math.max(1, settings.records / settings.largest);
+      long largestEvery = settings.largest == 0 ? Long.MAX_VALUE
+          : Math.max(1, settings.records / settings.largest);
       for (long number = 0; number < settings.records; number++) {
         if (settings.leavesOpen && number == settings.records * 9 / 10) {
           writeAndLeaveOpen();
@@ -372,7 +393,8 @@ public class RecordLoad {
 
     private void writeLargest(long number, int turn) {
       var producer = plain.get(turn % CODECS.size());
-      var record = composer.composeLargest(number, (int) (number % settings.partitions), turn % CODECS.size() == 0);
+      var record = composer.composeLargest(number, (int) (number % settings.partitions),
+          turn % CODECS.size() == 0);
       // Alone in its batch: with a neighbour the batch would be over the maximum.
       producer.flush();
       producer.send(record, manifest.countingAcked(Composer.sizeOf(record)));
@@ -385,7 +407,8 @@ public class RecordLoad {
       leftOpen.begin(records + 1);
       for (int i = 0; i < records; i++) {
         // Some partitions only: the others must not be held up by it.
-        var record = composer.compose(settings.records + i, random.nextInt(Math.max(1, settings.partitions / 4)));
+        var record = composer.compose(settings.records + i,
+            random.nextInt(Math.max(1, settings.partitions / 4)));
         leftOpen.write(record, Composer.sizeOf(record));
       }
       leftOpen.producer.flush();
@@ -394,7 +417,8 @@ public class RecordLoad {
 
     private void endLeftOpen() throws IOException {
       manifest.printOpen();
-      String word = new BufferedReader(new InputStreamReader(System.in, StandardCharsets.UTF_8)).readLine();
+      var input = new InputStreamReader(System.in, StandardCharsets.UTF_8);
+      String word = new BufferedReader(input).readLine();
       boolean isCommitted = "commit".equals(word);
       if (isCommitted) {
         leftOpen.producer.commitTransaction();
@@ -409,7 +433,8 @@ public class RecordLoad {
   /** Makes records of every awkward kind. Runs on the load's thread only. */
   static final class Composer {
     private static final byte[] EMPTY = {};
-    private static final String WORDS = "the quick brown relay moves every record over the moat and counts it twice ";
+    private static final String WORDS =
+        "the quick brown relay moves every record over the moat and counts it twice ";
     private static final long DAY_MS = 86_400_000L;
 
     private final Settings settings;
@@ -440,29 +465,38 @@ public class RecordLoad {
       return new ProducerRecord<>(settings.topic, partition, timestamp, key(), value, headers);
     }
 
-    /** As large as a batch may be: to the byte without a codec, nearly with one (noise grows a little). */
+    /**
+     * As large as a batch may be: to the byte without a codec, nearly with one (noise grows a
+     * little).
+     */
     ProducerRecord<byte[], byte[]> composeLargest(long number, int partition, boolean isExact) {
       byte[] key = "largest".getBytes(StandardCharsets.UTF_8);
       var headers = new ArrayList<Header>(List.of(numberHeader(number)));
       int size = settings.batchBytesMax - 512 - settings.batchBytesMax / 100;
       if (isExact) {
-        for (size = settings.batchBytesMax; batchSize(key, size, headers) > settings.batchBytesMax; size--) {
-          // The lengths of lengths vary, so the fit is found by trying.
+        // The lengths of lengths vary, so the fit is found by trying.
+        size = settings.batchBytesMax;
+        while (batchSize(key, size, headers) > settings.batchBytesMax) {
+          size--;
         }
       }
-      return new ProducerRecord<>(settings.topic, partition, timestamp(number), key, noise(size), headers);
+      return new ProducerRecord<>(settings.topic, partition, timestamp(number), key, noise(size),
+          headers);
     }
 
     private static int batchSize(byte[] key, int valueSize, List<Header> headers) {
-      return DefaultRecordBatch.RECORD_BATCH_OVERHEAD + DefaultRecord.sizeInBytes(0, 0, key.length, valueSize, headers.toArray(Header[]::new));
+      return DefaultRecordBatch.RECORD_BATCH_OVERHEAD
+          + DefaultRecord.sizeInBytes(0, 0, key.length, valueSize, headers.toArray(Header[]::new));
     }
 
     static int sizeOf(ProducerRecord<byte[], byte[]> record) {
-      return (record.key() == null ? 0 : record.key().length) + (record.value() == null ? 0 : record.value().length);
+      return (record.key() == null ? 0 : record.key().length)
+          + (record.value() == null ? 0 : record.value().length);
     }
 
     private Header numberHeader(long number) {
-      return new RecordHeader("drawbridge-test-seq", (settings.run + "/" + number).getBytes(StandardCharsets.UTF_8));
+      return new RecordHeader("drawbridge-test-seq", (settings.run + "/"
+          + number).getBytes(StandardCharsets.UTF_8));
     }
 
     private byte[] key() {
@@ -502,7 +536,8 @@ public class RecordLoad {
           case 3, 4 -> new RecordHeader("repeated", noise(random.nextInt(4)));
           case 5 -> new RecordHeader("größe-尺寸", "ja".getBytes(StandardCharsets.UTF_8));
           case 6 -> new RecordHeader("trace-id", noise(16));
-          case 7 -> new RecordHeader("", "a header without a name".getBytes(StandardCharsets.UTF_8));
+          case 7 -> new RecordHeader("", "a header without a name".getBytes(
+              StandardCharsets.UTF_8));
           default -> new RecordHeader("zero\0inside", EMPTY);
         });
       }
@@ -539,9 +574,12 @@ public class RecordLoad {
     }
   }
 
-  // ---- Few keys, many times -------------------------------------------------------------------------------
+  // Few keys, many times.
 
-  /** Overwrites the same keys again and again, with a tombstone now and then, so that the cleaner has work. */
+  /**
+   * Overwrites the same keys again and again, with a tombstone now and then, so that the cleaner
+   * has work.
+   */
   static final class Compacted {
     private final Settings settings;
     private final Manifest manifest;
@@ -562,8 +600,10 @@ public class RecordLoad {
             ByteBuffer.wrap(value).putLong(number);
           }
           List<Header> headers = value != null ? List.of()
-              : List.of(new RecordHeader("drawbridge-test-seq", (settings.run + "/" + number).getBytes(StandardCharsets.UTF_8)));
-          var record = new ProducerRecord<>(settings.topic, (int) (number % settings.partitions), null, key, value, headers);
+              : List.of(new RecordHeader("drawbridge-test-seq", (settings.run + "/"
+              + number).getBytes(StandardCharsets.UTF_8)));
+          var record = new ProducerRecord<>(settings.topic, (int) (number % settings.partitions),
+              null, key, value, headers);
           producer.send(record, manifest.countingAcked(Composer.sizeOf(record)));
           manifest.failIfAnyFailed();
           manifest.printNowAndThen();
@@ -573,7 +613,7 @@ public class RecordLoad {
     }
   }
 
-  // ---- Plain bytes, fast ----------------------------------------------------------------------------------
+  // Plain bytes, fast.
 
   /** One producer per thread, each with its share of the partitions. */
   static final class Bench {
@@ -615,12 +655,16 @@ public class RecordLoad {
     private void writeShare(int first, int step) throws Exception {
       byte[][] values = values(new SplittableRandom(settings.seed + first));
       int partition = first;
-      try (var producer = settings.producer(settings.compression, Math.min(256 << 10, settings.batchBytesMax / 2), null)) {
-        for (long from = next.getAndAdd(TURN_RECORDS); from < settings.records; from = next.getAndAdd(TURN_RECORDS)) {
-          for (long number = from; number < Math.min(from + TURN_RECORDS, settings.records); number++) {
+      try (var producer = settings.producer(settings.compression,
+          Math.min(256 << 10, settings.batchBytesMax / 2), null)) {
+        for (long from = next.getAndAdd(TURN_RECORDS); from < settings.records; from =
+            next.getAndAdd(TURN_RECORDS)) {
+          for (long number = from; number < Math.min(from + TURN_RECORDS,
+              settings.records); number++) {
             byte[] value = values[(int) (number % POOL)].clone();
             writeNumber(value, number);
-            producer.send(new ProducerRecord<>(settings.topic, partition, null, value), manifest.countingAcked(value.length));
+            producer.send(new ProducerRecord<>(settings.topic, partition, null, value),
+                manifest.countingAcked(value.length));
           }
           manifest.failIfAnyFailed();
           manifest.printNowAndThen();
@@ -636,7 +680,8 @@ public class RecordLoad {
           case "json1k" -> flowLog(random).getBytes(StandardCharsets.US_ASCII);
           case "random1000" -> new byte[1000];
           case "random120" -> new byte[120];
-          default -> throw new IllegalArgumentException("--shape is json1k, random1000 or random120");
+          default -> throw new IllegalArgumentException(
+              "--shape is json1k, random1000 or random120");
         };
         if (!settings.shape.equals("json1k")) {
           random.nextBytes(values[i]);
@@ -656,18 +701,27 @@ public class RecordLoad {
     /** A VCN flow log of about 1 KB that compresses as real ones do. */
     private static String flowLog(SplittableRandom random) {
       String vnic = Long.toString(Math.abs(random.nextLong()) % 200 * 7_919 + 1_000_000, 36);
-      return "{\"id\":\"0000000000000000\",\"data\":{\"action\":\"ACCEPT\",\"bytesOut\":" + random.nextInt(60_000)
-          + ",\"destinationAddress\":\"147.154." + random.nextInt(256) + "." + random.nextInt(256) + "\",\"destinationPort\":443,"
-          + "\"endTime\":" + (1_700_000_000 + random.nextInt(1_000_000)) + ",\"flowid\":\"" + Integer.toHexString(random.nextInt())
-          + "\",\"packets\":" + random.nextInt(60) + ",\"protocol\":6,\"protocolName\":\"TCP\",\"sourceAddress\":\"10.0."
-          + random.nextInt(4) + "." + random.nextInt(256) + "\",\"sourcePort\":" + random.nextInt(32_768, 61_000)
-          + ",\"startTime\":" + (1_700_000_000 + random.nextInt(1_000_000)) + ",\"status\":\"OK\",\"version\":\"2\"},"
+      return "{\"id\":\"0000000000000000\",\"data\":{\"action\":\"ACCEPT\",\"bytesOut\":"
+          + random.nextInt(60_000)
+          + ",\"destinationAddress\":\"147.154." + random.nextInt(256) + "." + random.nextInt(256)
+          + "\",\"destinationPort\":443,"
+          + "\"endTime\":" + (1_700_000_000 + random.nextInt(1_000_000)) + ",\"flowid\":\""
+          + Integer.toHexString(random.nextInt())
+          + "\",\"packets\":" + random.nextInt(60)
+          + ",\"protocol\":6,\"protocolName\":\"TCP\",\"sourceAddress\":\"10.0."
+          + random.nextInt(4) + "." + random.nextInt(256) + "\",\"sourcePort\":"
+          + random.nextInt(32_768, 61_000)
+          + ",\"startTime\":" + (1_700_000_000 + random.nextInt(1_000_000))
+          + ",\"status\":\"OK\",\"version\":\"2\"},"
           + "\"oracle\":{\"compartmentid\":\"ocid1.compartment.oc1..aaaaaaaa4x7fzqpb2k3m6n5wq\",\"ingestedtime\":\"2025-07-22T08:36:04."
-          + random.nextInt(100, 1_000) + "Z\",\"loggroupid\":\"ocid1.loggroup.oc1.fra.amaaaaaavcnflow\",\"logid\":\"ocid1.log.oc1.fra.amaaaaaavcnflow2\","
+          + random.nextInt(100, 1_000)
+          + "Z\",\"loggroupid\":\"ocid1.loggroup.oc1.fra.amaaaaaavcnflow\",\"logid\":\"ocid1.log.oc1.fra.amaaaaaavcnflow2\","
           + "\"tenantid\":\"ocid1.tenancy.oc1..aaaaaaaaq3hulfjvrouw3e6qx2ncxtp256aq7etiabqqtzunnhxjslzkfyxq\",\"vcnOcid\":\"ocid1.vcn.oc1.fra.amaaaaaa" + vnic
           + "\",\"vniccompartmentocid\":\"ocid1.compartment.oc1..aaaaaaaa4x7fzqpb2k3m6n5wq\",\"vnicocid\":\"ocid1.vnic.oc1.fra.abtheljr" + vnic
-          + "\",\"vnicsubnetocid\":\"ocid1.subnet.oc1.fra.aaaaaaaa" + vnic + "\"},\"source\":\"-\",\"specversion\":\"1.0\",\"subject\":\"-\","
-          + "\"time\":\"2025-07-22T08:34:" + random.nextInt(10, 60) + ".000Z\",\"type\":\"com.oraclecloud.vcn.flowlogs.DataEvent\"}";
+          + "\",\"vnicsubnetocid\":\"ocid1.subnet.oc1.fra.aaaaaaaa" + vnic
+          + "\"},\"source\":\"-\",\"specversion\":\"1.0\",\"subject\":\"-\","
+          + "\"time\":\"2025-07-22T08:34:" + random.nextInt(10, 60)
+          + ".000Z\",\"type\":\"com.oraclecloud.vcn.flowlogs.DataEvent\"}";
     }
   }
 
