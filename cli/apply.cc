@@ -136,7 +136,7 @@ constexpr const char* kExamples = R"(The file:
 An endpoint's kafka also takes: ca_pem (the certificate itself), tls: false, cluster_key,
 source_retention: 24h. A source's start: earliest, latest, or a time like 2026-03-14T09:00:00Z. A
 target also takes: compression (none, gzip, snappy, lz4, zstd), replication_factor,
-provenance: false. File names count from the folder of the YAML file.
+provenance: false, require_idempotence: true. File names count from the folder of the YAML file.
 
 Examples:
   drawbridge apply -f bridges.yaml --dry-run      what would change

@@ -1,5 +1,6 @@
 #include "cli/definition_file.h"
 
+#include <algorithm>
 #include <limits>
 
 #include <fmt/format.h>
@@ -10,6 +11,7 @@
 #include "cli/text.h"
 #include "cli/words.h"
 #include "cli/yaml_file.h"
+#include "model/convert/time.h"
 
 namespace drawbridge::cli {
 namespace {
@@ -103,7 +105,7 @@ void SetDuration(const YamlValue* value, google::protobuf::Duration* target) {
                                 CutToWidth(text, 40)));
       return;
     }
-    *target = TimeUtil::NanosecondsToDuration(duration->count());
+    *target = ToProto(*duration);
   });
 }
 
@@ -159,8 +161,8 @@ void ReadSource(const YamlValue& value, v1::BridgeSource& source) {
 }
 
 void ReadTarget(const YamlValue& value, v1::BridgeTarget& target) {
-  const YamlFields fields =
-      value.Fields({"endpoint", "topic", "compression", "replication_factor", "provenance"});
+  const YamlFields fields = value.Fields({"endpoint", "topic", "compression", "replication_factor",
+                                          "provenance", "require_idempotence"});
   SetText(fields.Find("endpoint"), [&](auto name) { target.set_endpoint(std::move(name)); });
   SetText(fields.Find("topic"), [&](auto topic) { target.set_topic(std::move(topic)); });
   SetEnum<v1::Compression>(fields.Find("compression"), "compression",
@@ -169,6 +171,8 @@ void ReadTarget(const YamlValue& value, v1::BridgeTarget& target) {
              [&](int32_t replicas) { target.set_replication_factor(replicas); });
   SetFlag(fields.Find("provenance"),
           [&](bool provenance) { target.set_omit_provenance(!provenance); });
+  SetFlag(fields.Find("require_idempotence"),
+          [&](bool is_required) { target.set_require_idempotence(is_required); });
 }
 
 void ReadPlacement(const YamlValue& value, v1::Placement& placement) {
@@ -209,13 +213,26 @@ void ReadRoot(const YamlValue& root, const std::filesystem::path& folder,
   }
 }
 
+// The name of the definition that a path means by "oci-logs" or, by its place in the request, "0".
+template <typename List>
+std::string NameOf(const std::string& key, const List& list) {
+  const bool is_index = !key.empty() && std::ranges::all_of(key, [](char letter) {
+    return letter >= '0' && letter <= '9';
+  });
+  if (!is_index || key.size() > 6 || std::stoi(key) >= list.size()) return key;
+  return list.Get(std::stoi(key)).name();
+}
+
 // "bridges[oci-logs].spec.source.topics[1]" -> "bridges.oci-logs.source.topics[1]".
-std::string AsSpelledInFiles(std::string path) {
-  for (const std::string_view list : {"bridges[", "endpoints["}) {
-    const size_t end = path.find(']');
-    if (!path.starts_with(list) || end == path.npos) continue;
-    path.erase(end, 1);
-    path[list.size() - 1] = '.';
+std::string AsSpelledInFiles(std::string path, const v1::ApplyRequest& request) {
+  const size_t open = path.find('[');
+  const size_t close = path.find(']');
+  if (open != path.npos && close != path.npos && open < close) {
+    const std::string list = path.substr(0, open);
+    const std::string key = path.substr(open + 1, close - open - 1);
+    const std::string name =
+        list == "bridges" ? NameOf(key, request.bridges()) : NameOf(key, request.endpoints());
+    path = fmt::format("{}.{}{}", list, name, path.substr(close + 1));
   }
   const std::pair<std::string_view, std::string_view> spellings[] = {
       {".spec.", "."},
@@ -245,7 +262,7 @@ Result<Definitions> ReadDefinitions(const std::string& text, const std::string& 
 }
 
 void Locate(const Definitions& definitions, Problem& problem) {
-  std::string path = AsSpelledInFiles(problem.field);
+  std::string path = AsSpelledInFiles(problem.field, definitions.request);
   // A field that the file leaves out is looked for where it would stand.
   while (!path.empty()) {
     const auto found = definitions.positions.find(path);

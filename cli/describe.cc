@@ -52,7 +52,7 @@ void AddKafka(const v1::KafkaEndpoint& kafka, Details& details) {
   details.Add("CA", CaText(kafka));
   details.Add("Cluster key", OrNone(kafka.cluster_key()));
   details.Add("Source retention", kafka.has_source_retention()
-                                      ? ToText(ToDuration(kafka.source_retention()))
+                                      ? OrUnknown(true, kafka.source_retention())
                                       : "as the cluster tells");
 }
 
@@ -90,6 +90,7 @@ void AddSpec(const v1::BridgeSpec& spec, Details& details) {
                                  ? "the target's default"
                                  : WithSeparators(target.replication_factor()));
   details.Add("Provenance header", target.omit_provenance() ? "no" : "yes");
+  details.Add("Idempotence", target.require_idempotence() ? "required" : "where the target can");
   const std::string labels = LabelText(spec.placement().labels());
   details.Add("Placement", labels.empty() ? "any relay" : labels);
   details.Add("Lanes", WithSeparators(std::max(spec.lanes(), 1)));

@@ -8,8 +8,8 @@
 #include <google/protobuf/timestamp.pb.h>
 #include <google/protobuf/util/time_util.h>
 
-#include "cli/values.h"
 #include "cli/words.h"
+#include "model/convert/time.h"
 
 namespace drawbridge::cli {
 namespace {
@@ -32,7 +32,7 @@ Json MessageJson(const Message& message) {
   if (type == google::protobuf::Timestamp::descriptor()) {
     google::protobuf::Timestamp time;
     time.CopyFrom(message);
-    return ToWallTime(time) ? Json(TimeUtil::ToString(time)) : Json(nullptr);
+    return FromProto(time).ok() ? Json(TimeUtil::ToString(time)) : Json(nullptr);
   }
   if (type == google::protobuf::Duration::descriptor()) {
     google::protobuf::Duration span;

@@ -1,17 +1,15 @@
 #include <memory>
 
 #include <fmt/format.h>
-#include <google/protobuf/util/time_util.h>
 
 #include "cli/text.h"
 #include "cli/values.h"
 #include "cli/verbs.h"
 #include "drawbridge/v1/relay_admin.grpc.pb.h"
+#include "model/convert/time.h"
 
 namespace drawbridge::cli {
 namespace {
-
-using google::protobuf::util::TimeUtil;
 
 struct TokenOptions {
   std::string relay;
@@ -72,7 +70,7 @@ ExitCode CreateToken(Session& session, const TokenOptions& options) {
     if (wrong) return session.Fail(*wrong);
   }
   if (options.ttl > Duration{0}) {
-    *request.mutable_ttl() = TimeUtil::NanosecondsToDuration(options.ttl.count());
+    *request.mutable_ttl() = ToProto(options.ttl);
   }
   const auto response =
       session.Mutate(&v1::RelayService::Stub::CreateEnrolmentToken, std::move(request));

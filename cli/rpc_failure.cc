@@ -12,7 +12,7 @@
 namespace drawbridge::cli {
 namespace {
 
-// What the server said beside the code.
+// What the server said beside the code. As text: a newer server's reason is shown as it is.
 struct Details {
   std::string reason;
   google::rpc::BadRequest bad_request;
@@ -24,7 +24,7 @@ Details DetailsOf(const grpc::Status& status) {
   if (!rich.ParseFromString(status.error_details())) return details;
   for (const google::protobuf::Any& detail : rich.details()) {
     google::rpc::ErrorInfo info;
-    if (detail.Is<google::rpc::ErrorInfo>() && detail.UnpackTo(&info)) {
+    if (detail.UnpackTo(&info) && info.domain() == "drawbridge") {
       constexpr std::string_view kPrefix = "REASON_";
       const bool has_prefix = info.reason().starts_with(kPrefix);
       details.reason = info.reason().substr(has_prefix ? kPrefix.size() : 0);
@@ -49,14 +49,19 @@ constexpr auto kSymptoms = std::to_array<Symptom>({
      "its certificate is not signed by the CA of the context: take admin.context of this server"},
     {"certificate verify failed", Reason::kTlsUntrusted,
      "its certificate is not signed by the CA of the context: take admin.context of this server"},
+    // A CA of the same name with another key, as two servers of ours have.
+    {"asn1 encoding routines", Reason::kTlsUntrusted,
+     "its certificate is not signed by the CA of the context: take admin.context of this server"},
+    {"rsa routines", Reason::kTlsUntrusted,
+     "its certificate is not signed by the CA of the context: take admin.context of this server"},
     {"Hostname Verification", Reason::kTlsUntrusted,
      "its certificate is for another host: call the server by a name that it has, or add this one "
      "to the server's names"},
     {"Peer name", Reason::kTlsUntrusted,
      "its certificate is for another host: call the server by a name that it has, or add this one "
      "to the server's names"},
-    {"Invalid", Reason::kTlsFailed, "the CA of the context cannot be used"},
-    {"lame client", Reason::kTlsFailed, "the CA of the context cannot be used"},
+    // gRPC's words for credentials that it could not make.
+    {"empty address list", Reason::kTlsFailed, "the CA of the context is no valid certificate"},
     {"Ssl handshake failed", Reason::kTlsFailed,
      "what answers there does not speak TLS as it should"},
     {"DNS resolution failed", Reason::kUnreachable, "the host's name is not known"},

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include "cli/status_view.h"
+#include "cli/text.h"
 #include "cli/verbs.h"
 #include "drawbridge/v1/bridge.grpc.pb.h"
 #include "drawbridge/v1/stream.grpc.pb.h"
@@ -58,8 +59,8 @@ class Display {
       terminal_.out << Compact(StatusJson(fleet, wall_now, now)) << '\n';
     } else if (terminal_.is_interactive) {
       const Terminal::Size size = terminal_.size();
-      Redraw(Fitting(StatusLines(fleet, wall_now, now, {terminal_.has_colour, size.columns}),
-                     size.rows));
+      Redraw(
+          Fitting(StatusLines(fleet, wall_now, now, {terminal_.has_colour, size.columns}), size));
     } else {
       for (const auto& line : StatusLines(fleet, wall_now, now, {false, std::nullopt})) {
         terminal_.out << line << '\n';
@@ -71,12 +72,15 @@ class Display {
 
  private:
   // The lines that fit above the prompt; the last says how many do not.
-  static std::vector<std::string> Fitting(std::vector<std::string> lines, size_t rows) {
-    const size_t most = std::max<size_t>(rows, 4) - 1;
+  static std::vector<std::string> Fitting(std::vector<std::string> lines,
+                                          const Terminal::Size& size) {
+    const size_t most = std::max<size_t>(size.rows, 4) - 1;
     if (lines.size() <= most) return lines;
     const size_t hidden = lines.size() - most + 1;
     lines.resize(most - 1);
-    lines.push_back(fmt::format("and {} more: make the window higher, or name a bridge", hidden));
+    lines.push_back(
+        CutToWidth(fmt::format("and {} more: make the window higher, or name a bridge", hidden),
+                   size.columns));
     return lines;
   }
 

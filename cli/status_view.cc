@@ -6,6 +6,7 @@
 
 #include "cli/text.h"
 #include "cli/values.h"
+#include "model/convert/time.h"
 
 namespace drawbridge::cli {
 namespace {
@@ -17,8 +18,9 @@ Duration AgeOf(const FleetSnapshot& fleet, BootTime now) {
 // How old the evidence behind a stream's values is: what it was when the server said so, and since.
 Cell AgeCell(const v1::StreamStatus& status, Duration since_seen) {
   constexpr Duration kOld = std::chrono::seconds{30};
-  if (!status.has_age()) return kUnknown;
-  const Duration age = ToDuration(status.age()) + since_seen;
+  const StatusOr<Duration> then = FromProto(status.age());
+  if (!status.has_age() || !then.ok()) return kUnknown;
+  const Duration age = *then + since_seen;
   return {ToText(std::chrono::floor<std::chrono::seconds>(age)),
           age > kOld ? Tone::kWarning : Tone::kPlain};
 }

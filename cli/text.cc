@@ -6,30 +6,15 @@
 
 #include <fmt/format.h>
 
+#include "model/convert/utf8.h"
+
 namespace drawbridge::cli {
 namespace {
 
-// How many bytes the well-formed character at the start of `text` has; 0 if it is not well-formed
-// (the table of the Unicode standard, chapter 3: no overlong forms, no surrogates).
+// Bytes of the character that a text of valid UTF-8 begins with.
 size_t CharacterLength(std::string_view text) {
-  const auto byte = [&](size_t index) { return static_cast<unsigned char>(text[index]); };
-  const auto follows = [&](size_t index, unsigned char low = 0x80, unsigned char high = 0xBF) {
-    return index < text.size() && byte(index) >= low && byte(index) <= high;
-  };
-  const unsigned char first = byte(0);
-  if (first < 0x80) return 1;
-  if (first >= 0xC2 && first <= 0xDF) return follows(1) ? 2 : 0;
-  if (first >= 0xE0 && first <= 0xEF) {
-    const unsigned char low = first == 0xE0 ? 0xA0 : 0x80;
-    const unsigned char high = first == 0xED ? 0x9F : 0xBF;
-    return follows(1, low, high) && follows(2) ? 3 : 0;
-  }
-  if (first >= 0xF0 && first <= 0xF4) {
-    const unsigned char low = first == 0xF0 ? 0x90 : 0x80;
-    const unsigned char high = first == 0xF4 ? 0x8F : 0xBF;
-    return follows(1, low, high) && follows(2) && follows(3) ? 4 : 0;
-  }
-  return 0;
+  const auto first = static_cast<unsigned char>(text[0]);
+  return first < 0x80 ? 1 : first < 0xE0 ? 2 : first < 0xF0 ? 3 : 4;
 }
 
 // C0, DEL, and the C1 controls as UTF-8: any of them may begin a terminal's command.
@@ -72,32 +57,31 @@ std::optional<Duration> UnitOf(std::string_view name) {
 }  // namespace
 
 std::string Printable(std::string_view text) {
+  const std::string valid = ToUtf8(text);
   std::string printable;
-  printable.reserve(text.size());
-  while (!text.empty()) {
-    const size_t length = CharacterLength(text);
-    const std::string_view character = text.substr(0, std::max<size_t>(length, 1));
+  printable.reserve(valid.size());
+  for (size_t at = 0; at < valid.size();) {
+    const std::string_view rest = std::string_view(valid).substr(at);
+    const std::string_view character = rest.substr(0, CharacterLength(rest));
+    at += character.size();
     if (character == "\n") {
       printable += ' ';
-    } else if (length == 0 || IsControl(character)) {
-      for (const char byte : character) {
-        printable += fmt::format("\\x{:02x}", static_cast<unsigned char>(byte));
-      }
+    } else if (IsControl(character)) {
+      printable += fmt::format("\\x{:02x}", static_cast<unsigned char>(character.back()));
     } else {
       printable += character;
     }
-    text.remove_prefix(character.size());
   }
   return printable;
 }
 
 std::optional<size_t> FindInvalidUtf8(std::string_view text) {
-  for (size_t at = 0; at < text.size();) {
-    const size_t length = CharacterLength(text.substr(at));
-    if (length == 0) return at;
-    at += length;
-  }
-  return std::nullopt;
+  const auto is_ascii = [](char byte) { return static_cast<unsigned char>(byte) < 0x80; };
+  if (std::ranges::all_of(text, is_ascii)) return std::nullopt;
+  const std::string valid = ToUtf8(text);
+  const auto [first, same] = std::ranges::mismatch(text, valid);
+  if (first == text.end()) return std::nullopt;
+  return static_cast<size_t>(first - text.begin());
 }
 
 size_t DisplayWidth(std::string_view text) {
@@ -110,7 +94,7 @@ std::string CutToWidth(std::string_view text, size_t width) {
   if (width == 0) return "";
   std::string cut;
   for (size_t columns = 0; columns + 1 < width; ++columns) {
-    const size_t length = std::max<size_t>(CharacterLength(text), 1);
+    const size_t length = CharacterLength(text);
     cut += text.substr(0, length);
     text.remove_prefix(length);
   }

@@ -9,8 +9,8 @@
 
 namespace drawbridge::cli {
 
-// The text with control characters and broken UTF-8 escaped ("\x1b"), so that what a broker or a
-// file said cannot steer the terminal. Line feeds become spaces.
+// The text with control characters escaped ("\x1b") and broken UTF-8 mended, so that what a broker
+// or a file said cannot steer the terminal. Line feeds become spaces.
 std::string Printable(std::string_view text);
 
 // Where the first byte is that is no UTF-8; nullopt if all of it is.
@@ -19,7 +19,7 @@ std::optional<size_t> FindInvalidUtf8(std::string_view text);
 // Columns that a text of valid UTF-8 takes on a terminal, as far as one per character is true.
 size_t DisplayWidth(std::string_view text);
 
-// The text, cut to `width` columns; a cut one ends in "…".
+// The text of valid UTF-8, cut to `width` columns; a cut one ends in "…".
 std::string CutToWidth(std::string_view text, size_t width);
 
 // The known word that `word` was probably meant to be; empty if none is near.

@@ -6,14 +6,12 @@
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
-#include <google/protobuf/util/time_util.h>
 
 #include "cli/text.h"
+#include "model/convert/time.h"
 
 namespace drawbridge::cli {
 namespace {
-
-using google::protobuf::util::TimeUtil;
 
 Tone ToneOf(v1::Motion motion) {
   switch (motion) {
@@ -36,44 +34,31 @@ Tone ToneOf(v1::Motion motion) {
 
 }  // namespace
 
-std::optional<WallTime> ToWallTime(const google::protobuf::Timestamp& time) {
-  const bool is_valid = time.seconds() >= TimeUtil::kTimestampMinSeconds &&
-                        time.seconds() <= TimeUtil::kTimestampMaxSeconds && time.nanos() >= 0 &&
-                        time.nanos() < 1'000'000'000;
-  if (!is_valid) return std::nullopt;
-  return FromMicros(TimeUtil::TimestampToMicroseconds(time));
-}
-
-Duration ToDuration(const google::protobuf::Duration& duration) {
-  constexpr int64_t kSecondsMax = int64_t{3} << 31;  // 200 years, which a Duration holds
-  return std::chrono::seconds{std::clamp(duration.seconds(), -kSecondsMax, kSecondsMax)} +
-         std::chrono::nanoseconds{duration.nanos()};
-}
-
 std::string OrUnknown(bool is_known, int64_t number) {
   return is_known ? WithSeparators(number) : kUnknown;
 }
 
 std::string OrUnknown(bool is_known, const google::protobuf::Duration& duration) {
-  return is_known ? ToText(ToDuration(duration)) : kUnknown;
+  if (!is_known) return kUnknown;
+  const StatusOr<Duration> span = FromProto(duration);
+  return span.ok() ? ToText(*span) : kUnknown;
 }
 
 std::string OrUnknown(bool is_known, const google::protobuf::Timestamp& time) {
-  const std::optional<WallTime> moment = is_known ? ToWallTime(time) : std::nullopt;
-  return moment ? ToText(*moment) : kUnknown;
+  if (!is_known) return kUnknown;
+  const StatusOr<WallTime> moment = FromProto(time);
+  return moment.ok() ? ToText(*moment) : kUnknown;
 }
 
 std::string OrNone(const std::string& text) { return text.empty() ? kNone : text; }
 
 std::string AgoOrUnknown(bool is_known, const google::protobuf::Timestamp& time, WallTime now) {
-  const std::optional<WallTime> moment = is_known ? ToWallTime(time) : std::nullopt;
-  if (!moment) return kUnknown;
+  if (!is_known) return kUnknown;
+  const StatusOr<WallTime> moment = FromProto(time);
+  if (!moment.ok()) return kUnknown;
   // The clocks of two machines differ a little: nothing was seen in the future.
-  const Duration age =
-      std::max(Duration{0},
-               Duration{std::chrono::seconds{std::chrono::floor<std::chrono::seconds>(now) -
-                                             std::chrono::floor<std::chrono::seconds>(*moment)}});
-  return ToText(age) + " ago";
+  const Duration age = std::max(Duration{0}, Duration{now - *moment});
+  return ToText(std::chrono::floor<std::chrono::seconds>(age)) + " ago";
 }
 
 std::string RateOrUnknown(bool is_known, double per_second) {

@@ -22,10 +22,6 @@ namespace drawbridge::cli {
 inline constexpr const char* kUnknown = "?";
 inline constexpr const char* kNone = "-";
 
-// nullopt for a time that no calendar has.
-std::optional<WallTime> ToWallTime(const google::protobuf::Timestamp& time);
-Duration ToDuration(const google::protobuf::Duration& duration);
-
 // For optional fields: OrUnknown(status.has_lag_records(), status.lag_records()).
 std::string OrUnknown(bool is_known, int64_t number);
 std::string OrUnknown(bool is_known, const google::protobuf::Duration& duration);

@@ -70,6 +70,7 @@ std::optional<YamlValue> YamlFile::Parse(const std::string& text) {
 void YamlFile::Refuse(Reason reason, std::string message, std::string field,
                       const YAML::Mark& mark) {
   if (problems_.size() > kProblemsMax) return;
+  if (content_ == Content::kSecret) field.clear();  // a key may be the secret
   if (problems_.size() == kProblemsMax) message = "and more: mend these first";
   problems_.push_back({std::string(Name(reason)), std::move(message), std::move(field),
                        FilePosition{name_, mark.line + 1, mark.column + 1}});
