@@ -12,6 +12,21 @@ using namespace std::chrono_literals;
 // Errors that are followed by a success within this time are nobody's business.
 constexpr Duration kPatience = 3s;
 
+// The library tells the same error of a connection once in 30 s.
+constexpr Duration kRepetition = 45s;
+
+// How much an error of a connection says about its cause.
+int Weight(Reason reason) {
+  switch (reason) {
+    case Reason::kUnreachable:
+      return 0;
+    case Reason::kBrokerError:
+      return 1;
+    default:
+      return 2;
+  }
+}
+
 bool Has(std::string_view text, std::string_view part) {
   return text.find(part) != std::string_view::npos;
 }
@@ -171,10 +186,14 @@ DeliveryFailure ClassifyDelivery(rd_kafka_resp_err_t error, const ErrorContext& 
 void ClientTrouble::Note(rd_kafka_resp_err_t error, std::string_view text, BootTime now) {
   if (IsNoise(error)) return;
   Status status = ToStatus(error, text, context_);
-  // "All brokers are down" says less than what brought them down.
-  if (error_ && error == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN) return;
   if (!error_) first_error_ = now;
+  // "All brokers are down" says less than what brought them down, and a connection that was closed
+  // less than why.
+  const bool says_less = error_ && (error == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN ||
+                                    Weight(status.reason()) < Weight(error_->reason()));
+  if (says_less && now - error_at_ < kRepetition) return;
   error_ = std::move(status);
+  error_at_ = now;
 }
 
 void ClientTrouble::Succeeded(BootTime now) {

@@ -50,6 +50,8 @@ class ClientTrouble {
   // The other end has answered something of use.
   void Succeeded(BootTime now);
   std::optional<Condition> At(BootTime now) const;
+  // The error itself, however short ago it was met.
+  const std::optional<Status>& error() const { return error_; }
   std::optional<BootTime> last_success() const { return last_success_; }
   const ErrorContext& context() const { return context_; }
 
@@ -57,6 +59,7 @@ class ClientTrouble {
   Side side_;
   ErrorContext context_;
   std::optional<Status> error_;
+  BootTime error_at_{};
   BootTime first_error_{};
   std::optional<BootTime> last_success_;
 };
