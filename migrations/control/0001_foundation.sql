@@ -38,7 +38,7 @@ CREATE TABLE credential_secrets (
 CREATE TABLE endpoints (
   name            TEXT    PRIMARY KEY,
   generation      INTEGER NOT NULL CHECK (generation >= 1),
-  spec            TEXT    NOT NULL CHECK (json_valid(spec)),
+  spec            TEXT    NOT NULL,
   credential      TEXT    REFERENCES credentials (name),
   cluster_id      TEXT    NOT NULL DEFAULT ''
 ) STRICT, WITHOUT ROWID;
@@ -47,7 +47,7 @@ CREATE TABLE bridges (
   id              INTEGER PRIMARY KEY AUTOINCREMENT,
   name            TEXT    NOT NULL UNIQUE,
   generation      INTEGER NOT NULL CHECK (generation >= 1),
-  spec            TEXT    NOT NULL CHECK (json_valid(spec)),
+  spec            TEXT    NOT NULL,
   source_endpoint TEXT    NOT NULL REFERENCES endpoints (name),
   target_endpoint TEXT    NOT NULL REFERENCES endpoints (name),
   is_paused       INTEGER NOT NULL DEFAULT 0 CHECK (is_paused IN (0, 1)),
@@ -61,7 +61,7 @@ CREATE TABLE bridges (
 CREATE TABLE bridge_revisions (
   bridge_id       INTEGER NOT NULL,
   generation      INTEGER NOT NULL,
-  spec            TEXT    NOT NULL CHECK (json_valid(spec)),
+  spec            TEXT    NOT NULL,
   actor           TEXT    NOT NULL,
   at_us           INTEGER NOT NULL,
   PRIMARY KEY (bridge_id, generation)
@@ -135,7 +135,7 @@ CREATE TABLE filtered_ranges (
 -- Names are never used again.
 CREATE TABLE relays (
   name            TEXT    PRIMARY KEY,
-  labels          TEXT    NOT NULL CHECK (json_valid(labels)),
+  labels          TEXT    NOT NULL,
   certificate_serial TEXT NOT NULL,
   certificate_not_after_us INTEGER NOT NULL,
   is_revoked      INTEGER NOT NULL DEFAULT 0 CHECK (is_revoked IN (0, 1)),
@@ -149,7 +149,7 @@ CREATE TABLE enrolment_tokens (
   id              TEXT    PRIMARY KEY,
   hash            BLOB    NOT NULL,
   relay           TEXT    NOT NULL,
-  labels          TEXT    NOT NULL CHECK (json_valid(labels)),
+  labels          TEXT    NOT NULL,
   request_id      TEXT    NOT NULL,
   expires_at_us   INTEGER NOT NULL,
   used_at_us      INTEGER
