@@ -42,7 +42,8 @@ void CheckStreams(FieldReader& fields, const std::vector<BridgeAssignment>& brid
   for (size_t i = 0; i < bridges.size(); ++i) {
     for (size_t j = 0; j < bridges[i].streams.size(); ++j) {
       if (known.insert(bridges[i].streams[j].stream).second) continue;
-      return fields.Check(false, fmt::format("bridges[{}].streams[{}]", i, j), "is named twice");
+      fields.Check(false, fmt::format("bridges[{}].streams[{}]", i, j), "is named twice");
+      return;
     }
   }
 }

@@ -26,8 +26,9 @@ const std::string& FieldReader::NotEmpty(std::string_view field, const std::stri
   return text;
 }
 
-void FieldReader::Check(bool holds, std::string_view field, std::string_view complaint) {
+bool FieldReader::Check(bool holds, std::string_view field, std::string_view complaint) {
   if (!holds) Keep(InvalidField(fmt::format("{} {}", field, complaint), std::string(field)));
+  return holds;
 }
 
 void FieldReader::Keep(Status error) {

@@ -24,27 +24,24 @@ namespace drawbridge {
 Status InvalidField(std::string message, std::string field = {});
 
 // Reads the fields of one message and keeps the first error with its path, so that a conversion
-// reads as a list of fields. What it returns after an error is a default, which never gets out:
-// Finish then returns the error. Thread-compatible.
+// reads as a list of fields. In place of a value that is refused it gives one that may be computed
+// with; it never gets out, since Finish then returns the error. Thread-compatible.
 class FieldReader {
  public:
   template <std::integral Number>
   Number AtLeast(Number least, std::string_view field, Number number) {
-    Check(number >= least, field, "is too small");
-    return number;
+    return Check(number >= least, field, "is too small") ? number : least;
   }
 
   template <std::integral Number>
   Number NotNegative(std::string_view field, Number number) {
-    Check(number >= 0, field, "is negative");
-    return number;
+    return Check(number >= 0, field, "is negative") ? number : 0;
   }
 
   // Ids and versions count from 1, so that 0 is a field that was not set.
   template <std::integral Number>
   Number Positive(std::string_view field, Number number) {
-    Check(number > 0, field, "is missing or negative");
-    return number;
+    return Check(number > 0, field, "is missing or negative") ? number : 1;
   }
 
   Offset Position(std::string_view field, int64_t offset) { return {NotNegative(field, offset)}; }
@@ -67,9 +64,7 @@ class FieldReader {
   // One that must be there, or may be missing.
   template <typename Value>
   Value Require(std::string_view field, bool is_set, StatusOr<Value> value) {
-    if (is_set) return Take(field, std::move(value));
-    Check(false, field, "is missing");
-    return {};
+    return Check(is_set, field, "is missing") ? Take(field, std::move(value)) : Value{};
   }
   template <typename Value>
   std::optional<Value> TakeIf(std::string_view field, bool is_set, StatusOr<Value> value) {
@@ -101,11 +96,13 @@ class FieldReader {
     std::set<std::decay_t<std::invoke_result_t<NameOf, const Value&>>> names;
     for (size_t i = 0; i < values.size(); ++i) {
       if (names.insert(std::invoke(name_of, values[i])).second) continue;
-      return Check(false, fmt::format("{}[{}]", field, i), "is named twice");
+      Check(false, fmt::format("{}[{}]", field, i), "is named twice");
+      return;
     }
   }
 
-  void Check(bool holds, std::string_view field, std::string_view complaint);
+  // Refuses the field unless what must hold of it does. Returns whether it does.
+  bool Check(bool holds, std::string_view field, std::string_view complaint);
 
   template <typename Value>
   StatusOr<Value> Finish(Value value) {

@@ -90,9 +90,9 @@ void ExpectSame(const google::protobuf::EnumDescriptor& set, const std::string& 
   EXPECT_EQ(values.size(), words.size() - (unspecified.empty() ? 1 : 0));
 }
 
-TEST(ClosedSetTest, FindsTheWordsOfAnEnum) {
-  enum class Fruit { kApple, kBlackCurrant = 7 };
+enum class Fruit { kApple, kBlackCurrant = 7 };
 
+TEST(ClosedSetTest, FindsTheWordsOfAnEnum) {
   EXPECT_EQ(WordsOfModel<Fruit>(), (std::set<std::string>{"APPLE", "BLACKCURRANT"}));
 }
 
