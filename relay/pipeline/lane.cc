@@ -49,10 +49,19 @@ struct Lane::Partition {
   uint32_t window = 0;             // of what is submitted
   std::optional<Anchor> expected;  // the record that the first one read must be
 
-  std::deque<std::pair<Batch, size_t>> held;  // read and not submitted, and from which record on
+  // Read and not submitted, and from which record on.
+  struct Held {
+    Batch batch;
+    size_t from = 0;
+    size_t bytes = 0;
+  };
+  std::deque<Held> held;
   size_t held_bytes = 0;
   size_t in_flight_bytes = 0;
   int64_t in_flight_records = 0;
+  // Submitted before a replay, and still with the sink.
+  uint32_t first_window = 0;
+  int64_t overtaken_records = 0;
   std::optional<BootTime> stuck_since;  // at the cap and nothing confirmed since
 
   std::optional<Condition> trouble;
@@ -106,9 +115,12 @@ void Lane::Start(LanePartition order) {
   now_ = clock_.Now();
   const PartitionKey key = order.route.key;
   if (Partition* const before = Find(key)) {
-    if (before->token >= order.token) {
-      before->release_until.reset();
+    if (before->token > order.token) return;  // told late
+    if (before->token == order.token) {
       SetPaused(key, order.is_paused);
+      if (!std::exchange(before->release_until, std::nullopt)) return;
+      if (before->state != PartitionState::kHalted) Resume(*before);
+      Publish(*before);
       return;
     }
     Leave(*before);  // another position or owner: what is in flight counts for nothing
@@ -120,7 +132,7 @@ void Lane::Start(LanePartition order) {
   *free = std::make_unique<Partition>(slot, std::move(order));
   Partition& partition = **free;
   by_key_[key] = slot;
-  partition.window = ++last_window_;
+  partition.first_window = partition.window = ++last_window_;
   partition.expected = anchor;
   Resume(partition);
   Publish(partition);
@@ -130,7 +142,7 @@ void Lane::SetPaused(PartitionKey key, bool is_paused) {
   Partition* const partition = Find(key);
   if (partition == nullptr || partition->is_paused == is_paused) return;
   partition->is_paused = is_paused;
-  if (partition->state == PartitionState::kHalted) return;
+  if (partition->state == PartitionState::kHalted || partition->release_until) return;
   if (is_paused) {
     StopReading(*partition);
     partition->retry_at.reset();
@@ -144,14 +156,9 @@ void Lane::SetPaused(PartitionKey key, bool is_paused) {
 
 void Lane::Release(PartitionKey key, BootTime until) {
   Partition* const partition = Find(key);
-  if (partition == nullptr) {
-    return;
-  }
+  if (partition == nullptr) return;
   StopReading(*partition);
-  // What was read and not submitted stays behind the checkpoint: the next owner reads it.
-  partition->held.clear();
-  window_.GiveBack(partition->held_bytes);
-  partition->held_bytes = 0;
+  DropHeld(*partition);  // the next owner reads it
   partition->retry_at.reset();
   partition->release_until = until;
 }
@@ -211,19 +218,27 @@ void Lane::StopReading(Partition& partition) {
   source_.Unassign(partition.slot);
 }
 
-// Forgets what was read beyond the checkpoint, and reads it again after a while.
-void Lane::Replay(Partition& partition, Condition trouble) {
-  StopReading(partition);
-  partition.progress.Rewind();
-  partition.window = ++last_window_;
+// Gives up what was read and not submitted: it will be read again. The partition is not read.
+void Lane::DropHeld(Partition& partition) {
+  if (partition.held.empty()) return;
+  const Partition::Held& first = partition.held.front();
+  partition.progress.ForgetFrom(first.batch.Covered(first.from).first);
   window_.GiveBack(partition.held_bytes);
   partition.held.clear();
   partition.held_bytes = 0;
+}
+
+// Forgets what was read beyond the checkpoint, and reads it again after a while.
+void Lane::Replay(Partition& partition, Condition trouble) {
+  StopReading(partition);
+  DropHeld(partition);
+  partition.progress.ForgetFrom(partition.progress.checkpoint().next);
+  partition.window = ++last_window_;
   partition.in_flight_bytes = 0;
-  partition.in_flight_records = 0;
+  partition.overtaken_records += std::exchange(partition.in_flight_records, 0);
   partition.stuck_since.reset();
   partition.state = PartitionState::kRetrying;
-  partition.retry_at = now_ + partition.backoff.Next();
+  if (!partition.release_until) partition.retry_at = now_ + partition.backoff.Next();
   if (!partition.trouble || partition.trouble->reason != trouble.reason) {
     partition.trouble_since = now_;
     kLog.Warn("partition is replayed", {{"stream", partition.route.key.stream},
@@ -289,7 +304,11 @@ void Lane::Handle(const Confirmation& confirmation) {
   window_.GiveBack(confirmation.bytes);
   Partition* const partition =
       confirmation.slot < slots_.size() ? slots_[confirmation.slot].get() : nullptr;
-  if (partition == nullptr || partition->window != confirmation.window) return;
+  if (partition == nullptr || confirmation.window < partition->first_window) return;
+  if (confirmation.window != partition->window) {  // was sent again since
+    partition->overtaken_records -= confirmation.records;
+    return;
+  }
 
   partition->in_flight_bytes -= std::min(partition->in_flight_bytes, confirmation.bytes);
   partition->in_flight_records -= confirmation.records;
@@ -351,18 +370,19 @@ void Lane::Handle(Batch& batch) {
   }
   window_.Take(bytes);
   partition->held_bytes += bytes;
-  partition->held.emplace_back(std::move(batch), 0);
+  partition->held.push_back({.batch = std::move(batch), .from = 0, .bytes = bytes});
   SubmitHeld(*partition);
 }
 
 void Lane::SubmitHeld(Partition& partition) {
   const size_t cap = window_.PartitionCap(by_key_.size());
   while (!partition.held.empty() && sink_.IsReady() && partition.in_flight_bytes < cap) {
-    auto& [batch, from] = partition.held.front();
+    auto& [batch, from, left] = partition.held.front();
     const size_t taken = sink_.Submit(batch, from, partition.window);
     size_t bytes = 0;
     for (size_t i = from; i < from + taken; ++i) bytes += batch.records[i].weight;
-    partition.held_bytes -= std::min(partition.held_bytes, bytes);
+    left -= bytes;
+    partition.held_bytes -= bytes;
     partition.in_flight_bytes += bytes;
     partition.in_flight_records += static_cast<int64_t>(taken);
     from += taken;
@@ -407,7 +427,8 @@ void Lane::RunTimers() {
     }
     if (partition->retry_at && now_ >= *partition->retry_at) Resume(*partition);
     if (partition->release_until &&
-        (partition->in_flight_records == 0 || now_ >= *partition->release_until)) {
+        (partition->in_flight_records + partition->overtaken_records == 0 ||
+         now_ >= *partition->release_until)) {
       released_.push_back({.key = partition->route.key,
                            .token = partition->token,
                            .last = partition->progress.Commit()});

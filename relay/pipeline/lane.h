@@ -86,6 +86,7 @@ class Lane {
   void Reset(Partition& partition);
   void Read(Partition& partition, Offset from);
   void StopReading(Partition& partition);
+  void DropHeld(Partition& partition);
   void Replay(Partition& partition, Condition trouble);
   void Halt(Partition& partition, Condition trouble);
   void Leave(Partition& partition);

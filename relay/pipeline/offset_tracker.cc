@@ -40,4 +40,13 @@ void OffsetTracker::Confirm(OffsetRange records) {
   }
 }
 
+void OffsetTracker::ForgetFrom(Offset offset) {
+  offset = std::max(offset, checkpoint());
+  while (!unconfirmed_.empty() && unconfirmed_.back().first >= offset) unconfirmed_.pop_back();
+  if (!unconfirmed_.empty()) {
+    unconfirmed_.back().end = std::min(unconfirmed_.back().end, offset);
+  }
+  read_to_ = std::min(read_to_, offset);
+}
+
 }  // namespace drawbridge

@@ -33,6 +33,9 @@ class OffsetTracker {
   // The source has been read up to `offset`, and what lies between holds no record.
   void ReadUpTo(Offset offset) { read_to_ = std::max(read_to_, offset); }
 
+  // Forgets what was read from `offset` on: it will be read again. Nothing below the checkpoint.
+  void ForgetFrom(Offset offset);
+
   // The next offset to read after a crash. Never falls, and never passes an unconfirmed record.
   Offset checkpoint() const { return unconfirmed_.empty() ? read_to_ : unconfirmed_.front().first; }
 

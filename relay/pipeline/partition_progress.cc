@@ -29,7 +29,7 @@ void PartitionProgress::Confirm(OffsetRange range) {
 void PartitionProgress::DropMarks() {
   const Offset checkpoint = tracker_.checkpoint();
   while (!marks_.empty() && marks_.front().range.end <= checkpoint) {
-    anchor_ = marks_.front().last;
+    if (marks_.front().last) anchor_ = marks_.front().last;
     marks_.pop_front();
   }
 }
@@ -43,14 +43,19 @@ void PartitionProgress::PassGap(Offset log_start) {
 
 void PartitionProgress::PassFiltered(FilteredRange run) { filtered_runs_.push_back(run); }
 
-void PartitionProgress::Rewind() {
-  const Offset checkpoint = tracker_.checkpoint();
-  tracker_ = OffsetTracker(checkpoint);
-  marks_.clear();
-  // What was passed beyond the checkpoint will be passed again.
-  std::erase_if(gaps_, [&](const Gap& gap) { return gap.range.first >= checkpoint; });
+void PartitionProgress::ForgetFrom(Offset offset) {
+  offset = std::max(offset, tracker_.checkpoint());
+  tracker_.ForgetFrom(offset);
+  while (!marks_.empty() && marks_.back().range.first >= offset) marks_.pop_back();
+  if (!marks_.empty() && marks_.back().range.end > offset) {
+    marks_.back().range.end = offset;
+    marks_.back().last.reset();
+    DropMarks();
+  }
+  // What was passed from there on will be passed again.
+  std::erase_if(gaps_, [&](const Gap& gap) { return gap.range.first >= offset; });
   std::erase_if(filtered_runs_,
-                [&](const FilteredRange& run) { return run.range.first >= checkpoint; });
+                [&](const FilteredRange& run) { return run.range.first >= offset; });
 }
 
 void PartitionProgress::Stored(Offset next) {

@@ -37,8 +37,8 @@ class PartitionProgress {
   // The records of the range are not sent on, and need no confirmation.
   void PassFiltered(FilteredRange run);
 
-  // Goes back to the checkpoint: what was read beyond it will be read again.
-  void Rewind();
+  // Forgets what was read from `offset` on: it will be read again. Nothing below the checkpoint.
+  void ForgetFrom(Offset offset);
 
   // The server has stored the checkpoint `next` with all that was passed below it.
   void Stored(Offset next);
@@ -65,7 +65,7 @@ class PartitionProgress {
   struct Mark {
     OffsetRange range;
     int64_t first_timestamp_ms = -1;
-    Anchor last;
+    std::optional<Anchor> last;  // unset: of a batch that was forgotten in part
   };
 
   void DropMarks();

@@ -98,6 +98,28 @@ TEST_F(OffsetTrackerTest, NeverReadsBackwards) {
   EXPECT_EQ(tracker_.read_to(), Offset{110});
 }
 
+TEST_F(OffsetTrackerTest, ReadsAgainWhatItForgot) {
+  Begin(100, 110);
+  Begin(120, 130);
+  tracker_.Confirm(RangeOf(122, 124));
+  tracker_.ForgetFrom(Offset{105});
+  EXPECT_EQ(tracker_.read_to(), Offset{105});
+
+  tracker_.Confirm(RangeOf(100, 130));
+  EXPECT_EQ(checkpoint(), 105);
+  Begin(105, 110);
+  EXPECT_EQ(checkpoint(), 105);
+}
+
+TEST_F(OffsetTrackerTest, ForgetsNothingBelowTheCheckpoint) {
+  Begin(100, 110);
+  tracker_.Confirm(RangeOf(100, 104));
+  tracker_.ForgetFrom(Offset{90});
+
+  EXPECT_EQ(checkpoint(), 104);
+  EXPECT_EQ(tracker_.read_to(), Offset{104});
+}
+
 // The same by brute force: one entry per record, and no ranges.
 class NaiveTracker {
  public:
@@ -112,6 +134,11 @@ class NaiveTracker {
                        unconfirmed_.lower_bound(records.end.value));
   }
   void ReadUpTo(int64_t offset) { read_to_ = std::max(read_to_, offset); }
+  void ForgetFrom(int64_t offset) {
+    offset = std::max(offset, checkpoint());
+    unconfirmed_.erase(unconfirmed_.lower_bound(offset), unconfirmed_.end());
+    read_to_ = std::min(read_to_, offset);
+  }
 
   int64_t checkpoint() const { return unconfirmed_.empty() ? read_to_ : *unconfirmed_.begin(); }
   int64_t read_to() const { return read_to_; }
@@ -132,7 +159,7 @@ TEST(OffsetTrackerRandomTest, AgreesWithANaiveTrackerAndNeverFalls) {
     NaiveTracker naive(0);
     int64_t before = 0;
     for (int step = 0; step < 200; ++step) {
-      const int64_t action = draw(9);
+      const int64_t action = draw(10);
       if (action < 3) {
         const int64_t first = tracker.read_to().value + (draw(2) == 0 ? draw(5) : 0);
         const OffsetRange records = RangeOf(first, first + draw(8));
@@ -143,6 +170,10 @@ TEST(OffsetTrackerRandomTest, AgreesWithANaiveTrackerAndNeverFalls) {
         const OffsetRange records = RangeOf(first, first + draw(12));
         tracker.Confirm(records);
         naive.Confirm(records);
+      } else if (action == 9) {
+        const int64_t from = before - 2 + draw(30);
+        tracker.ForgetFrom(Offset{from});
+        naive.ForgetFrom(from);
       } else {
         const int64_t to = tracker.read_to().value - 2 + draw(6);
         tracker.ReadUpTo(Offset{to});

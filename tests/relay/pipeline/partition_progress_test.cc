@@ -189,12 +189,12 @@ TEST_F(PartitionProgressTest, CountsEachFilteredRecordOnceOverManyCommits) {
   EXPECT_EQ(stored, 100);
 }
 
-// --- Rewind ---
+// --- Reading again ---
 
-TEST_F(PartitionProgressTest, ReadsAgainFromTheCheckpointAfterARewind) {
+TEST_F(PartitionProgressTest, ReadsAgainFromTheCheckpoint) {
   Begin(100, {100, 101, 102}, 103);
   progress_.Confirm(RangeOf(100, 101));
-  progress_.Rewind();
+  progress_.ForgetFrom(progress_.checkpoint().next);
   EXPECT_EQ(progress_.read_to(), Offset{101});
   EXPECT_EQ(progress_.oldest_unconfirmed_ms(), std::nullopt);
 
@@ -202,34 +202,57 @@ TEST_F(PartitionProgressTest, ReadsAgainFromTheCheckpointAfterARewind) {
   EXPECT_EQ(checkpoint(), 101);
 }
 
-TEST_F(PartitionProgressTest, PassesAGapBeyondTheCheckpointAgainAfterARewind) {
+TEST_F(PartitionProgressTest, PassesAGapBeyondTheCheckpointAgain) {
   Begin(100, {100}, 101);
   progress_.PassGap(Offset{150});
-  progress_.Rewind();
+  progress_.ForgetFrom(progress_.checkpoint().next);
   progress_.PassGap(Offset{160});  // by then the first record had expired too
 
   EXPECT_EQ(progress_.Commit().gaps, (std::vector{Gap{RangeOf(100, 160), GapCause::kRetention}}));
 }
 
-TEST_F(PartitionProgressTest, KeepsAGapThatTheCheckpointHasPassedThroughARewind) {
+TEST_F(PartitionProgressTest, KeepsAGapThatTheCheckpointHasPassed) {
   progress_.PassGap(Offset{150});
   Begin(150, {150}, 151);
-  progress_.Rewind();
+  progress_.ForgetFrom(progress_.checkpoint().next);
 
   EXPECT_EQ(progress_.Commit().gaps.size(), 1U);
   EXPECT_EQ(journaled(), std::nullopt);
 }
 
-TEST_F(PartitionProgressTest, CountsFilteredRecordsOnceThroughARewind) {
+TEST_F(PartitionProgressTest, CountsFilteredRecordsOnceThoughTheyAreReadTwice) {
   progress_.PassFiltered({.range = RangeOf(101, 102), .records = 1});
   Begin(100, {100}, 102);
-  progress_.Rewind();
+  progress_.ForgetFrom(progress_.checkpoint().next);
   progress_.PassFiltered({.range = RangeOf(101, 102), .records = 1});
   Begin(100, {100}, 102);
   progress_.Confirm(RangeOf(100, 101));
 
   EXPECT_EQ(progress_.Commit().filtered,
             (std::vector{FilteredRange{.range = RangeOf(101, 102), .records = 1}}));
+}
+
+TEST_F(PartitionProgressTest, KeepsWhatIsInFlightWhenItForgetsWhatIsNot) {
+  Begin(100, {100, 101}, 102);
+  Begin(102, {102, 103, 104}, 105);
+  progress_.ForgetFrom(Offset{103});  // of the second batch, one record is on its way
+  EXPECT_EQ(progress_.read_to(), Offset{103});
+
+  progress_.Confirm(RangeOf(100, 103));
+  EXPECT_EQ(progress_.checkpoint(), (Checkpoint{.next = {103}, .anchor = AnchorOf(RecordAt(101))}));
+
+  Begin(103, {103, 104}, 105);
+  progress_.Confirm(RangeOf(103, 105));
+  EXPECT_EQ(progress_.checkpoint(), (Checkpoint{.next = {105}, .anchor = AnchorOf(RecordAt(104))}));
+}
+
+TEST_F(PartitionProgressTest, NeverForgetsWhatIsBelowTheCheckpoint) {
+  Begin(100, {100, 101}, 102);
+  progress_.Confirm(RangeOf(100, 101));
+  progress_.ForgetFrom(Offset{50});
+
+  EXPECT_EQ(checkpoint(), 101);
+  EXPECT_EQ(progress_.read_to(), Offset{101});
 }
 
 }  // namespace
