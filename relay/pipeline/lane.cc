@@ -61,8 +61,10 @@ struct Lane::Partition {
   int64_t in_flight_records = 0;
   // Submitted before a replay, and still with the sink.
   uint32_t first_window = 0;
+  size_t overtaken_bytes = 0;
   int64_t overtaken_records = 0;
   std::optional<BootTime> stuck_since;  // at the cap and nothing confirmed since
+  size_t parked_at_bytes = 0;           // what was submitted then
 
   std::optional<Condition> trouble;
   std::optional<BootTime> trouble_since;
@@ -79,6 +81,8 @@ struct Lane::Partition {
   int64_t records_confirmed = 0;
   int64_t bytes_confirmed = 0;
   int64_t records_filtered = 0;
+
+  size_t submitted_bytes() const { return in_flight_bytes + overtaken_bytes; }
 };
 
 Lane::Lane(LaneSettings settings, Source& source, Sink& sink, Journal& journal,
@@ -234,7 +238,7 @@ void Lane::Replay(Partition& partition, Condition trouble) {
   DropHeld(partition);
   partition.progress.ForgetFrom(partition.progress.checkpoint().next);
   partition.window = ++last_window_;
-  partition.in_flight_bytes = 0;
+  partition.overtaken_bytes += std::exchange(partition.in_flight_bytes, 0);
   partition.overtaken_records += std::exchange(partition.in_flight_records, 0);
   partition.stuck_since.reset();
   partition.state = PartitionState::kRetrying;
@@ -284,7 +288,11 @@ BootTime Lane::Step() {
   events_.clear();
   source_.Serve(events_);
   const bool wants_more = WantsMore();
-  if (wants_more) source_.Poll(settings_.poll_bytes, events_);
+  if (wants_more) {
+    // A small part of what a partition may have in flight, so that batches fit into it.
+    const size_t cap = window_.PartitionCap(by_key_.size());
+    source_.Poll(std::min(settings_.poll_bytes, cap / 8), events_);
+  }
   for (SourceEvent& event : events_) {
     std::visit([this](auto& happened) { Handle(happened); }, event);
   }
@@ -306,6 +314,7 @@ void Lane::Handle(const Confirmation& confirmation) {
       confirmation.slot < slots_.size() ? slots_[confirmation.slot].get() : nullptr;
   if (partition == nullptr || confirmation.window < partition->first_window) return;
   if (confirmation.window != partition->window) {  // was sent again since
+    partition->overtaken_bytes -= std::min(partition->overtaken_bytes, confirmation.bytes);
     partition->overtaken_records -= confirmation.records;
     return;
   }
@@ -376,7 +385,11 @@ void Lane::Handle(Batch& batch) {
 
 void Lane::SubmitHeld(Partition& partition) {
   const size_t cap = window_.PartitionCap(by_key_.size());
-  while (!partition.held.empty() && sink_.IsReady() && partition.in_flight_bytes < cap) {
+  const auto has_room = [&] {
+    const size_t submitted = partition.submitted_bytes();
+    return submitted == 0 || submitted + partition.held.front().bytes <= cap;
+  };
+  while (!partition.held.empty() && sink_.IsReady() && has_room()) {
     auto& [batch, from, left] = partition.held.front();
     const size_t taken = sink_.Submit(batch, from, partition.window);
     size_t bytes = 0;
@@ -389,7 +402,9 @@ void Lane::SubmitHeld(Partition& partition) {
     if (from < batch.records.size()) break;
     partition.held.pop_front();
   }
-  const bool is_held_back = !partition.held.empty() || partition.in_flight_bytes >= cap;
+  // By its own cap: where the sink has no room, it has none for the neighbours either.
+  const bool is_held_back =
+      partition.held.empty() ? partition.submitted_bytes() >= cap : !has_room();
   if (!is_held_back) partition.stuck_since.reset();
   if (is_held_back && !partition.stuck_since) partition.stuck_since = now_;
 }
@@ -408,6 +423,9 @@ void Lane::ParkStuck(Partition& partition) {
   if (!partition.stuck_since || !partition.is_reading) return;
   if (now_ - *partition.stuck_since < kStuckAfter) return;
   StopReading(partition);
+  DropHeld(partition);  // its neighbours need the room
+  partition.stuck_since.reset();
+  partition.parked_at_bytes = partition.submitted_bytes();
   partition.state = PartitionState::kParked;
   kLog.Info("partition is parked", {{"topic", partition.route.source_topic},
                                     {"partition", partition.route.partition},
@@ -422,7 +440,8 @@ void Lane::RunTimers() {
     if (partition == nullptr) continue;
     if (by_key_.size() > 1) ParkStuck(*partition);
     if (partition->state == PartitionState::kParked && !partition->release_until &&
-        !partition->is_paused && partition->held.empty() && partition->in_flight_bytes < cap / 2) {
+        !partition->is_paused &&
+        partition->submitted_bytes() < std::min(cap, partition->parked_at_bytes) / 2) {
       Reset(*partition);
     }
     if (partition->retry_at && now_ >= *partition->retry_at) Resume(*partition);
