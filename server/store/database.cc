@@ -201,7 +201,9 @@ Status Database::QuickCheck() {
 }
 
 void Database::Checkpoint() {
+  // What cannot be moved now stays in the log, unless the disk lost it.
   sqlite3_wal_checkpoint_v2(handle_, nullptr, SQLITE_CHECKPOINT_PASSIVE, nullptr, nullptr);
+  ExitIfNotSynced(handle_);
 }
 
 }  // namespace drawbridge
