@@ -11,6 +11,9 @@
 namespace drawbridge {
 namespace {
 
+// SQLite takes a file that is shorter than its smallest page for a new one, and writes over it.
+constexpr uintmax_t kSmallestPage = 512;
+
 // A random UUID (version 4).
 std::string NewUuid() {
   std::array<unsigned char, 16> bytes{};
@@ -40,10 +43,12 @@ Status MakeMeta(Database& database, const Clock& clock) {
 StatusOr<std::unique_ptr<ControlDatabase>> ControlDatabase::Open(const std::filesystem::path& path,
                                                                  const Clock& clock) {
   std::error_code error;
-  if (std::filesystem::exists(path, error) && std::filesystem::file_size(path, error) == 0) {
-    return Status(StatusCode::kDataLoss, Reason::kDatabaseCorrupt,
-                  fmt::format("{} is empty: restore a backup, or remove the file to begin anew",
-                              path.string()));
+  if (std::filesystem::exists(path, error) &&
+      std::filesystem::file_size(path, error) < kSmallestPage) {
+    return Status(
+        StatusCode::kDataLoss, Reason::kDatabaseCorrupt,
+        fmt::format("{} is empty or cut short: restore a backup, or remove the file to begin anew",
+                    path.string()));
   }
   StatusOr<Database> writer = Database::Open(path, Database::Mode::kWriter);
   if (!writer.ok()) return writer.status();

@@ -40,6 +40,15 @@ Status ToStatus(sqlite3* handle, int code) {
   }
 }
 
+// For what fits every file of ours: where it fails, the file is another program's, or it is damaged
+// in a place that no check looks at.
+Status ToStatusOfFixedText(sqlite3* handle, int code) {
+  if ((code & 0xff) != SQLITE_ERROR) return ToStatus(handle, code);
+  return {StatusCode::kDataLoss, Reason::kDatabaseCorrupt,
+          fmt::format("this is no database of this server, or it is damaged ({}): restore a backup",
+                      sqlite3_errmsg(handle))};
+}
+
 // A second fsync may succeed with the data gone: only a restart, which replays the log, tells what
 // is really there.
 void ExitIfNotSynced(sqlite3* handle) {
@@ -63,7 +72,9 @@ constexpr const char* kReaderPragmas =
 
 Statement::Statement(sqlite3* database, sqlite3_stmt* statement)
     : database_(database), statement_(statement) {
-  if (statement_ == nullptr) status_ = ToStatus(database_, sqlite3_errcode(database_));
+  if (statement_ == nullptr) {
+    status_ = ToStatusOfFixedText(database_, sqlite3_extended_errcode(database_));
+  }
 }
 
 Statement::Statement(Statement&& other) noexcept
@@ -140,6 +151,11 @@ std::optional<int64_t> Statement::OptionalInt(int column) const {
 // --- Database -----------------------------------------------------------------------------------
 
 StatusOr<Database> Database::Open(const std::filesystem::path& path, Mode mode) {
+  std::error_code error;
+  if (mode == Mode::kReader && !std::filesystem::exists(path, error)) {
+    return Status(StatusCode::kNotFound, Reason::kNotFound,
+                  fmt::format("there is no {}", path.string()));
+  }
   sqlite3* handle = nullptr;
   const int flags =
       (mode == Mode::kWriter ? SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE : SQLITE_OPEN_READONLY) |
@@ -153,7 +169,9 @@ StatusOr<Database> Database::Open(const std::filesystem::path& path, Mode mode) 
     sqlite3_db_config(handle, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nullptr);
   }
   const char* const pragmas = mode == Mode::kWriter ? kWriterPragmas : kReaderPragmas;
-  if (Status set = database.Execute(pragmas); !set.ok()) return set;
+  if (!database.Execute(pragmas).ok()) {
+    return ToStatusOfFixedText(handle, sqlite3_extended_errcode(handle));
+  }
   return database;
 }
 
