@@ -27,6 +27,25 @@ StatusOr<int64_t> SchemaVersion(Database& database) {
   return version.Int(0);
 }
 
+// Whether the file was made by these migrations: nothing is to be written into another program's.
+StatusOr<bool> IsOurs(Database& database, int64_t version) {
+  Statement found = database.Prepare(version == 0 ? "SELECT count(*) FROM sqlite_schema"
+                                                  : "SELECT count(*) FROM applied_migrations");
+  if (!found.Step()) return found.status();
+  return found.Int(0) == version;
+}
+
+// Puts the whole file beside itself, for its owner only: it holds what the file holds.
+Status Copy(Database& database, const std::string& to) {
+  std::error_code error;
+  std::filesystem::remove(to, error);
+  if (Status copied = database.Prepare("VACUUM INTO ?").Bind(to).Run(); !copied.ok()) return copied;
+  std::filesystem::permissions(
+      to, std::filesystem::perms::owner_read | std::filesystem::perms::owner_write, error);
+  kLog.Info("database copied before its migration", {{"path", to}});
+  return {};
+}
+
 Status Apply(Database& database, const Migration& migration, const Clock& clock) {
   if (Status begun = database.Execute("BEGIN IMMEDIATE"); !begun.ok()) return begun;
   Status status = database.Execute(std::string(migration.sql));
@@ -62,15 +81,18 @@ Status Migrate(Database& database, const std::filesystem::path& path,
                         "or restore a backup made before the upgrade",
                         path.string(), *found, newest)};
   }
+  const StatusOr<bool> is_ours = IsOurs(database, *found);
+  if (!is_ours.ok()) return is_ours.status();
+  if (!*is_ours) {
+    return {StatusCode::kDataLoss, Reason::kDatabaseCorrupt,
+            fmt::format("{} is no database of this server: restore a backup, or name another file",
+                        path.string())};
+  }
   if (*found == newest) return {};
+  // Named after the first step, so that one that was interrupted keeps the copy it began with.
   if (*found > 0) {
-    const std::string copy = fmt::format("{}.before-{}", path.string(), newest);
-    std::error_code error;
-    std::filesystem::remove(copy, error);
-    if (Status copied = database.Prepare("VACUUM INTO ?").Bind(copy).Run(); !copied.ok()) {
-      return copied;
-    }
-    kLog.Info("database copied before its migration", {{"path", copy}});
+    Status copied = Copy(database, fmt::format("{}.before-{}", path.string(), *found + 1));
+    if (!copied.ok()) return copied;
   }
   for (const Migration& migration : migrations) {
     if (migration.number <= *found) continue;

@@ -21,8 +21,8 @@ struct Migration {
 std::span<const Migration> ControlMigrations();
 
 // Brings the schema to the newest version, one transaction per step, after a copy of the file was
-// put beside it (`<file>.before-<number>`). DATABASE_NEWER if the file was written by a newer
-// version: nothing is touched then.
+// put beside it (`<file>.before-<number of the first step>`). DATABASE_NEWER if the file was
+// written by a newer version, DATABASE_CORRUPT if by another program: nothing is touched then.
 Status Migrate(Database& database, const std::filesystem::path& path,
                std::span<const Migration> migrations, const Clock& clock);
 
