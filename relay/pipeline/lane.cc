@@ -570,7 +570,7 @@ void Lane::NoteProgress(Partition& partition) {
     partition.moved_at = now_;
     partition.backoff.Reset();
     if (partition.refused && next > *partition.refused) partition.refused.reset();
-    if (partition.trouble && partition.trouble->side == Side::kTarget) partition.trouble.reset();
+    if (partition.trouble && partition.trouble->side != Side::kSource) partition.trouble.reset();
   }
   if (next > partition.journaled) {
     if (const auto entry = partition.progress.Entry()) {

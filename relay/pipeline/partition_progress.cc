@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include <fmt/format.h>
+
 namespace drawbridge {
 
 PartitionProgress::PartitionProgress(PartitionKey key, FencingToken token, Offset base,
@@ -9,6 +11,10 @@ PartitionProgress::PartitionProgress(PartitionKey key, FencingToken token, Offse
     : key_(key), token_(token), base_(base), tracker_(start.next), anchor_(start.anchor) {}
 
 Status PartitionProgress::Begin(const Batch& batch) {
+  if (batch.from > tracker_.read_to()) {
+    return {StatusCode::kInternal, Reason::kInternal,
+            fmt::format("the source left out {} to {}", tracker_.read_to(), batch.from)};
+  }
   if (!batch.records.empty()) {
     const OffsetRange range{std::max(batch.from, tracker_.read_to()),
                             Next(batch.records.back().offset)};

@@ -21,7 +21,8 @@ class PartitionProgress {
   PartitionProgress(PartitionKey key, FencingToken token, Offset base, Checkpoint start);
 
   // Registers a batch as read; its records wait for confirmation. Records that the source gave
-  // twice, below what was read before, must have been taken out.
+  // twice, below what was read before, must have been taken out. Fails with kInternal if the source
+  // left something out before it: what nobody has read must not be passed.
   Status Begin(const Batch& batch);
 
   // Marks a range as durably accounted for.

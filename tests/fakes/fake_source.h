@@ -44,6 +44,13 @@ class FakeSource final : public Source {
   // The next answer about a position outside of the log does not say where the log is.
   void ForgetWatermarks() { knows_watermarks_ = false; }
 
+  // Goes on at another offset by itself, as no source should.
+  void LeaveOut(PartitionKey key, Offset until) {
+    for (auto& [slot, reader] : readers_) {
+      if (reader.key == key) reader.position = until;
+    }
+  }
+
   // Fetches one batch of each partition; Poll would do it when it has nothing.
   void Fetch() {
     for (auto& [slot, reader] : readers_) FetchFrom(slot, reader);

@@ -266,6 +266,21 @@ TEST_F(LanePositionTest, LooksAgainWhenTheSourceDoesNotSayWhereItsLogIs) {
   EXPECT_EQ(pending(), Offsets(30, 50));
 }
 
+TEST_F(LanePositionTest, ReadsAgainWhatTheSourceLeftOut) {
+  Produce(10);
+  Start();
+  Produce(10);
+  source_->LeaveOut(KeyOf(0), {15});
+  Turn();
+  EXPECT_THAT(reasons(), ElementsAre(Reason::kInternal));
+
+  sink_->SetAutomatic(true);
+  Pass(10s);
+  EXPECT_EQ(journaled(), 20);
+  for (int64_t at = 0; at < 20; ++at) EXPECT_GT(std::ranges::count(written(), at), 0) << at;
+  EXPECT_THAT(news().conditions, IsEmpty());
+}
+
 // --- Truncation ---
 
 TEST_F(LanePositionTest, HaltsOverATruncatedLogOnlyAfterSeveralLooks) {

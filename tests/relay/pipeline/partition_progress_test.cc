@@ -79,6 +79,13 @@ TEST_F(PartitionProgressTest, KnowsNoTimeOfRecordsThatHaveNone) {
   EXPECT_EQ(progress_.oldest_unconfirmed_ms(), std::nullopt);
 }
 
+TEST_F(PartitionProgressTest, RefusesABatchThatSomethingWasLeftOutBefore) {
+  Begin(100, {100}, 101);
+
+  EXPECT_EQ(progress_.Begin(BatchOf(105, {105}, 106)).code(), StatusCode::kInternal);
+  EXPECT_EQ(progress_.read_to(), Offset{101});
+}
+
 // --- Gaps ---
 
 TEST_F(PartitionProgressTest, CommitsAGapWithTheCheckpointThatPassesIt) {
