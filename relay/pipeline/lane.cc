@@ -76,6 +76,7 @@ struct Lane::Partition {
   std::optional<BootTime> release_until;
 
   Offset journaled{-1};
+  bool has_told = false;  // that something waits for the server to store it
   std::optional<BootTime> moved_at;
   std::optional<BootTime> waiting_since;
   int64_t records_confirmed = 0;
@@ -171,6 +172,7 @@ void Lane::Stored(PartitionKey key, FencingToken token, Offset next) {
   Partition* const partition = Find(key);
   if (partition == nullptr || partition->token != token) return;
   partition->progress.Stored(next);
+  partition->has_told = false;
   NoteProgress(*partition);
 }
 
@@ -578,7 +580,10 @@ void Lane::NoteProgress(Partition& partition) {
       partition.journaled = next;
     }
   }
-  if (partition.progress.has_unstored()) Publish(partition);
+  // At once, but not at every confirmation while the server has not answered.
+  if (partition.progress.has_unstored() && !std::exchange(partition.has_told, true)) {
+    Publish(partition);
+  }
 }
 
 Condition Lane::At(const Partition& partition, Side side, const Status& status) const {

@@ -5,6 +5,11 @@
 #include <fmt/format.h>
 
 namespace drawbridge {
+namespace {
+
+constexpr size_t kFilteredMax = 64;  // in a commit, however long the server is away
+
+}  // namespace
 
 PartitionProgress::PartitionProgress(PartitionKey key, FencingToken token, Offset base,
                                      Checkpoint start)
@@ -90,6 +95,12 @@ CommitItem PartitionProgress::Commit() {
     sum->records += run.records;
   }
   if (sum) filtered_passed_.push_back(*sum);
+  if (filtered_passed_.size() > kFilteredMax) {
+    // The oldest two: by now no answer to a commit that carried but the first is to be expected.
+    filtered_passed_[1].range.first = filtered_passed_[0].range.first;
+    filtered_passed_[1].records += filtered_passed_[0].records;
+    filtered_passed_.erase(filtered_passed_.begin());
+  }
   item.filtered = filtered_passed_;
   return item;
 }

@@ -367,9 +367,25 @@ TEST_F(LanePositionTest, CommitsWhatItFilteredAndKeepsTheJournalBackUntilThatIsS
   EXPECT_THAT(news().commit.filtered, IsEmpty());
 }
 
+TEST_F(LanePositionTest, WakesTheSessionOnceUntilItHasAnAnswer) {
+  Produce(1);
+  ProduceEchoes(1);
+  Produce(50);
+  Start();
+  for (int64_t at = 0; at < 50; ++at) Confirm(at, at + 1);
+  EXPECT_EQ(wakes_, 1);
+
+  ProduceEchoes(1);
+  Stored(20);
+  EXPECT_EQ(wakes_, 1) << "nothing new";
+  ConfirmAll();
+  EXPECT_EQ(wakes_, 2);
+}
+
 TEST_F(LanePositionTest, MovesOverBatchesOfWhichNothingIsLeft) {
   ProduceEchoes(30);
   Start();
+  Pass(500ms);
 
   EXPECT_EQ(shown().commit.to.next, Offset{30});
   EXPECT_TRUE(shown().must_commit);

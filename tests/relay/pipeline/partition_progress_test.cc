@@ -196,6 +196,21 @@ TEST_F(PartitionProgressTest, CountsEachFilteredRecordOnceOverManyCommits) {
   EXPECT_EQ(stored, 100);
 }
 
+TEST_F(PartitionProgressTest, BoundsWhatItCommitsWhileTheServerIsAway) {
+  for (int64_t at = 100; at < 10'100; ++at) {
+    progress_.PassFiltered({.range = RangeOf(at, at + 1), .records = 1});
+    Begin(at, {}, at + 1);
+    progress_.Commit();
+  }
+
+  const CommitItem commit = progress_.Commit();
+  EXPECT_LE(commit.filtered.size(), 64U);
+  EXPECT_EQ(commit.filtered.front().range.first, Offset{100});
+  int64_t filtered = 0;
+  for (const FilteredRange& passed : commit.filtered) filtered += passed.records;
+  EXPECT_EQ(filtered, 10'000);
+}
+
 // --- Reading again ---
 
 TEST_F(PartitionProgressTest, ReadsAgainFromTheCheckpoint) {
