@@ -11,7 +11,9 @@ namespace drawbridge {
 
 // A key that signs certificates, with its own certificate: two files of a folder, <name>.key (mode
 // 0600) and <name>.crt. Further certificates in <name>.crt are trusted beside the first, which
-// signs. Immutable once loaded, so threads may share it.
+// signs. The caller holds the lock of the state folder: two processes that make one at the same
+// time would leave a key and a certificate that do not match. Immutable once loaded, so threads may
+// share it.
 class CertificateAuthority {
  public:
   // Makes what is missing as `text` says; key and certificate are written in an order that any stop

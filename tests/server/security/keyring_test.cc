@@ -102,7 +102,7 @@ TEST_F(KeyringTest, KeepsADamagedFileAsItIs) {
 }
 
 TEST_F(KeyringTest, RefusesAFileThatOthersCanRead) {
-  folder_.Write("keyring", kHex, 0644);
+  folder_.Write("keyring", kHex, 0640);
 
   EXPECT_EQ(Keyring::Load(folder_ / "keyring").status().code(), StatusCode::kFailedPrecondition);
 }

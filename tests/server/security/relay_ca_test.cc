@@ -218,6 +218,10 @@ TEST_F(StolenRelayCaTest, CannotSignForAnotherDeployment) {
   }
 }
 
+TEST_F(StolenRelayCaTest, CannotMakeAnotherAuthority) {
+  EXPECT_EQ(Extension(*First(Load().ca_pem()), NID_basic_constraints), "CA:TRUE, pathlen:0");
+}
+
 TEST_F(StolenRelayCaTest, CannotSignAServer) {
   EXPECT_NE(SignAndVerify({*HostName("server.example")}, CertificateUse::kServer), "ok");
 }
