@@ -19,21 +19,29 @@ Status Put(Database& database, const EndpointSpec& endpoint) {
 }
 
 Status Put(Database& database, const BridgeSpec& bridge, const std::string& actor, WallTime now) {
+  // What the old target has says nothing of a new one; the next survey does.
+  Status put = database
+                   .Prepare(
+                       "UPDATE streams SET target_partitions = 0 WHERE bridge_id = "
+                       "(SELECT id FROM bridges WHERE name = ? AND target_endpoint <> ?)")
+                   .Bind(bridge.name)
+                   .Bind(bridge.target.endpoint)
+                   .Run();
+  if (!put.ok()) return put;
   const std::string spec = ToJson(bridge);
-  Status put =
-      database
-          .Prepare(
-              "INSERT INTO bridges (name, generation, spec, source_endpoint, target_endpoint) "
-              "VALUES (?, 1, ?, ?, ?) "
-              "ON CONFLICT (name) DO UPDATE SET generation = generation + 1, "
-              "spec = excluded.spec, target_endpoint = excluded.target_endpoint, "
-              "target_cluster_id = CASE WHEN target_endpoint = excluded.target_endpoint "
-              "THEN target_cluster_id ELSE '' END")
-          .Bind(bridge.name)
-          .Bind(spec)
-          .Bind(bridge.source.endpoint)
-          .Bind(bridge.target.endpoint)
-          .Run();
+  put = database
+            .Prepare(
+                "INSERT INTO bridges (name, generation, spec, source_endpoint, target_endpoint) "
+                "VALUES (?, 1, ?, ?, ?) "
+                "ON CONFLICT (name) DO UPDATE SET generation = generation + 1, "
+                "spec = excluded.spec, target_endpoint = excluded.target_endpoint, "
+                "target_cluster_id = CASE WHEN target_endpoint = excluded.target_endpoint "
+                "THEN target_cluster_id ELSE '' END")
+            .Bind(bridge.name)
+            .Bind(spec)
+            .Bind(bridge.source.endpoint)
+            .Bind(bridge.target.endpoint)
+            .Run();
   if (!put.ok()) return put;
   put = database
             .Prepare(
