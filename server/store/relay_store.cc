@@ -8,10 +8,35 @@
 namespace drawbridge {
 namespace {
 
-Status TokenUsed() {
-  return {
-      StatusCode::kFailedPrecondition, Reason::kTokenUsed,
-      "this enrolment token was used already: make another with `drawbridge relay token create`"};
+// A token that is still good.
+StatusOr<EnrolmentGrant> ReadToken(Database& database, const std::string& id, WallTime now) {
+  Statement row = database.Prepare(
+      "SELECT hash, relay, labels, expires_at_us, used_at_us FROM enrolment_tokens WHERE id = ?");
+  row.Bind(id);
+  if (!row.Step()) {
+    if (!row.status().ok()) return row.status();
+    return Status(StatusCode::kUnauthenticated, Reason::kTokenInvalid,
+                  "no such enrolment token: make one with `drawbridge relay token create`");
+  }
+  if (!row.IsNull(4)) {
+    return Status(
+        StatusCode::kFailedPrecondition, Reason::kTokenUsed,
+        "this enrolment token was used already: make another with `drawbridge relay token create`");
+  }
+  const WallTime expires_at = FromMicros(row.Int(3));
+  if (expires_at <= now) {
+    return Status(StatusCode::kFailedPrecondition, Reason::kTokenExpired,
+                  fmt::format("this enrolment token ended at {}: make another with `drawbridge "
+                              "relay token create`",
+                              ToRfc3339(expires_at)));
+  }
+  StatusOr<Labels> labels = LabelsFromJson(row.Text(2));
+  if (!labels.ok()) return labels.status();
+  return EnrolmentGrant{.id = id,
+                        .hash = row.Text(0),
+                        .relay = {row.Text(1)},
+                        .labels = *std::move(labels),
+                        .expires_at = expires_at};
 }
 
 StatusOr<bool> Exists(Database& database, std::string_view sql, const std::string& name) {
@@ -68,46 +93,21 @@ Status RelayStore::AddToken(const EnrolmentGrant& grant, const Mutation& mutatio
 }
 
 StatusOr<EnrolmentGrant> RelayStore::FindToken(const std::string& id) {
-  return reader_.Get([&](Database& database) -> StatusOr<EnrolmentGrant> {
-    Statement row = database.Prepare(
-        "SELECT hash, relay, labels, expires_at_us, used_at_us FROM enrolment_tokens WHERE id = ?");
-    row.Bind(id);
-    if (!row.Step()) {
-      if (!row.status().ok()) return row.status();
-      return Status(StatusCode::kUnauthenticated, Reason::kTokenInvalid,
-                    "no such enrolment token: make one with `drawbridge relay token create`");
-    }
-    if (!row.IsNull(4)) return TokenUsed();
-    const WallTime expires_at = FromMicros(row.Int(3));
-    if (expires_at <= clock_.WallNow()) {
-      return Status(StatusCode::kFailedPrecondition, Reason::kTokenExpired,
-                    fmt::format("this enrolment token ended at {}: make another with `drawbridge "
-                                "relay token create`",
-                                ToRfc3339(expires_at)));
-    }
-    StatusOr<Labels> labels = LabelsFromJson(row.Text(2));
-    if (!labels.ok()) return labels.status();
-    return EnrolmentGrant{.id = id,
-                          .hash = row.Text(0),
-                          .relay = {row.Text(1)},
-                          .labels = *std::move(labels),
-                          .expires_at = expires_at};
-  });
+  return reader_.Get([&](Database& database) { return ReadToken(database, id, clock_.WallNow()); });
 }
 
 Status RelayStore::Enrol(const EnrolmentGrant& grant, const IssuedCertificate& certificate) {
   return writer_.Run([&](Database& database) -> Status {
-    const int64_t now = ToMicros(clock_.WallNow());
-    Status done = database
-                      .Prepare(
-                          "UPDATE enrolment_tokens SET used_at_us = ? "
-                          "WHERE id = ? AND used_at_us IS NULL AND expires_at_us > ?")
+    const WallTime wall_now = clock_.WallNow();
+    const int64_t now = ToMicros(wall_now);
+    // Much may have happened since it was found: another relay may have used it.
+    const StatusOr<EnrolmentGrant> token = ReadToken(database, grant.id, wall_now);
+    if (!token.ok()) return token.status();
+    Status done = database.Prepare("UPDATE enrolment_tokens SET used_at_us = ? WHERE id = ?")
                       .Bind(now)
                       .Bind(grant.id)
-                      .Bind(now)
                       .Run();
     if (!done.ok()) return done;
-    if (database.changes() != 1) return TokenUsed();
     done = database
                .Prepare(
                    "INSERT INTO relays (name, labels, certificate_serial, "
@@ -124,15 +124,22 @@ Status RelayStore::Enrol(const EnrolmentGrant& grant, const IssuedCertificate& c
 }
 
 Status RelayStore::Renewed(const RelayName& relay, const IssuedCertificate& certificate) {
-  return writer_.Run([&](Database& database) {
-    return database
-        .Prepare(
-            "UPDATE relays SET certificate_serial = ?, certificate_not_after_us = ? "
-            "WHERE name = ? AND is_revoked = 0")
-        .Bind(certificate.serial)
-        .Bind(ToMicros(certificate.not_after))
-        .Bind(relay.value)
-        .Run();
+  return writer_.Run([&](Database& database) -> Status {
+    Status stored =
+        database
+            .Prepare(
+                "UPDATE relays SET certificate_serial = ?, certificate_not_after_us = ? "
+                "WHERE name = ? AND is_revoked = 0")
+            .Bind(certificate.serial)
+            .Bind(ToMicros(certificate.not_after))
+            .Bind(relay.value)
+            .Run();
+    if (stored.ok() && database.changes() == 0) {
+      return {
+          StatusCode::kPermissionDenied, Reason::kRelayRevoked,
+          fmt::format("the identity of relay {} was revoked: enrol it under another name", relay)};
+    }
+    return stored;
   });
 }
 

@@ -40,9 +40,10 @@ class RelayStore {
   StatusOr<EnrolmentGrant> FindToken(const std::string& id);
 
   // Uses the token up and stores the relay, in one transaction: of two that come together one gets
-  // TOKEN_USED.
+  // TOKEN_USED. Refuses what FindToken does.
   Status Enrol(const EnrolmentGrant& grant, const IssuedCertificate& certificate);
 
+  // RELAY_REVOKED, and nothing is stored, if its identity has ended meanwhile.
   Status Renewed(const RelayName& relay, const IssuedCertificate& certificate);
 
   // Ends the identity; its partitions are fenced by the reassignment that follows.
