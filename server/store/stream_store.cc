@@ -2,6 +2,8 @@
 
 #include <map>
 
+#include <fmt/format.h>
+
 #include "server/store/mutation_log.h"
 
 namespace drawbridge {
@@ -88,11 +90,16 @@ Status StreamStore::Learn(const Learnt& learnt) {
 StatusOr<Receipt> StreamStore::SetPaused(StreamId stream, const std::string& name, bool is_paused,
                                          const Mutation& mutation) {
   return Mutate(writer_, clock_, mutation, is_paused ? "pause" : "resume", "stream " + name,
-                [&](Database& database) {
-                  return database.Prepare("UPDATE streams SET is_paused = ? WHERE id = ?")
-                      .Bind(int64_t{is_paused ? 1 : 0})
-                      .Bind(stream.value)
-                      .Run();
+                [&](Database& database) -> Status {
+                  Status set = database.Prepare("UPDATE streams SET is_paused = ? WHERE id = ?")
+                                   .Bind(int64_t{is_paused ? 1 : 0})
+                                   .Bind(stream.value)
+                                   .Run();
+                  if (set.ok() && database.changes() == 0) {
+                    return {StatusCode::kNotFound, Reason::kNotFound,
+                            fmt::format("there is no stream {} any more", name)};
+                  }
+                  return set;
                 });
 }
 
