@@ -88,18 +88,26 @@ void ClusterView::TakeErrors() {
     const rd_kafka_resp_err_t error = rd_kafka_event_error(event.get());
     if (IsNoise(error)) continue;
     is_suspect_ = true;
-    trouble_.Note(error, rd_kafka_event_error_string(event.get()), clock_.Now());
+    trouble_.Note(error, TextOf(event.get(), client_.get()), clock_.Now());
+  }
+  if (const std::string text = TakeDisconnect(client_.get()); !text.empty()) {
+    is_suspect_ = true;
+    trouble_.Note(RD_KAFKA_RESP_ERR__TRANSPORT, text, clock_.Now());
   }
 }
 
+// What the connections met says more than the call that found none.
 Status ClusterView::Failure(rd_kafka_resp_err_t error, std::string_view text) {
   TakeErrors();
   is_suspect_ = true;
-  const std::optional<Status>& met = trouble_.error();
-  const bool is_of_connection = error == RD_KAFKA_RESP_ERR__TRANSPORT ||
-                                error == RD_KAFKA_RESP_ERR__TIMED_OUT ||
-                                error == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN;
-  Status status = met && is_of_connection ? *met : ToStatus(error, text, trouble_.context());
+  Status status = ToStatus(error, text, trouble_.context());
+  if (error == RD_KAFKA_RESP_ERR__TRANSPORT || error == RD_KAFKA_RESP_ERR__TIMED_OUT ||
+      error == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN) {
+    status = trouble_.error().value_or(
+        Status(StatusCode::kUnavailable, Reason::kUnreachable,
+               fmt::format("nobody answers at {}: check the addresses, and the firewalls between",
+                           fmt::join(cluster_.endpoint.kafka.bootstrap, ", "))));
+  }
   return {status.code(), status.reason(),
           fmt::format("{}: {}", cluster_.endpoint.name, status.message())};
 }

@@ -1,12 +1,17 @@
 #include "relay/kafka/kafka_config.h"
 
+#include <algorithm>
 #include <array>
 #include <cstring>
+#include <ctime>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <openssl/err.h>
+#include <openssl/pem.h>
+#include <openssl/x509.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -70,9 +75,12 @@ int OpenSocket(int domain, int type, int protocol, void* /*opaque*/) {
   return fd;
 }
 
-// Called from the library's threads. What matters arrives as an error event too, so nothing here is
-// louder than "info".
+// Called from the library's threads. What matters arrives as an error event too, but for the end of
+// a connection; so nothing here is louder than "info".
 void OnLog(const rd_kafka_t* client, int level, const char* facility, const char* text) {
+  if (client != nullptr && std::string_view(text).find("Disconnected") != std::string_view::npos) {
+    NoteDisconnect(client, text);
+  }
   const std::string_view name = client == nullptr ? "" : rd_kafka_name(client);
   if (level <= 4) {
     kLog.Info("library says", {{"client", name}, {"facility", facility}, {"text", text}});
@@ -168,6 +176,27 @@ StatusOr<ClientHandle> Create(rd_kafka_type_t type, ClientSettings client,
 
 }  // namespace
 
+namespace {
+
+// When the first certificate of a chain expires.
+std::optional<WallTime> FirstEnd(const std::string& pem) {
+  const std::unique_ptr<BIO, Destroyer<BIO_free>> text(
+      BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size())));
+  std::optional<WallTime> first;
+  while (text) {
+    const std::unique_ptr<X509, Destroyer<X509_free>> certificate(
+        PEM_read_bio_X509(text.get(), nullptr, nullptr, nullptr));
+    std::tm end{};
+    if (!certificate || ASN1_TIME_to_tm(X509_get0_notAfter(certificate.get()), &end) != 1) break;
+    const WallTime time{std::chrono::seconds{timegm(&end)}};
+    first = std::min(time, first.value_or(time));
+  }
+  ERR_clear_error();  // the end of the text is one
+  return first;
+}
+
+}  // namespace
+
 ErrorContext ContextOf(const KafkaCluster& cluster) {
   const auto has = [&](CredentialKind kind) {
     return cluster.secret && cluster.secret->kind == kind;
@@ -175,8 +204,13 @@ ErrorContext ContextOf(const KafkaCluster& cluster) {
   return {
       .endpoint = cluster.endpoint.name,
       .profile = cluster.endpoint.kafka.profile,
+      .is_plaintext = cluster.endpoint.kafka.plaintext,
+      .has_sasl = cluster.secret && !has(CredentialKind::kMtls),
       .has_scram = has(CredentialKind::kSaslScramSha256) || has(CredentialKind::kSaslScramSha512),
-      .has_client_certificate = has(CredentialKind::kMtls)};
+      .has_client_certificate = has(CredentialKind::kMtls),
+      .client_certificate_end =
+          cluster.secret ? FirstEnd(cluster.secret->certificate_pem) : std::nullopt,
+      .has_connected = false};
 }
 
 StatusOr<ClientHandle> CreateConsumer(const KafkaCluster& cluster, const std::string& group,
@@ -244,6 +278,7 @@ StatusOr<ClientHandle> CreateObserver(const KafkaCluster& cluster) {
   StatusOr<ClientSettings> client = Connecting(cluster);
   if (!client.ok()) return client.status();
   client->settings.Set("group.id", "drawbridge-observer")
+      .Set("log.connection.close", "true")       // a refusal may say no more than that
       .Set("isolation.level", "read_committed")  // the end of the log is what can be read of it
       .Set("enable.auto.commit", "false");
   rd_kafka_conf_set_events(client->settings.get(), RD_KAFKA_EVENT_ERROR);

@@ -36,19 +36,21 @@ Status Failed(Reason reason, std::string_view what, std::string_view text,
   return {code, reason, text.empty() ? std::string(what) : fmt::format("{} ({})", what, text)};
 }
 
-// OpenSSL's words, as the library passes them on.
-Status TlsStatus(std::string_view text, const ErrorContext& context) {
-  // TLS 1.3: a refused client certificate shows after the handshake only, as an alert.
-  const bool is_alert = Has(text, "alert");
-  if (is_alert && (Has(text, "certificate expired") || Has(text, "expired certificate"))) {
+// Brokers in Java have one alert for all that is wrong with a client's certificate.
+bool HasExpired(const ErrorContext& context) {
+  return context.client_certificate_end &&
+         *context.client_certificate_end <= Clock::System().WallNow();
+}
+
+// The other end's alert. With TLS 1.3 a refused client certificate shows after the handshake only.
+Status AlertStatus(std::string_view text, const ErrorContext& context) {
+  if (Has(text, "certificate expired") || HasExpired(context)) {
     return Failed(Reason::kTlsCertificateExpired,
                   "the other end refuses our client certificate, which has expired: set a new "
                   "version of the credential",
                   text);
   }
-  if (is_alert && (Has(text, "bad certificate") || Has(text, "certificate required") ||
-                   Has(text, "unknown ca") || Has(text, "certificate unknown") ||
-                   Has(text, "handshake failure"))) {
+  if (Has(text, "certificate") || Has(text, "unknown ca") || Has(text, "handshake failure")) {
     return Failed(Reason::kTlsClientCertificateRequired,
                   context.has_client_certificate
                       ? "the other end refuses our client certificate: check that its CA signed it "
@@ -57,19 +59,79 @@ Status TlsStatus(std::string_view text, const ErrorContext& context) {
                         "of kind mtls",
                   text);
   }
+  return Failed(Reason::kTlsFailed, "the other end broke off the TLS handshake", text);
+}
+
+// The other end's certificate, as OpenSSL judges it.
+Status CertificateStatus(std::string_view text) {
   if (Has(text, "has expired")) {
     return Failed(Reason::kTlsCertificateExpired,
                   "the other end's certificate has expired: renew it there", text);
   }
-  if (Has(text, "certificate verify failed") || Has(text, "unable to get local issuer") ||
-      Has(text, "self-signed") || Has(text, "self signed") || Has(text, "mismatch")) {
+  if (Has(text, "mismatch")) {
     return Failed(Reason::kTlsUntrusted,
-                  "the other end's certificate is not signed by the endpoint's CA, or is for "
-                  "another host: check `ca` and the addresses",
+                  "the other end's certificate is for another host: address the brokers by a name "
+                  "that is in it",
                   text);
   }
-  return Failed(Reason::kTlsFailed, "the TLS handshake failed: check `tls`, the port and `ca`",
+  return Failed(Reason::kTlsUntrusted,
+                "the other end's certificate is not signed by the endpoint's CA: check `ca`, and "
+                "that the address is the right one",
                 text);
+}
+
+// A login that the cluster does not take.
+Status LoginStatus(std::string_view text, const ErrorContext& context) {
+  if (Has(text, "supported mechanisms")) {
+    return Failed(Reason::kAuthenticationFailed,
+                  "the cluster does not offer this kind of login at this port: check the kind of "
+                  "the credential and the port",
+                  text, StatusCode::kUnauthenticated);
+  }
+  if (context.has_scram && !LibraryIsAtLeast(2, 6, 1)) {
+    return Failed(Reason::kScramUnsupported,
+                  fmt::format("SCRAM was refused, and librdkafka {} cannot do SCRAM to Kafka 4: "
+                              "run the relay with librdkafka 2.6.1 or newer, or check user and "
+                              "password",
+                              LibraryVersion()),
+                  text, StatusCode::kUnauthenticated);
+  }
+  return Failed(Reason::kAuthenticationFailed,
+                "the cluster refused the user or the password: set the credential again", text,
+                StatusCode::kUnauthenticated);
+}
+
+// A connection that was refused, or ended. Brokers that are spoken to in the wrong way close it
+// without a word; how far it had come tells what was wrong. Where a connection stood before, the
+// way is right, and the network or the broker has gone.
+Status ConnectionStatus(std::string_view text, const ErrorContext& context) {
+  if (Has(text, "alert")) return AlertStatus(text, context);
+  if (Has(text, "certificate verify failed")) return CertificateStatus(text);
+  const auto ended_in = [&](std::string_view state) {
+    return !context.has_connected && !Has(text, "timed out") &&
+           Has(text, fmt::format("in state {}", state));
+  };
+  if (ended_in("SSL_HANDSHAKE")) {
+    return Failed(Reason::kTlsFailed,
+                  "the TLS handshake failed: check that the port speaks TLS; if it does not, set "
+                  "`plaintext`",
+                  text);
+  }
+  if (ended_in("APIVERSION_QUERY") && context.is_plaintext) {
+    return Failed(Reason::kTlsFailed,
+                  "the broker closed the connection at once, as a port that speaks TLS does: check "
+                  "`plaintext` and the port",
+                  text);
+  }
+  if (ended_in("AUTH") || (ended_in("UP") && !context.has_sasl)) {
+    return Failed(Reason::kAuthenticationFailed,
+                  context.has_sasl
+                      ? "the cluster closed the connection during the login: check the credential"
+                      : "the cluster closed the connection as if it wanted a login: give the "
+                        "endpoint a credential with user and password, or check the port",
+                  text, StatusCode::kUnauthenticated);
+  }
+  return Failed(Reason::kUnreachable, "a broker cannot be reached", text);
 }
 
 }  // namespace
@@ -81,24 +143,24 @@ bool IsNoise(rd_kafka_resp_err_t error) {
          error == RD_KAFKA_RESP_ERR_NOT_COORDINATOR;
 }
 
+std::string TextOf(rd_kafka_event_t* event, const rd_kafka_t* client) {
+  std::string text = rd_kafka_event_error_string(event);
+  if (!Has(text, "certificate verify failed")) return text;
+  // Advice about settings that nobody here can see.
+  const size_t advice = text.find(": broker certificate could not be verified");
+  if (advice != std::string::npos) text.erase(advice);
+  const std::string_view fault = CertificateFault(client);
+  return fault.empty() ? text : fmt::format("{}: {}", text, fault);
+}
+
 Status ToStatus(rd_kafka_resp_err_t error, std::string_view text, const ErrorContext& context) {
   switch (error) {
     case RD_KAFKA_RESP_ERR__SSL:
-      return TlsStatus(text, context);
+    case RD_KAFKA_RESP_ERR__TRANSPORT:
+      return ConnectionStatus(text, context);
     case RD_KAFKA_RESP_ERR__AUTHENTICATION:
     case RD_KAFKA_RESP_ERR_SASL_AUTHENTICATION_FAILED:
-      if (context.has_scram && !LibraryIsAtLeast(2, 6, 1)) {
-        return Failed(
-            Reason::kScramUnsupported,
-            fmt::format("SCRAM was refused, and librdkafka {} cannot do SCRAM to Kafka 4: "
-                        "run the relay with librdkafka 2.6.1 or newer, or check user and "
-                        "password",
-                        LibraryVersion()),
-            text, StatusCode::kUnauthenticated);
-      }
-      return Failed(Reason::kAuthenticationFailed,
-                    "the cluster refused the user or the password: set the credential again", text,
-                    StatusCode::kUnauthenticated);
+      return LoginStatus(text, context);
     case RD_KAFKA_RESP_ERR_UNSUPPORTED_SASL_MECHANISM:
     case RD_KAFKA_RESP_ERR_ILLEGAL_SASL_STATE:
       return Failed(Reason::kAuthenticationFailed,
@@ -122,16 +184,6 @@ Status ToStatus(rd_kafka_resp_err_t error, std::string_view text, const ErrorCon
                     "the target has too few replicas in sync to confirm records", text);
     case RD_KAFKA_RESP_ERR__RESOLVE:
       return Failed(Reason::kUnreachable, "the host name of a broker cannot be resolved", text);
-    case RD_KAFKA_RESP_ERR__TRANSPORT:
-      // A refused client certificate, and a TLS client at a plaintext port, end as a transport
-      // error.
-      if (Has(text, "alert") || Has(text, "SSL") || Has(text, "ssl "))
-        return TlsStatus(text, context);
-      if (Has(text, "security.protocol")) {
-        return Failed(Reason::kTlsFailed,
-                      "the broker closed the connection at once: check `tls` and the port", text);
-      }
-      return Failed(Reason::kUnreachable, "a broker cannot be reached", text);
     case RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN:
     case RD_KAFKA_RESP_ERR__TIMED_OUT:
     case RD_KAFKA_RESP_ERR__TIMED_OUT_QUEUE:
@@ -198,6 +250,7 @@ void ClientTrouble::Note(rd_kafka_resp_err_t error, std::string_view text, BootT
 
 void ClientTrouble::Succeeded(BootTime now) {
   last_success_ = now;
+  context_.has_connected = true;
   error_.reset();
 }
 

@@ -20,13 +20,20 @@ namespace drawbridge {
 struct ErrorContext {
   std::string endpoint;
   Profile profile = Profile::kKafka;
+  bool is_plaintext = false;
+  bool has_sasl = false;
   bool has_scram = false;
   bool has_client_certificate = false;
+  std::optional<WallTime> client_certificate_end;  // of the first of its chain to expire
+  bool has_connected = false;                      // once at least
 };
 
 // An error of a connection or a request, with a sentence that says what to do. `text` is the
 // library's own.
 Status ToStatus(rd_kafka_resp_err_t error, std::string_view text, const ErrorContext& context);
+
+// An error event's text, with what the client found wrong with the other end's certificate.
+std::string TextOf(rd_kafka_event_t* event, const rd_kafka_t* client);
 
 struct DeliveryFailure {
   Disposition disposition = Disposition::kRetry;

@@ -1,10 +1,13 @@
 #include "relay/kafka/kafka_handle.h"
 
 #include <array>
+#include <atomic>
 #include <cerrno>
 #include <cstring>
 #include <thread>
+#include <utility>
 
+#include <openssl/x509.h>
 #include <sys/eventfd.h>
 
 #include "base/log.h"
@@ -16,16 +19,66 @@ const Log kLog("relay.kafka");
 
 constexpr std::chrono::seconds kDestroyPatience{5};
 
+// A client's opaque.
+struct ClientNotes {
+  std::atomic<int> certificate_fault{X509_V_OK};  // X509_V_ERR_...
+  Mutex mutex;
+  std::string last_disconnect DRAWBRIDGE_GUARDED_BY(mutex);
+};
+
+ClientNotes& NotesOf(const rd_kafka_t* client) {
+  return *static_cast<ClientNotes*>(rd_kafka_opaque(client));
+}
+
+// Agrees with OpenSSL, always: it listens only. Called from the library's threads.
+int OnCertificate(rd_kafka_t* /*client*/, const char* /*broker*/, int32_t /*broker_id*/,
+                  int* x509_error, int depth, const char* /*certificate*/, size_t /*size*/,
+                  char* /*reason*/, size_t /*reason_size*/, void* opaque) {
+  // The leaf comes last.
+  const bool is_fault = *x509_error != X509_V_OK;
+  if (is_fault || depth == 0) static_cast<ClientNotes*>(opaque)->certificate_fault = *x509_error;
+  return is_fault ? 0 : 1;
+}
+
 }  // namespace
 
 StatusOr<ClientHandle> CreateClient(rd_kafka_type_t type, ConfHandle conf) {
   std::array<char, 512> reason{};
+  auto notes = std::make_unique<ClientNotes>();
+  rd_kafka_conf_set_opaque(conf.get(), notes.get());
+  rd_kafka_conf_set_ssl_cert_verify_cb(conf.get(), OnCertificate);
   ClientHandle client(rd_kafka_new(type, conf.get(), reason.data(), reason.size()));
   if (!client) {
     return Status(StatusCode::kInvalidArgument, Reason::kFieldInvalid, reason.data());
   }
-  std::ignore = conf.release();  // rd_kafka_new took it over, as it does only on success
+  std::ignore = conf.release();   // rd_kafka_new took it over, as it does only on success
+  std::ignore = notes.release();  // with the client
   return client;
+}
+
+void DestroyClient(rd_kafka_t* client) {
+  const std::unique_ptr<ClientNotes> notes(static_cast<ClientNotes*>(rd_kafka_opaque(client)));
+  rd_kafka_destroy(client);
+}
+
+std::string_view CertificateFault(const rd_kafka_t* client) {
+  const int fault = NotesOf(client).certificate_fault;
+  return fault == X509_V_OK ? "" : X509_verify_cert_error_string(fault);
+}
+
+std::string TakeDisconnect(const rd_kafka_t* client) {
+  ClientNotes& notes = NotesOf(client);
+  const MutexLock lock(notes.mutex);
+  return std::exchange(notes.last_disconnect, {});
+}
+
+void NoteDisconnect(const rd_kafka_t* client, std::string_view text) {
+  // "[thrd:NAME]: TEXT"
+  const size_t thread_end = text.find("]: ");
+  if (text.starts_with("[thrd:") && thread_end != text.npos) text.remove_prefix(thread_end + 3);
+  ClientNotes& notes = NotesOf(client);
+  const MutexLock lock(notes.mutex);
+  notes.last_disconnect = text;
 }
 
 StatusOr<FileDescriptor> WakeOn(rd_kafka_queue_t* queue) {

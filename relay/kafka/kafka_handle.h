@@ -2,6 +2,8 @@
 
 #include <chrono>
 #include <memory>
+#include <string>
+#include <string_view>
 #include <vector>
 
 #include <librdkafka/rdkafka.h>
@@ -19,7 +21,9 @@ struct Destroyer {
 };
 
 using ConfHandle = std::unique_ptr<rd_kafka_conf_t, Destroyer<rd_kafka_conf_destroy>>;
-using ClientHandle = std::unique_ptr<rd_kafka_t, Destroyer<rd_kafka_destroy>>;
+// With what CreateClient gave it.
+void DestroyClient(rd_kafka_t* client);
+using ClientHandle = std::unique_ptr<rd_kafka_t, Destroyer<DestroyClient>>;
 using EventHandle = std::unique_ptr<rd_kafka_event_t, Destroyer<rd_kafka_event_destroy>>;
 using QueueHandle = std::unique_ptr<rd_kafka_queue_t, Destroyer<rd_kafka_queue_destroy>>;
 using TopicHandle = std::unique_ptr<rd_kafka_topic_t, Destroyer<rd_kafka_topic_destroy>>;
@@ -41,6 +45,17 @@ using AdminOptionsHandle =
 
 // Consumes `conf`, whether or not the client comes up.
 StatusOr<ClientHandle> CreateClient(rd_kafka_type_t type, ConfHandle conf);
+
+// What the newest TLS handshake that failed found wrong with the other end's certificate, in
+// OpenSSL's words; empty: nothing. The library's own error says only that it is not good. Any
+// thread.
+std::string_view CertificateFault(const rd_kafka_t* client);
+
+// How the newest connection ended that the client lost since the last call, in the library's words;
+// empty: none did. Where the other end closed it, newer libraries write a log line and tell no
+// error. Any thread.
+std::string TakeDisconnect(const rd_kafka_t* client);
+void NoteDisconnect(const rd_kafka_t* client, std::string_view text);
 
 // An eventfd that becomes readable when the queue turns from empty to not empty, and only then: the
 // queue must be drained before each wait.

@@ -226,7 +226,7 @@ void KafkaSink::Poll(std::vector<Confirmation>& confirmations) {
         if (rd_kafka_event_error(event.get()) == RD_KAFKA_RESP_ERR__FATAL) {
           EndClient(rd_kafka_event_error_string(event.get()));
         } else {
-          trouble_.Note(rd_kafka_event_error(event.get()), rd_kafka_event_error_string(event.get()),
+          trouble_.Note(rd_kafka_event_error(event.get()), TextOf(event.get(), client_.get()),
                         clock_.Now());
         }
         break;

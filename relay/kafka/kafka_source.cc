@@ -216,7 +216,7 @@ void KafkaSource::Take(EventHandle event, std::vector<SourceEvent>& events, size
 
 void KafkaSource::TakeError(rd_kafka_event_t* event, std::vector<SourceEvent>& events) {
   const rd_kafka_resp_err_t error = rd_kafka_event_error(event);
-  const std::string text = rd_kafka_event_error_string(event);
+  const std::string text = TextOf(event, client_.get());
   const TopicPartitionHandle about(rd_kafka_event_topic_partition(event));
   Slot slot = 0;
   Reading* const reading =
