@@ -157,6 +157,9 @@ StatusOr<ClientSettings> Connecting(const KafkaCluster& cluster) {
       .Set("socket.timeout.ms", 60'000)
       .Set("log.connection.close", "false")
       .Set("allow.auto.create.topics", "false")
+      // From 2.10.0 on a client that reaches nobody starts over without a pause, several times a
+      // second. One that has no success for minutes is made anew by us.
+      .SetIfKnown("metadata.recovery.strategy", "none")
       .SetIfKnown("enable.metrics.push", "false");
   rd_kafka_conf_set_socket_cb(settings.get(), OpenSocket);
   rd_kafka_conf_set_log_cb(settings.get(), OnLog);
