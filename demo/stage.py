@@ -1,0 +1,220 @@
+"""The clusters and programs of the demo: how they start, and how they end."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import shutil
+import signal
+import subprocess
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from rig import presets, records
+from rig.admin import AdminError
+from rig.processes import Child, RigError, process_identity, wait_until
+
+ROOT = Path(__file__).parents[1]
+EXAMPLE = ROOT / "deploy/examples/bridges.yaml"
+# In the example, the addresses of the two clusters.
+EXAMPLE_OCI, EXAMPLE_AWS = "127.0.0.1:19092", "127.0.0.1:29092"
+
+TOPICS = {"audit": 2, "vcn-backend": 4, "vcn-frontend": 4}
+KINDS = {"audit": "audit", "flow": ["vcn-backend", "vcn-frontend"]}
+MAPPING = "oci.{topic}"
+RELAYS = {"relay-fra": "fra", "relay-lhr": "lhr"}
+
+_START_SECONDS = 30.0
+_END_SECONDS = 15.0
+
+
+class Stage:
+    """Everything that runs in the demo; its files are in one folder.
+
+    All processes are children of this one, so that they end with it, however it ends.
+    """
+
+    def __init__(self, state: Path, programs: Path) -> None:
+        """Runs nothing yet. `state` exists and is empty; `programs` is where ours are built."""
+        self.state = state
+        self.oci = presets.oci_cluster(state / "oci")
+        self.aws = presets.aws_cluster(state / "aws")
+        self.context = state / "server" / "admin.context"
+        self.definitions = state / "bridges.yaml"
+        self.cli = [programs / "drawbridge", "--context", self.context]
+        self._programs = programs
+        self._children: dict[str, Child] = {}
+        self._generator: records.OciLogs | None = None
+        self._summary: dict[str, Any] | None = None
+        self._pool = ThreadPoolExecutor(thread_name_prefix="stage")
+
+    def start(self, rate: int, say: Callable[[str], None]) -> None:
+        """Starts all of it, as much as possible at once; returns when logs are being written."""
+        aws = self.later(self.aws.start)
+        control = self.later(self._start_server_and_relays)
+        # It waits for its topics; by then its program is compiled.
+        generator = self.later(lambda: self.start_generator(rate))
+        self._write_definitions()
+        self.oci.start()
+        say(f"source: Kafka at {self.oci.bootstrap('sasl_ssl')[0]}, SASL_SSL with PLAIN")
+        # Before the bridge: the first survey then finds all of them.
+        for topic, partitions in TOPICS.items():
+            self.oci.admin.create_topic(topic, partitions)
+        aws.result()
+        say(f"target: Kafka at {self.aws.bootstrap('ssl')[0]}, TLS with client certificates")
+        control.result()
+        say(f"server, and relays {' and '.join(RELAYS)}, both enrolled with cloud=oci")
+        self.run([*self.cli, "apply", "-f", self.definitions])
+        say(f"applied: {self.definitions}")
+        generator.result()
+        say(f"the generator writes {rate:,} log records per second to {', '.join(TOPICS)}")
+
+    def start_generator(self, rate: int) -> None:
+        """Starts to write logs to the source, numbered so that each can be accounted for."""
+        source = self.oci.java_properties("plaintext")
+        self._generator = records.start_oci_logs(source, KINDS, rate=rate)
+        self._summary = None
+
+    def stop_generator(self) -> dict[str, Any]:
+        """Ends the logs and returns what was written."""
+        assert self._generator is not None
+        self._summary = self._generator.stop()
+        return self._summary
+
+    @property
+    def written(self) -> int:
+        """How many records the source has confirmed to the generator; a second old at most."""
+        latest = self._summary or (self._generator.latest if self._generator else None)
+        return latest["acked"] if latest else 0
+
+    def arrived(self) -> int | None:
+        """How many records lie at the target, by its own word; None if it does not answer."""
+        admin = self.aws.admin
+        try:
+            topics = set(admin.list_topics()) & {MAPPING.format(topic=topic) for topic in TOPICS}
+            return sum(sum(admin.list_offsets(topic).values()) for topic in topics)
+        except AdminError:
+            return None
+
+    def count(self, summary: dict[str, Any]) -> dict[str, int]:
+        """Reads the target and says what of a generator's summary is there."""
+        return records.count(self.aws.java_properties("plaintext"), summary, mapping=MAPPING)
+
+    def later(self, work: Callable[[], Any]) -> Future[Any]:
+        """Does `work` beside the main thread."""
+        return self._pool.submit(work)
+
+    def check(self) -> None:
+        """Fails if one of our programs has ended."""
+        for name in self.ended():
+            child = self._children[name]
+            raise RigError(f"{name} has ended with {child.exit_code}:\n{child.log_tail(10)}")
+
+    def ended(self) -> set[str]:
+        """Those of our programs that have ended, of themselves or by somebody's hand."""
+        return {name for name, child in self._children.items() if not child.is_running}
+
+    def pids(self) -> dict[str, int]:
+        """The process ids of our programs by name."""
+        return {name: child.pid for name, child in self._children.items()}
+
+    def run(self, command: Sequence[str | Path], secret: str | None = None) -> str:
+        """Runs a command to its end and returns what it says; a secret is its standard input."""
+        words = [str(word) for word in command]
+        done = subprocess.run(words, input=secret or "", capture_output=True, text=True)
+        if done.returncode != 0:
+            raise RigError(f"{shlex.join(words)} ended with {done.returncode}:\n{done.stderr}")
+        return done.stdout
+
+    def end(self) -> None:
+        """Ends every process that this one has started, and returns when all are gone."""
+        relays = [child for name, child in self._children.items() if name in RELAYS]
+        server = [child for name, child in self._children.items() if name not in RELAYS]
+        try:
+            # The relays first: they hand their last checkpoints to the server.
+            for group in (relays, server):
+                for child in group:
+                    child.signal(signal.SIGTERM)
+                for child in group:
+                    child.wait(_END_SECONDS)
+        finally:
+            _end_children()
+
+    def _start_server_and_relays(self) -> None:
+        server = self._launch(
+            "drawbridge-server",
+            "drawbridge-server",
+            *("--state", self.context.parent),
+            *("--api-listen", "127.0.0.1:0", "--relay-listen", "127.0.0.1:0"),
+        )
+
+        def is_up() -> bool:
+            self.check()
+            return self.context.exists()
+
+        wait_until(is_up, _START_SECONDS, f"the server does not start; see {server.log}")
+        self._store_credentials()
+        for name, region in RELAYS.items():
+            self._start_relay(name, region)
+
+    def _store_credentials(self) -> None:
+        oci = ["--kind", "sasl-plain", "--username", presets.OCI_USER, "--password-file", "-"]
+        self.run([*self.cli, "credential", "set", "oci-user", *oci], secret=presets.OCI_TOKEN)
+        client = self.aws.certificates.client()
+        aws = ["--kind", "mtls", "--certificate", client.certificate, "--key", client.key]
+        self.run([*self.cli, "credential", "set", "aws-client", *aws])
+
+    def _start_relay(self, name: str, region: str) -> None:
+        """Enrols a relay as the CLI says that it is done, and starts it."""
+        labels = ["--label", "cloud=oci", "--label", f"region={region}"]
+        token = self.run([*self.cli, "relay", "token", "create", name, *labels, "-o", "json"])
+        answer = json.loads(token)
+        program, *options = shlex.split(answer["enroll_command"])
+        state = self.state / name
+        self.run([self._programs / program, *options, "--state", state], secret=answer["token"])
+        self._launch(name, "drawbridge-relay", "run", "--state", state)
+
+    def _launch(self, name: str, program: str, *options: str | Path) -> Child:
+        log = self.state / "logs" / f"{name}.log"
+        child = Child.start([self._programs / program, *options], name=name, log=log)
+        self._children[name] = child
+        return child
+
+    def _write_definitions(self) -> None:
+        """The example as it is, with the addresses and the CAs of the demo's clusters."""
+        text = EXAMPLE.read_text()
+        for example, own in (
+            (EXAMPLE_OCI, self.oci.bootstrap("sasl_ssl")),
+            (EXAMPLE_AWS, self.aws.bootstrap("ssl")),
+        ):
+            if example not in text:
+                raise RigError(f"{EXAMPLE} has no {example} to put an address in its place")
+            text = text.replace(example, own[0])
+        self.definitions.write_text(text)
+        for name, cluster in (("oci-ca.pem", self.oci), ("aws-ca.pem", self.aws)):
+            shutil.copy(cluster.certificates.root, self.state / name)
+
+
+def _end_children() -> None:
+    """SIGKILL for all children: brokers and Java programs have nothing to save here."""
+
+    def are_gone() -> bool:
+        alive = [pid for pid in _children() if process_identity(pid)]
+        for pid in alive:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        return not alive
+
+    wait_until(are_gone, _END_SECONDS, "some processes do not end")
+
+
+def _children() -> list[int]:
+    children: list[int] = []
+    for thread in Path("/proc/self/task").iterdir():
+        with suppress(FileNotFoundError, ProcessLookupError):  # The thread has just ended.
+            children += map(int, (thread / "children").read_text().split())
+    return children
