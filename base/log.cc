@@ -122,6 +122,13 @@ void Log::Write(LogLevel level, std::string_view message,
   Lines().info("{}", line);
 }
 
+LogLevel LogLevelFromName(std::string_view name) {
+  for (const LogLevel level : {LogLevel::kDebug, LogLevel::kWarn, LogLevel::kError}) {
+    if (Word(level) == name) return level;
+  }
+  return LogLevel::kInfo;
+}
+
 void StartLogging(std::string service, std::string instance, LogLevel level,
                   std::optional<LogFormat> format) {
   const bool is_terminal = isatty(STDERR_FILENO) == 1;

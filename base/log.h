@@ -58,6 +58,9 @@ class Log {
   std::string name_;
 };
 
+// "debug", "info", "warn", "error"; kInfo for any other word.
+LogLevel LogLevelFromName(std::string_view name);
+
 // Called once by main(): lines go to standard error, as key=value on a terminal and as JSON lines
 // elsewhere unless `format` says which. `service` and `instance` stand in every JSON line.
 void StartLogging(std::string service, std::string instance, LogLevel level,

@@ -45,7 +45,16 @@ FleetController::FleetController(FleetSettings settings, ControlDatabase& databa
       thread_([this] { Loop(); }) {}
 
 FleetController::~FleetController() {
-  Post([this] {
+  {
+    const MutexLock lock(mutex_);
+    is_ending_ = true;
+  }
+  changed_.notify_all();
+  thread_.join();
+}
+
+void FleetController::EndSessions() {
+  Call<int>([this] {
     for (auto& [name, relay] : relays_) {
       if (!relay.session) continue;
       relay.session->Send(Restarting{.reason = "the server is stopping",
@@ -54,13 +63,8 @@ FleetController::~FleetController() {
       relay.session->Close(
           {StatusCode::kUnavailable, Reason::kUnavailable, "the server is stopping"});
     }
+    return 0;
   });
-  {
-    const MutexLock lock(mutex_);
-    is_ending_ = true;
-  }
-  changed_.notify_all();
-  thread_.join();
 }
 
 // --- The loop -----------------------------------------------------------------------------------
@@ -366,6 +370,13 @@ bool SaysTheSame(const Assignments& a, const Assignments& b) {
 void FleetController::SendAssignments() {
   for (auto& [name, relay] : relays_) {
     if (!relay.session) continue;
+    if (relay.certificate_not_after <= clock_.WallNow()) {
+      relay.session->Close(
+          {StatusCode::kUnauthenticated, Reason::kTlsCertificateExpired,
+           "the certificate of this session has expired: connect with the new one"});
+      relay.session.reset();
+      continue;
+    }
     if (!relay.awaited_nonce.empty()) {
       if (clock_.Now() - relay.sent_at > kAckPatience) {
         kLog.Warn("relay does not answer assignments", {{"relay_id", name}});
@@ -436,6 +447,7 @@ void FleetController::Accept(std::shared_ptr<RelaySession> session, const RelayH
   relay = Relay{};
   relay.session = std::move(session);
   relay.boot_id = hello.boot_id;
+  relay.certificate_not_after = hello.certificate_not_after;
   relay.last_seen = clock_.WallNow();
   leases_.Renew(hello.relay, clock_.Now());
   AdoptHeld(hello);

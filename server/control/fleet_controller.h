@@ -69,7 +69,7 @@ class FleetController {
  public:
   FleetController(FleetSettings settings, ControlDatabase& database, StreamStore& streams,
                   CheckpointStore& checkpoints, RelayStore& relays, const Clock& clock);
-  // Tells relays that the server goes away, and closes their sessions.
+  // All sessions have ended.
   ~FleetController();
   FleetController(const FleetController&) = delete;
   FleetController& operator=(const FleetController&) = delete;
@@ -78,6 +78,9 @@ class FleetController {
   void Connect(std::shared_ptr<RelaySession> session, RelayHello hello);
   void Disconnect(const RelaySession* session);
   void Receive(const RelaySession* session, FromRelay message);
+
+  // Tells relays that the server goes away, and closes their sessions.
+  void EndSessions();
 
   // Desired state was changed: look now rather than at the next tick.
   void Wake();
@@ -102,6 +105,7 @@ class FleetController {
   // A relay as the controller knows it.
   struct Relay {
     std::shared_ptr<RelaySession> session;  // none: not connected
+    WallTime certificate_not_after{};
     std::string boot_id;
     bool is_leaving = false;      // it is stopping: it gets nothing more
     std::set<PartitionKey> held;  // what it may be running

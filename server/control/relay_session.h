@@ -25,6 +25,7 @@ struct RelayHello {
   int64_t incarnation = 0;
   int64_t revision = 0;
   std::vector<HeldPartition> held;
+  WallTime certificate_not_after{};  // TLS does not end a session by itself
 };
 
 struct Welcome {

@@ -27,7 +27,7 @@ StatusOr<CommitOutcome> Classify(Database& database, const RelayName& relay,
   }
   if (row.Int(0) != item.token.incarnation) return CommitOutcome::kStaleIncarnation;
   if (row.Int(1) != item.token.epoch) return CommitOutcome::kStaleEpoch;
-  if (row.Text(2) != relay.value) return CommitOutcome::kNotOwner;
+  if (row.IsNull(2) || row.Text(2) != relay.value) return CommitOutcome::kNotOwner;
   if (row.Int(3) > item.to.next.value) return CommitOutcome::kRegression;
   return CommitOutcome::kNotContiguous;
 }
@@ -138,7 +138,8 @@ StatusOr<std::vector<StoredPartition>> CheckpointStore::Reassign(
       Statement update = database.Prepare(
           "UPDATE checkpoints SET owner_relay = ?1, epoch = epoch + 1, "
           "incarnation = (SELECT incarnation FROM meta) "
-          "WHERE stream_id = ?2 AND partition = ?3 AND incarnation = ?4 AND epoch = ?5");
+          "WHERE stream_id = ?2 AND partition = ?3 AND incarnation = ?4 AND epoch = ?5 "
+          "AND (?1 IS NULL OR EXISTS (SELECT 1 FROM relays WHERE name = ?1 AND is_revoked = 0))");
       update.Bind(wish.owner ? std::optional<std::string_view>(wish.owner->value) : std::nullopt)
           .Bind(wish.key.stream.value)
           .Bind(int64_t{wish.key.partition})

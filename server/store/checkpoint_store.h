@@ -32,7 +32,7 @@ class CheckpointStore {
               std::function<void(std::vector<CommitResult>)> done);
 
   // Changes owners: epoch + 1, start at the checkpoint. Returns the partitions that were changed,
-  // as they are stored by then.
+  // as they are stored by then. One whose new owner was revoked meanwhile stays as it is.
   StatusOr<std::vector<StoredPartition>> Reassign(const std::vector<Reassignment>& reassignments);
 
   // Fences everything that was issued before: after a restore, or when a relay proves that the

@@ -129,6 +129,15 @@ StatusOr<Receipt> DefinitionStore::Apply(const std::vector<DefinitionStep>& step
                 run);
 }
 
+StatusOr<std::optional<std::string>> DefinitionStore::FindResponse(const Mutation& mutation) {
+  using Found = std::optional<std::string>;
+  return writer_.Get<Found>([&](Database& database) -> StatusOr<Found> {
+    const StatusOr<std::optional<Receipt>> receipt = FindReceipt(database, mutation);
+    if (!receipt.ok()) return receipt.status();
+    return receipt->has_value() ? Found((*receipt)->response) : Found();
+  });
+}
+
 StatusOr<Receipt> DefinitionStore::SetBridgePaused(const std::string& name, bool is_paused,
                                                    const Mutation& mutation) {
   return Mutate(writer_, clock_, mutation, is_paused ? "pause" : "resume", "bridge " + name,

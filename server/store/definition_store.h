@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <string>
 #include <variant>
 #include <vector>
@@ -35,6 +36,9 @@ class DefinitionStore {
   // decided on; kAborted if not: decide again.
   StatusOr<Receipt> Apply(const std::vector<DefinitionStep>& steps, int64_t decided_at_revision,
                           const Mutation& mutation);
+
+  // What the first call with this request got; nullopt: there was none.
+  StatusOr<std::optional<std::string>> FindResponse(const Mutation& mutation);
 
   StatusOr<Receipt> SetBridgePaused(const std::string& name, bool is_paused,
                                     const Mutation& mutation);

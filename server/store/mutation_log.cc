@@ -9,22 +9,6 @@ using namespace std::chrono_literals;
 
 constexpr auto kKeepRequests = std::chrono::hours(24 * 7);
 
-// The first call's answer, if this is a repeated one.
-StatusOr<std::optional<Receipt>> FindReceipt(Database& database, const Mutation& mutation) {
-  Statement found =
-      database.Prepare("SELECT body_hash, response FROM requests WHERE request_id = ?");
-  found.Bind(mutation.request_id);
-  if (!found.Step()) {
-    if (!found.status().ok()) return found.status();
-    return std::optional<Receipt>();
-  }
-  if (found.Text(0) != mutation.body_hash) {
-    return Status(StatusCode::kAlreadyExists, Reason::kRequestIdReused,
-                  "this request_id was used for another request: use a new one", "request_id");
-  }
-  return std::optional(Receipt{.is_replayed = true, .response = found.Text(1)});
-}
-
 Status Record(Database& database, const Clock& clock, const Mutation& mutation,
               std::string_view action, std::string_view object) {
   const int64_t now = ToMicros(clock.WallNow());
@@ -57,6 +41,21 @@ Status Record(Database& database, const Clock& clock, const Mutation& mutation,
 }
 
 }  // namespace
+
+StatusOr<std::optional<Receipt>> FindReceipt(Database& database, const Mutation& mutation) {
+  Statement found =
+      database.Prepare("SELECT body_hash, response FROM requests WHERE request_id = ?");
+  found.Bind(mutation.request_id);
+  if (!found.Step()) {
+    if (!found.status().ok()) return found.status();
+    return std::optional<Receipt>();
+  }
+  if (found.Text(0) != mutation.body_hash) {
+    return Status(StatusCode::kAlreadyExists, Reason::kRequestIdReused,
+                  "this request_id was used for another request: use a new one", "request_id");
+  }
+  return std::optional(Receipt{.is_replayed = true, .response = found.Text(1)});
+}
 
 StatusOr<Receipt> Mutate(Writer& writer, const Clock& clock, const Mutation& mutation,
                          std::string_view action, std::string_view object,

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -17,6 +18,10 @@ namespace drawbridge {
 StatusOr<Receipt> Mutate(Writer& writer, const Clock& clock, const Mutation& mutation,
                          std::string_view action, std::string_view object,
                          const std::function<Status(Database&)>& change);
+
+// The first call's answer, if a request of this id was recorded. REQUEST_ID_REUSED if it was
+// another.
+StatusOr<std::optional<Receipt>> FindReceipt(Database& database, const Mutation& mutation);
 
 // A change that the server makes by itself: a new revision, without a request.
 Status BumpRevision(Database& database);

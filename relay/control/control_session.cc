@@ -1,0 +1,588 @@
+#include "relay/control/control_session.h"
+
+#include <random>
+
+#include <fmt/format.h>
+#include <pthread.h>
+
+#include "base/failpoint.h"
+#include "base/log.h"
+#include "model/convert/assignment.h"
+#include "model/convert/checkpoint.h"
+#include "model/convert/credential.h"
+#include "model/convert/endpoint.h"
+#include "model/convert/observation.h"
+#include "model/convert/status.h"
+#include "model/convert/time.h"
+
+namespace drawbridge {
+namespace {
+
+using namespace std::chrono_literals;
+
+const Log kLog("relay.control");
+
+constexpr int kProtocol = 1;
+constexpr auto kUnaryDeadline = 10s;
+constexpr Duration kBatchPatience = 15s;
+constexpr Duration kRenewRetry = 30s;
+constexpr size_t kCommitItemsMax = 5000;
+constexpr size_t kReportPartitionsMax = 2000;
+
+std::string NewBootId() {
+  std::random_device random;
+  return fmt::format("{:08x}{:08x}{:08x}{:08x}", random(), random(), random(), random());
+}
+
+double RandomFraction() {
+  std::mt19937 random{std::random_device{}()};
+  return std::uniform_real_distribution(kRenewFractionMin, kRenewFractionMax)(random);
+}
+
+std::shared_ptr<grpc::Channel> ChannelTo(const std::string& server, const RelayIdentity& identity) {
+  const grpc::SslCredentialsOptions options{
+      .pem_root_certs = identity.ca_pem(),
+      .pem_private_key = std::string(identity.key_pem().Reveal()),
+      .pem_cert_chain = identity.certificate_pem()};
+  grpc::ChannelArguments arguments;
+  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, 30'000);
+  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 10'000);
+  arguments.SetInt(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
+  arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 500);
+  arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 5'000);
+  arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);  // a new identity is a new connection
+  arguments.SetMaxReceiveMessageSize(4 << 20);
+  return grpc::CreateCustomChannel(server, grpc::SslCredentials(options), arguments);
+}
+
+std::unique_ptr<grpc::ClientContext> UnaryContext() {
+  auto context = std::make_unique<grpc::ClientContext>();
+  context->set_deadline(std::chrono::system_clock::now() + kUnaryDeadline);
+  return context;
+}
+
+}  // namespace
+
+ControlSession::ControlSession(SessionSettings settings, RelayIdentity identity,
+                               LaneFactory& factory, ProgressBoard& board, const Clock& clock)
+    : settings_(std::move(settings)),
+      factory_(factory),
+      board_(board),
+      clock_(clock),
+      boot_id_(NewBootId()),
+      backoff_(500ms, 15s),
+      identity_(std::move(identity)),
+      renew_fraction_(RandomFraction()) {}
+
+ControlSession::~ControlSession() {
+  {
+    const MutexLock lock(mutex_);
+    is_stopping_ = true;
+    if (context_) context_->TryCancel();
+  }
+  changed_.notify_all();
+  if (reader_.joinable()) reader_.join();
+  if (writer_.joinable()) writer_.join();
+  for (std::thread& thread : query_threads_) thread.join();
+}
+
+void ControlSession::Start(Supervisor& supervisor) {
+  supervisor_ = &supervisor;
+  reader_ = std::thread([this] { ReadLoop(); });
+  writer_ = std::thread([this] { WriteLoop(); });
+}
+
+void ControlSession::Wake() {
+  {
+    const MutexLock lock(mutex_);
+    must_commit_ = true;
+  }
+  changed_.notify_all();
+}
+
+void ControlSession::GiveBack(GivenBack given_back) {
+  {
+    const MutexLock lock(mutex_);
+    given_back_.push_back(std::move(given_back));
+    must_commit_ = true;
+  }
+  changed_.notify_all();
+}
+
+void ControlSession::Surveyed(SurveyResult result) {
+  {
+    const MutexLock lock(mutex_);
+    const BridgeId bridge = result.bridge;
+    surveys_.insert_or_assign(bridge, std::move(result));
+  }
+  changed_.notify_all();
+}
+
+void ControlSession::Stop() {
+  std::shared_ptr<Stream> stream;
+  {
+    MutexLock lock(mutex_);
+    is_stopping_ = true;
+    // The last commits are under way: their results say that the server has them.
+    const auto deadline = std::chrono::steady_clock::now() + 3s;
+    while (is_welcome_ && (!given_back_.empty() || awaited_batch_ != 0)) {
+      if (changed_.wait_until(mutex_, deadline) == std::cv_status::timeout) break;
+    }
+    stream = stream_;
+  }
+  changed_.notify_all();
+  if (stream) {
+    const MutexLock lock(write_mutex_);
+    stream->WritesDone();
+  }
+}
+
+// --- Reading ------------------------------------------------------------------------------------
+
+void ControlSession::ReadLoop() {
+  pthread_setname_np(pthread_self(), "session-read");
+  while (true) {
+    {
+      const MutexLock lock(mutex_);
+      if (is_stopping_) return;
+    }
+    try {
+      RunOnce();
+    } catch (const std::exception& error) {
+      kLog.Error("session failed", {{"text", error.what()}});
+    }
+    const Duration wait = backoff_.Next();
+    const auto until = std::chrono::steady_clock::now() + wait;
+    MutexLock lock(mutex_);
+    while (!is_stopping_ && std::chrono::steady_clock::now() < until) {
+      changed_.wait_until(mutex_, until);
+    }
+  }
+}
+
+// One session from its first word to its last.
+void ControlSession::RunOnce() {
+  auto context = std::make_shared<grpc::ClientContext>();
+  std::shared_ptr<Stream> stream;
+  {
+    const MutexLock lock(mutex_);
+    stub_ = v1::RelaySessionService::NewStub(ChannelTo(settings_.server, identity_));
+    context_ = context;
+    stream = stream_ = stub_->Connect(context.get());
+  }
+  WriteHello();
+  v1::ServerMessage message;
+  while (stream->Read(&message)) Take(message);
+  {
+    const MutexLock lock(mutex_);
+    is_welcome_ = false;
+    stream_.reset();
+    awaited_batch_ = 0;
+    acknowledged_.clear();
+  }
+  changed_.notify_all();
+  const MutexLock lock(write_mutex_);  // nobody writes while the stream ends
+  const Status ended = FromGrpc(stream->Finish());
+  if (ended.reason() == Reason::kDuplicateIdentity || ended.reason() == Reason::kRelayRevoked) {
+    kLog.Error("server refuses this relay",
+               {{"reason", Name(ended.reason())}, {"text", ended.message()}});
+  } else {
+    kLog.Warn("session ended", {{"server", settings_.server}, {"text", ended.ToString()}});
+  }
+}
+
+void ControlSession::Take(const v1::ServerMessage& message) {
+  switch (message.message_case()) {
+    case v1::ServerMessage::kWelcome: {
+      const v1::Welcome& welcome = message.welcome();
+      const auto interval = [](const google::protobuf::Duration& wish, Duration usual) {
+        const StatusOr<Duration> read = FromProto(wish);
+        return read.ok() && *read >= 100ms ? *read : usual;
+      };
+      {
+        const MutexLock lock(mutex_);
+        terms_ = {.heartbeat_interval = interval(welcome.heartbeat_interval(), 5s),
+                  .commit_interval = interval(welcome.commit_interval(), 1s),
+                  .report_interval = interval(welcome.report_interval(), 1s)};
+        incarnation_ = welcome.incarnation();
+        is_welcome_ = true;
+      }
+      backoff_.Reset();
+      kLog.Info("session began", {{"server", settings_.server}, {"session", welcome.session()}});
+      changed_.notify_all();
+      break;
+    }
+    case v1::ServerMessage::kAssignments:
+      Take(message.assignments());
+      break;
+    case v1::ServerMessage::kCommitResults:
+      Take(message.commit_results());
+      break;
+    case v1::ServerMessage::kQuery:
+      Take(message.query());
+      break;
+    case v1::ServerMessage::kRestarting:
+      kLog.Info("server is restarting", {{"text", message.restarting().reason()}});
+      break;
+    case v1::ServerMessage::kLeaseGrant:      // the policy "continue" does not end with the lease
+    case v1::ServerMessage::kSecretsChanged:  // the assignments that follow name the versions
+    case v1::ServerMessage::MESSAGE_NOT_SET:
+      break;
+  }
+}
+
+void ControlSession::Take(const v1::Assignments& message) {
+  v1::RelayMessage answer;
+  v1::Ack* const ack = answer.mutable_ack();
+  ack->set_nonce(message.nonce());
+  ack->set_revision(message.revision());
+  StatusOr<Assignments> assignments = FromProto(message);
+  if (!assignments.ok()) {
+    kLog.Error("assignments cannot be read", {{"text", assignments.status().ToString()}});
+    *ack->mutable_status() = ToProto(assignments.status());
+    Write(answer);
+    return;
+  }
+  std::vector<std::pair<StreamId, Status>> errors;
+  std::map<SecretRef, CredentialSecret> secrets;
+  FetchSecrets(*assignments, secrets, errors);
+  {
+    const MutexLock lock(mutex_);
+    incarnation_ = assignments->incarnation;
+    revision_ = assignments->revision;
+  }
+  for (auto& error : supervisor_->Apply(*std::move(assignments), std::move(secrets))) {
+    errors.push_back(std::move(error));
+  }
+  for (const auto& [stream, status] : errors) {
+    v1::StreamError* const error = ack->add_errors();
+    error->set_stream_id(stream.value);
+    *error->mutable_status() = ToProto(status);
+  }
+  Write(answer);
+}
+
+// Fetches what is new. A bridge whose secret cannot be had is left out, with an error for each of
+// its streams.
+bool ControlSession::FetchSecrets(Assignments& assignments,
+                                  std::map<SecretRef, CredentialSecret>& secrets,
+                                  std::vector<std::pair<StreamId, Status>>& errors) {
+  std::erase_if(assignments.bridges, [&](const BridgeAssignment& bridge) {
+    for (const auto& ref : {bridge.source_secret, bridge.target_secret}) {
+      if (!ref || secrets.contains(*ref)) continue;
+      const auto known = secrets_.find(*ref);
+      if (known != secrets_.end()) {
+        secrets.insert(*known);
+        continue;
+      }
+      StatusOr<CredentialSecret> fetched = FetchSecret(*ref);
+      if (!fetched.ok()) {
+        kLog.Error("secret cannot be fetched",
+                   {{"bridge", bridge.spec.name}, {"text", fetched.status().message()}});
+        for (const StreamAssignment& stream : bridge.streams) {
+          errors.emplace_back(stream.stream,
+                              Status(StatusCode::kUnavailable, Reason::kSecretUnavailable,
+                                     fetched.status().message()));
+        }
+        return true;
+      }
+      secrets.emplace(*ref, *std::move(fetched));
+    }
+    return false;
+  });
+  secrets_ = secrets;  // what nobody needs any more is wiped
+  return errors.empty();
+}
+
+StatusOr<CredentialSecret> ControlSession::FetchSecret(SecretRef ref) {
+  v1::GetSecretRequest request;
+  *request.mutable_secret() = ToProto(ref);
+  v1::GetSecretResponse response;
+  const auto context = UnaryContext();
+  const auto stub = Stub();
+  const Status status = FromGrpc(stub->GetSecret(context.get(), request, &response));
+  if (!status.ok()) return status;
+  StatusOr<CredentialSecret> secret = FromProto(response.secret());
+  Wipe(*response.mutable_secret());
+  return secret;
+}
+
+std::shared_ptr<v1::RelaySessionService::Stub> ControlSession::Stub() {
+  const MutexLock lock(mutex_);
+  return stub_;
+}
+
+void ControlSession::Take(const v1::CommitResults& message) {
+  const StatusOr<std::vector<CommitResult>> results = FromProto(message);
+  std::vector<CommitResult> stored;
+  {
+    const MutexLock lock(mutex_);
+    if (message.batch_id() != awaited_batch_) return;
+    awaited_batch_ = 0;
+    if (!results.ok()) return;
+    for (const CommitResult& result : *results) {
+      switch (result.outcome) {
+        case CommitOutcome::kStored:
+          acknowledged_[result.key] = {.token = result.token, .next = result.next};
+          stored.push_back(result);
+          break;
+        case CommitOutcome::kNotStored:
+          break;  // goes again with the next
+        case CommitOutcome::kRegression:
+          acknowledged_[result.key] = {.token = result.token, .next = result.next};
+          break;
+        default:
+          kLog.Warn("commit refused", {{"stream", result.key.stream},
+                                       {"partition", result.key.partition},
+                                       {"epoch", result.token.epoch},
+                                       {"outcome", static_cast<int>(result.outcome)}});
+          acknowledged_[result.key] = {
+              .token = result.token, .next = result.next, .is_refused = true};
+          break;
+      }
+    }
+  }
+  changed_.notify_all();
+  for (const CommitResult& result : stored) {
+    supervisor_->Stored(result.key, result.token, result.next);
+  }
+}
+
+void ControlSession::Take(const v1::Query& query) {
+  const StatusOr<EndpointSpec> endpoint = FromProto(query.endpoint_test().endpoint());
+  if (!endpoint.ok()) return;
+  std::optional<CredentialSecret> secret;
+  std::vector<EndpointCheck> checks;
+  if (query.endpoint_test().has_secret()) {
+    const StatusOr<SecretRef> ref = FromProto(query.endpoint_test().secret());
+    StatusOr<CredentialSecret> fetched = ref.ok() ? FetchSecret(*ref) : ref.status();
+    if (fetched.ok()) {
+      secret = *std::move(fetched);
+    } else {
+      checks.push_back({.name = "credential",
+                        .is_ok = false,
+                        .reason = Reason::kSecretUnavailable,
+                        .detail = fetched.status().message()});
+    }
+  }
+  query_threads_.emplace_back(
+      [this, id = query.query_id(), endpoint = *endpoint, secret, checks,
+       topics = std::vector<std::string>(query.endpoint_test().topics().begin(),
+                                         query.endpoint_test().topics().end())]() mutable {
+        if (checks.empty()) checks = factory_.TestEndpoint(endpoint, secret, topics, 12s);
+        v1::AnswerQueryRequest request;
+        request.set_query_id(id);
+        for (const EndpointCheck& check : checks) {
+          *request.mutable_endpoint_test()->add_checks() = ToProto(check);
+        }
+        v1::AnswerQueryResponse response;
+        const auto context = UnaryContext();
+        if (const auto stub = Stub()) {
+          const Status sent = FromGrpc(stub->AnswerQuery(context.get(), request, &response));
+          if (!sent.ok()) kLog.Warn("answer not delivered", {{"text", sent.ToString()}});
+        }
+      });
+}
+
+// --- Writing ------------------------------------------------------------------------------------
+
+bool ControlSession::Write(const v1::RelayMessage& message) {
+  std::shared_ptr<Stream> stream;
+  {
+    const MutexLock lock(mutex_);
+    stream = stream_;
+  }
+  if (!stream) return false;
+  const MutexLock lock(write_mutex_);
+  return stream->Write(message);
+}
+
+void ControlSession::WriteHello() {
+  v1::RelayMessage message;
+  v1::Hello* const hello = message.mutable_hello();
+  hello->set_boot_id(boot_id_);
+  hello->set_version(settings_.version);
+  hello->set_librdkafka_version(settings_.librdkafka_version);
+  hello->set_librdkafka_features(settings_.librdkafka_features);
+  hello->set_protocol_min(kProtocol);
+  hello->set_protocol_max(kProtocol);
+  {
+    const MutexLock lock(mutex_);
+    hello->set_incarnation(incarnation_);
+    hello->set_revision(revision_);
+    // What was given back and never told is in the journal, and so in what follows.
+    given_back_.clear();
+  }
+  for (const HeldPartition& held : supervisor_->Held()) *hello->add_held() = ToProto(held);
+  Write(message);
+}
+
+void ControlSession::WriteLoop() {
+  pthread_setname_np(pthread_self(), "session-write");
+  while (true) {
+    {
+      MutexLock lock(mutex_);
+      const bool may_write = is_welcome_;
+      const bool is_urgent =
+          may_write && (!surveys_.empty() || (must_commit_ && awaited_batch_ == 0));
+      if (!is_urgent) changed_.wait_for(mutex_, 100ms);
+      if (is_stopping_ && (!is_welcome_ || (given_back_.empty() && awaited_batch_ == 0))) return;
+      if (!is_welcome_) continue;
+    }
+    try {
+      WriteDue(clock_.Now());
+    } catch (const std::exception& error) {
+      kLog.Error("writing failed", {{"text", error.what()}});
+    }
+  }
+}
+
+void ControlSession::WriteDue(BootTime now) {
+  Terms terms;
+  bool must_commit = false;
+  std::map<BridgeId, SurveyResult> surveys;
+  {
+    const MutexLock lock(mutex_);
+    terms = terms_;
+    must_commit = must_commit_;
+    surveys.swap(surveys_);
+  }
+  for (const auto& [bridge, result] : surveys) {
+    v1::RelayMessage message;
+    *message.mutable_survey_result() = ToProto(result);
+    Write(message);
+  }
+  if (now >= heartbeat_at_) {
+    heartbeat_at_ = now + terms.heartbeat_interval;
+    WriteHeartbeat();
+  }
+  if (must_commit || now >= commit_at_) {
+    commit_at_ = now + terms.commit_interval;
+    WriteCommit();
+  }
+  if (now >= report_at_) {
+    report_at_ = now + terms.report_interval;
+    WriteReport();
+    RenewIfDue();
+  }
+}
+
+void ControlSession::WriteHeartbeat() {
+  v1::RelayMessage message;
+  v1::Heartbeat* const heartbeat = message.mutable_heartbeat();
+  heartbeat->set_sequence(++last_heartbeat_);
+  heartbeat->set_sent_at_ns(clock_.Now().time_since_epoch().count());
+  *heartbeat->mutable_wall_time() = ToProto(clock_.WallNow());
+  for (const auto& [bridge, generation] : supervisor_->Converged()) {
+    v1::ConvergedBridge* const converged = heartbeat->add_converged();
+    converged->set_bridge_id(bridge.value);
+    converged->set_generation(generation);
+  }
+  Write(message);
+}
+
+// What has moved since the server last answered; then, in order, what was given back.
+void ControlSession::WriteCommit() {
+  v1::RelayMessage message;
+  v1::Commit* const commit = message.mutable_commit();
+  std::vector<GivenBack> given_back;
+  {
+    const MutexLock lock(mutex_);
+    if (awaited_batch_ != 0) {
+      if (clock_.Now() - batch_sent_at_ < kBatchPatience) return;
+      awaited_batch_ = 0;  // the answer is lost; the same again is harmless
+    }
+    must_commit_ = false;
+    given_back.swap(given_back_);
+    for (const GivenBack& back : given_back) *commit->add_items() = ToProto(back.last);
+    for (const PartitionNews& news : board_.News()) {
+      if (commit->items_size() >= static_cast<int>(kCommitItemsMax)) break;
+      const auto known = acknowledged_.find(news.commit.key);
+      if (known != acknowledged_.end() && known->second.token == news.commit.token) {
+        if (known->second.is_refused) continue;
+        if (news.commit.to.next <= known->second.next && !news.must_commit) continue;
+      } else if (news.commit.to.next <= news.commit.base && !news.must_commit) {
+        continue;
+      }
+      *commit->add_items() = ToProto(news.commit);
+    }
+    if (commit->items_size() == 0) return;
+    commit->set_batch_id(++last_batch_);
+    awaited_batch_ = last_batch_;
+    batch_sent_at_ = clock_.Now();
+  }
+  Failpoint("session.before_commit");
+  Write(message);
+  for (const GivenBack& back : given_back) {
+    v1::RelayMessage told;
+    v1::Released* const released = told.mutable_released();
+    released->set_stream_id(back.key.stream.value);
+    released->set_partition(back.key.partition);
+    *released->mutable_token() = ToProto(back.token);
+    released->set_final_offset(back.last.to.next.value);
+    released->set_leaving(back.is_leaving);
+    Write(told);
+  }
+}
+
+void ControlSession::WriteReport() {
+  Report report;
+  for (PartitionNews& news : board_.News()) {
+    report.conditions.insert(report.conditions.end(), news.conditions.begin(),
+                             news.conditions.end());
+    report.partitions.push_back(news.report);
+  }
+  for (Condition& condition : board_.LaneConditions()) report.conditions.push_back(condition);
+  report.buffered_bytes = board_.BufferedBytes();
+  // Large fleets of partitions go in parts: a message has a limit.
+  for (size_t at = 0; at == 0 || at < report.partitions.size(); at += kReportPartitionsMax) {
+    Report part;
+    part.conditions = report.conditions;
+    part.buffered_bytes = report.buffered_bytes;
+    for (size_t i = at; i < std::min(at + kReportPartitionsMax, report.partitions.size()); ++i) {
+      part.partitions.push_back(report.partitions[i]);
+    }
+    v1::RelayMessage message;
+    *message.mutable_report() = ToProto(part);
+    Write(message);
+  }
+}
+
+// A new certificate long before this one ends; then a new session that shows it.
+void ControlSession::RenewIfDue() {
+  WallTime due;
+  {
+    const MutexLock lock(mutex_);
+    due = RenewAt(identity_.not_before(), identity_.not_after(), renew_fraction_);
+  }
+  if (clock_.WallNow() < due || clock_.Now() < renew_attempt_at_) return;
+  renew_attempt_at_ = clock_.Now() + kRenewRetry;
+  const StatusOr<std::string> request = RelayIdentity::Request(settings_.state);
+  if (!request.ok()) {
+    kLog.Error("certificate cannot be renewed", {{"text", request.status().message()}});
+    return;
+  }
+  v1::RenewCertificateRequest asked;
+  asked.set_csr_pem(*request);
+  v1::RenewCertificateResponse answer;
+  const auto context = UnaryContext();
+  const Status renewed = FromGrpc(Stub()->RenewCertificate(context.get(), asked, &answer));
+  if (!renewed.ok()) {
+    kLog.Warn("certificate not renewed yet", {{"text", renewed.ToString()}});
+    return;
+  }
+  StatusOr<RelayIdentity> identity =
+      RelayIdentity::Accept(settings_.state, answer.certificate_pem(), answer.ca_pem());
+  if (!identity.ok()) {
+    kLog.Error("renewed certificate is no good", {{"text", identity.status().message()}});
+    return;
+  }
+  renew_attempt_at_ = {};
+  const MutexLock lock(mutex_);
+  identity_ = *std::move(identity);
+  renew_fraction_ = RandomFraction();
+  kLog.Info("certificate renewed", {{"not_after", ToRfc3339(identity_.not_after())}});
+  if (context_) context_->TryCancel();  // the reader connects again, with the new one
+}
+
+}  // namespace drawbridge

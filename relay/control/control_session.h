@@ -1,0 +1,134 @@
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include <grpcpp/grpcpp.h>
+
+#include "base/backoff.h"
+#include "base/clock.h"
+#include "base/mutex.h"
+#include "drawbridge/v1/relay.grpc.pb.h"
+#include "relay/control/relay_identity.h"
+#include "relay/pipeline/progress_board.h"
+#include "relay/supervisor/lane_factory.h"
+#include "relay/supervisor/supervisor.h"
+
+namespace drawbridge {
+
+struct SessionSettings {
+  std::string server;           // host:port of the relay port
+  std::filesystem::path state;  // where the identity is
+  std::string version;
+  std::string librdkafka_version;
+  std::string librdkafka_features;
+};
+
+// The session with the server: assignments in; checkpoints, reports and surveys out. While the
+// server is away records go on flowing, and the session is tried again, with jitter, for ever.
+//
+// Three threads of its own: one reads, one writes what is due, one answers queries. The public
+// methods are thread-safe. Board and factory outlive it.
+class ControlSession {
+ public:
+  ControlSession(SessionSettings settings, RelayIdentity identity, LaneFactory& factory,
+                 ProgressBoard& board, const Clock& clock);
+  ~ControlSession();
+  ControlSession(const ControlSession&) = delete;
+  ControlSession& operator=(const ControlSession&) = delete;
+
+  // Begins to connect; the supervisor outlives the session's threads.
+  void Start(Supervisor& supervisor);
+
+  // Something shall be committed at once.
+  void Wake();
+  void GiveBack(GivenBack given_back);
+  void Surveyed(SurveyResult result);
+
+  // Says what is still to be said, and ends the session. After the supervisor was drained.
+  void Stop();
+
+ private:
+  using Stream = grpc::ClientReaderWriter<v1::RelayMessage, v1::ServerMessage>;
+
+  // What the present session has agreed on.
+  struct Terms {
+    Duration heartbeat_interval = std::chrono::seconds(5);
+    Duration commit_interval = std::chrono::seconds(1);
+    Duration report_interval = std::chrono::seconds(1);
+  };
+  // What the server has stored of a partition, as it said.
+  struct Acknowledged {
+    FencingToken token;
+    Offset next;
+    bool is_refused = false;  // the token is stale: nothing more is sent under it
+  };
+
+  void ReadLoop();
+  void RunOnce();
+  void Take(const v1::ServerMessage& message);
+  void Take(const v1::Assignments& message);
+  void Take(const v1::CommitResults& message);
+  void Take(const v1::Query& query);
+  bool FetchSecrets(Assignments& assignments, std::map<SecretRef, CredentialSecret>& secrets,
+                    std::vector<std::pair<StreamId, Status>>& errors);
+  StatusOr<CredentialSecret> FetchSecret(SecretRef ref);
+
+  void WriteLoop();
+  void WriteDue(BootTime now);
+  bool Write(const v1::RelayMessage& message);
+  void WriteHello();
+  void WriteHeartbeat();
+  void WriteCommit();
+  void WriteReport();
+  void RenewIfDue();
+  std::shared_ptr<v1::RelaySessionService::Stub> Stub();
+
+  const SessionSettings settings_;
+  LaneFactory& factory_;
+  ProgressBoard& board_;
+  const Clock& clock_;
+  Supervisor* supervisor_ = nullptr;
+  const std::string boot_id_;
+  Backoff backoff_;
+
+  Mutex mutex_;
+  ConditionVariable changed_;
+  RelayIdentity identity_ DRAWBRIDGE_GUARDED_BY(mutex_);
+  double renew_fraction_ = 0.5;
+  BootTime renew_attempt_at_{};
+  std::shared_ptr<v1::RelaySessionService::Stub> stub_ DRAWBRIDGE_GUARDED_BY(mutex_);
+  std::shared_ptr<grpc::ClientContext> context_ DRAWBRIDGE_GUARDED_BY(mutex_);
+  std::shared_ptr<Stream> stream_ DRAWBRIDGE_GUARDED_BY(mutex_);
+  bool is_welcome_ DRAWBRIDGE_GUARDED_BY(mutex_) = false;
+  bool is_stopping_ DRAWBRIDGE_GUARDED_BY(mutex_) = false;
+  bool must_commit_ DRAWBRIDGE_GUARDED_BY(mutex_) = false;
+  Terms terms_ DRAWBRIDGE_GUARDED_BY(mutex_);
+  std::vector<GivenBack> given_back_ DRAWBRIDGE_GUARDED_BY(mutex_);
+  std::map<BridgeId, SurveyResult> surveys_ DRAWBRIDGE_GUARDED_BY(mutex_);
+  std::map<PartitionKey, Acknowledged> acknowledged_ DRAWBRIDGE_GUARDED_BY(mutex_);
+  int64_t awaited_batch_ DRAWBRIDGE_GUARDED_BY(mutex_) = 0;
+  BootTime batch_sent_at_ DRAWBRIDGE_GUARDED_BY(mutex_){};
+  std::vector<PartitionKey> batch_keys_ DRAWBRIDGE_GUARDED_BY(mutex_);
+  int64_t incarnation_ DRAWBRIDGE_GUARDED_BY(mutex_) = 0;
+  int64_t revision_ DRAWBRIDGE_GUARDED_BY(mutex_) = 0;
+
+  Mutex write_mutex_;  // one write at a time; never taken with mutex_ held
+  BootTime heartbeat_at_{};
+  BootTime commit_at_{};
+  BootTime report_at_{};
+  int64_t last_batch_ = 0;
+  int64_t last_heartbeat_ = 0;
+  std::map<SecretRef, CredentialSecret> secrets_;  // the reading thread's
+  std::vector<std::thread> query_threads_;         // the reading thread's
+  std::thread reader_;
+  std::thread writer_;
+};
+
+}  // namespace drawbridge

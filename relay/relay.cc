@@ -1,0 +1,80 @@
+#include "relay/relay.h"
+
+#include "base/file.h"
+#include "base/log.h"
+#include "relay/control/control_session.h"
+#include "relay/kafka_lane_factory.h"
+#include "relay/pipeline/journal.h"
+#include "relay/pipeline/progress_board.h"
+#include "relay/supervisor/supervisor.h"
+#include "version.h"
+
+namespace drawbridge {
+namespace {
+
+const Log kLog("relay");
+
+}  // namespace
+
+// In the order in which they need each other: the last to be made is the first to go.
+struct Relay::Parts {
+  Parts(const RelaySettings& wanted, FileDescriptor locked, std::unique_ptr<Journal> opened,
+        RelayIdentity identity, const std::string& server, const Clock& clock)
+      : lock(std::move(locked)),
+        journal(std::move(opened)),
+        factory(clock),
+        board([this] { session.Wake(); }),
+        session({.server = server,
+                 .state = wanted.state,
+                 .version = kVersion,
+                 .librdkafka_version = LibraryVersion(),
+                 .librdkafka_features = LibraryFeatures()},
+                std::move(identity), factory, board, clock),
+        supervisor(
+            {.memory_limit = wanted.memory_limit}, factory, *journal, board, clock,
+            [this](GivenBack back) { session.GiveBack(std::move(back)); },
+            [this](SurveyResult result) { session.Surveyed(std::move(result)); }) {
+    session.Start(supervisor);
+  }
+
+  FileDescriptor lock;
+  std::unique_ptr<Journal> journal;
+  KafkaLaneFactory factory;
+  ProgressBoard board;
+  ControlSession session;
+  Supervisor supervisor;
+};
+
+StatusOr<std::unique_ptr<Relay>> Relay::Start(const RelaySettings& settings, const Clock& clock) {
+  StatusOr<FileDescriptor> lock = LockFolder(settings.state);
+  if (!lock.ok()) return lock.status();
+  StatusOr<RelayIdentity> identity = RelayIdentity::Load(settings.state);
+  if (!identity.ok()) return identity.status();
+  std::string server = settings.server;
+  if (server.empty()) {
+    const StatusOr<std::string> told = ReadFile(settings.state / "server");
+    if (!told.ok()) {
+      return Status(StatusCode::kFailedPrecondition, Reason::kFieldInvalid,
+                    "the server's address is not known: give --server host:port of its relay port");
+    }
+    server = told->substr(0, told->find('\n'));
+  }
+  StatusOr<std::unique_ptr<Journal>> journal = Journal::Open(settings.state);
+  if (!journal.ok()) return journal.status();
+  kLog.Info("relay is starting", {{"relay_id", identity->relay_name()},
+                                  {"server", server},
+                                  {"version", kVersion},
+                                  {"librdkafka", LibraryVersion()}});
+  return std::unique_ptr<Relay>(new Relay(std::make_unique<Parts>(
+      settings, *std::move(lock), *std::move(journal), *std::move(identity), server, clock)));
+}
+
+Relay::Relay(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
+
+Relay::~Relay() {
+  parts_->supervisor.Drain();
+  parts_->session.Stop();
+  kLog.Info("relay has given everything back");
+}
+
+}  // namespace drawbridge

@@ -1,0 +1,50 @@
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "model/assignment.h"
+#include "model/credential.h"
+#include "model/observation.h"
+#include "relay/pipeline/io.h"
+#include "relay/pipeline/survey.h"
+
+namespace drawbridge {
+
+// The secrets of a bridge's two endpoints.
+struct BridgeSecrets {
+  std::optional<CredentialSecret> source;
+  std::optional<CredentialSecret> target;
+};
+
+// The two ends of a lane. The sink goes first: it may hold records of the source.
+struct LaneEnds {
+  std::unique_ptr<Source> source;
+  std::unique_ptr<Sink> sink;
+};
+
+// How much a lane may hold: fetched and not taken, and sent and not confirmed.
+struct LaneBudget {
+  size_t prefetch_bytes = 0;
+  size_t window_bytes = 0;
+};
+
+// Makes what fits the kinds of a bridge's endpoints. The wiring knows which kinds there are.
+// Thread-safe.
+class LaneFactory {
+ public:
+  virtual ~LaneFactory() = default;
+  virtual StatusOr<LaneEnds> MakeLane(const BridgeAssignment& bridge, const BridgeSecrets& secrets,
+                                      LaneBudget budget) = 0;
+  virtual StatusOr<std::unique_ptr<Survey>> MakeSurvey(const BridgeAssignment& bridge,
+                                                       const BridgeSecrets& secrets) = 0;
+  // Waits for the cluster, at most until the deadline.
+  virtual std::vector<EndpointCheck> TestEndpoint(const EndpointSpec& endpoint,
+                                                  const std::optional<CredentialSecret>& secret,
+                                                  const std::vector<std::string>& topics,
+                                                  Duration deadline) = 0;
+};
+
+}  // namespace drawbridge

@@ -1,0 +1,403 @@
+#include "server/api/relay_session_service.h"
+
+#include <deque>
+#include <memory>
+
+#include <fmt/format.h>
+
+#include "base/log.h"
+#include "base/mutex.h"
+#include "model/convert/assignment.h"
+#include "model/convert/checkpoint.h"
+#include "model/convert/credential.h"
+#include "model/convert/endpoint.h"
+#include "model/convert/observation.h"
+#include "model/convert/time.h"
+#include "server/security/certificate.h"
+
+namespace drawbridge {
+namespace {
+
+const Log kLog("server.api");
+
+constexpr int kProtocol = 1;
+constexpr size_t kQueueMax = 1000;  // a relay that does not read is cut off, not remembered
+
+// --- To the wire --------------------------------------------------------------------------------
+
+struct ToMessage {
+  v1::ServerMessage operator()(const Welcome& welcome) const {
+    v1::ServerMessage message;
+    v1::Welcome* const to = message.mutable_welcome();
+    to->set_session(welcome.session);
+    to->set_deployment_id(welcome.deployment_id);
+    to->set_incarnation(welcome.incarnation);
+    to->set_revision(welcome.revision);
+    *to->mutable_heartbeat_interval() = ToProto(welcome.heartbeat_interval);
+    *to->mutable_lease_ttl() = ToProto(welcome.lease_ttl);
+    *to->mutable_commit_interval() = ToProto(welcome.commit_interval);
+    *to->mutable_report_interval() = ToProto(welcome.report_interval);
+    to->set_protocol(kProtocol);
+    return message;
+  }
+  v1::ServerMessage operator()(const NumberedAssignments& numbered) const {
+    v1::ServerMessage message;
+    *message.mutable_assignments() = ToProto(numbered.assignments);
+    message.mutable_assignments()->set_nonce(numbered.nonce);
+    return message;
+  }
+  v1::ServerMessage operator()(const CommitResults& results) const {
+    v1::ServerMessage message;
+    message.mutable_commit_results()->set_batch_id(results.batch_id);
+    for (const CommitResult& result : results.results) {
+      *message.mutable_commit_results()->add_results() = ToProto(result);
+    }
+    return message;
+  }
+  v1::ServerMessage operator()(const LeaseGrant& grant) const {
+    v1::ServerMessage message;
+    message.mutable_lease_grant()->set_sent_at_ns(grant.sent_at_ns);
+    *message.mutable_lease_grant()->mutable_ttl() = ToProto(grant.ttl);
+    return message;
+  }
+  v1::ServerMessage operator()(const Restarting& restarting) const {
+    v1::ServerMessage message;
+    v1::Restarting* const to = message.mutable_restarting();
+    to->set_reason(restarting.reason);
+    *to->mutable_reconnect_after_min() = ToProto(restarting.reconnect_after_min);
+    *to->mutable_reconnect_after_max() = ToProto(restarting.reconnect_after_max);
+    return message;
+  }
+  v1::ServerMessage operator()(const EndpointTestQuery& query) const {
+    v1::ServerMessage message;
+    v1::Query* const to = message.mutable_query();
+    to->set_query_id(query.query_id);
+    *to->mutable_deadline() = ToProto(query.deadline);
+    v1::EndpointTest* const test = to->mutable_endpoint_test();
+    *test->mutable_endpoint() = ToProto(query.endpoint);
+    if (query.secret) *test->mutable_secret() = ToProto(*query.secret);
+    for (const std::string& topic : query.topics) test->add_topics(topic);
+    return message;
+  }
+};
+
+// --- From the wire ------------------------------------------------------------------------------
+
+StatusOr<RelayHello> HelloFrom(const v1::Hello& message, const RelayName& relay) {
+  RelayHello hello{.relay = relay,
+                   .boot_id = message.boot_id(),
+                   .version = message.version(),
+                   .librdkafka = message.librdkafka_version(),
+                   .incarnation = message.incarnation(),
+                   .revision = message.revision(),
+                   .held = {},
+                   .certificate_not_after = {}};
+  if (message.protocol_min() > kProtocol || message.protocol_max() < kProtocol) {
+    return Status(
+        StatusCode::kFailedPrecondition, Reason::kFieldInvalid,
+        fmt::format("the relay speaks protocol {} to {}, the server {}: upgrade the older "
+                    "of the two",
+                    message.protocol_min(), message.protocol_max(), kProtocol));
+  }
+  for (const v1::HeldPartition& held : message.held()) {
+    const StatusOr<HeldPartition> read = FromProto(held);
+    if (!read.ok()) return read.status().At("held");
+    hello.held.push_back(*read);
+  }
+  return hello;
+}
+
+StatusOr<FromRelay> Read(const v1::RelayMessage& message) {
+  switch (message.message_case()) {
+    case v1::RelayMessage::kAck: {
+      RelayAck ack{.nonce = message.ack().nonce(),
+                   .revision = message.ack().revision(),
+                   .status = FromProto(message.ack().status()),
+                   .errors = {}};
+      for (const v1::StreamError& error : message.ack().errors()) {
+        ack.errors.emplace_back(StreamId{error.stream_id()}, FromProto(error.status()));
+      }
+      return FromRelay(std::move(ack));
+    }
+    case v1::RelayMessage::kHeartbeat: {
+      RelayHeartbeat heartbeat{.sent_at_ns = message.heartbeat().sent_at_ns(), .converged = {}};
+      for (const v1::ConvergedBridge& bridge : message.heartbeat().converged()) {
+        heartbeat.converged.emplace_back(BridgeId{bridge.bridge_id()}, bridge.generation());
+      }
+      return FromRelay(std::move(heartbeat));
+    }
+    case v1::RelayMessage::kCommit: {
+      StatusOr<std::vector<CommitItem>> items = FromProto(message.commit());
+      if (!items.ok()) return items.status();
+      return FromRelay(
+          RelayCommit{.batch_id = message.commit().batch_id(), .items = *std::move(items)});
+    }
+    case v1::RelayMessage::kReport: {
+      StatusOr<Report> report = FromProto(message.report());
+      if (!report.ok()) return report.status();
+      return FromRelay(*std::move(report));
+    }
+    case v1::RelayMessage::kSurveyResult: {
+      StatusOr<SurveyResult> survey = FromProto(message.survey_result());
+      if (!survey.ok()) return survey.status();
+      return FromRelay(*std::move(survey));
+    }
+    case v1::RelayMessage::kReleased: {
+      const v1::Released& released = message.released();
+      const StatusOr<FencingToken> token = FromProto(released.token());
+      if (!token.ok()) return token.status();
+      return FromRelay(RelayReleased{
+          .key = {.stream = {released.stream_id()}, .partition = released.partition()},
+          .token = *token,
+          .final_offset = {released.final_offset()},
+          .is_leaving = released.leaving()});
+    }
+    case v1::RelayMessage::kHello:
+    case v1::RelayMessage::MESSAGE_NOT_SET:
+      break;
+  }
+  return Status(StatusCode::kInvalidArgument, Reason::kFieldInvalid, "a message without content");
+}
+
+// --- The stream ---------------------------------------------------------------------------------
+
+class SessionReactor;
+
+// What the controller holds: it outlives the stream, which may end at any time.
+class SessionHandle final : public RelaySession {
+ public:
+  explicit SessionHandle(SessionReactor* reactor) : reactor_(reactor) {}
+
+  void Send(ToRelay message) override;
+  void Close(Status why) override;
+  void Detach() {
+    const MutexLock lock(mutex_);
+    reactor_ = nullptr;
+  }
+
+ private:
+  Mutex mutex_;
+  SessionReactor* reactor_ DRAWBRIDGE_GUARDED_BY(mutex_);
+};
+
+// One read and one write in flight; Finish once, with no write outstanding; nothing blocks.
+class SessionReactor final : public grpc::ServerBidiReactor<v1::RelayMessage, v1::ServerMessage> {
+ public:
+  SessionReactor(FleetController& fleet, CallGate& gate, grpc::CallbackServerContext& context)
+      : fleet_(fleet), handle_(std::make_shared<SessionHandle>(this)) {
+    const StatusOr<Actor> actor =
+        gate.Authorize(context, "/drawbridge.v1.RelaySessionService/Connect");
+    if (!actor.ok()) {
+      FinishWith(actor.status());
+      return;
+    }
+    relay_ = actor->relay;
+    certificate_not_after_ = NotAfterOf(context);
+    StartRead(&incoming_);
+  }
+
+  void Send(v1::ServerMessage message) DRAWBRIDGE_EXCLUDES(mutex_) {
+    const MutexLock lock(mutex_);
+    if (is_finishing_) return;
+    if (outgoing_.size() >= kQueueMax) {
+      FinishLocked({StatusCode::kResourceExhausted, Reason::kUnavailable,
+                    "the relay does not read its messages"});
+      return;
+    }
+    outgoing_.push_back(std::move(message));
+    WriteNext();
+  }
+
+  void FinishWith(const Status& why) DRAWBRIDGE_EXCLUDES(mutex_) {
+    const MutexLock lock(mutex_);
+    FinishLocked(why);
+  }
+
+  void OnReadDone(bool ok) override {
+    if (!ok) {
+      FinishWith({});
+      return;
+    }
+    if (Status taken = TakeIncoming(); !taken.ok()) {
+      kLog.Warn("relay sent what cannot be read",
+                {{"relay_id", relay_}, {"text", taken.ToString()}});
+      FinishWith(taken);
+      return;
+    }
+    StartRead(&incoming_);
+  }
+
+  void OnWriteDone(bool ok) override {
+    const MutexLock lock(mutex_);
+    is_writing_ = false;
+    if (!outgoing_.empty()) outgoing_.pop_front();
+    if (!ok) is_finishing_ = true;
+    if (is_finishing_) {
+      FinishNow();
+    } else {
+      WriteNext();
+    }
+  }
+
+  void OnCancel() override {
+    FinishWith({StatusCode::kCancelled, Reason::kUnavailable, "the session was cancelled"});
+  }
+
+  void OnDone() override {
+    handle_->Detach();
+    fleet_.Disconnect(handle_.get());
+    delete this;
+  }
+
+ private:
+  static WallTime NotAfterOf(const grpc::CallbackServerContext& context) {
+    const auto pem = context.auth_context()->FindPropertyValues(GRPC_X509_PEM_CERT_PROPERTY_NAME);
+    if (pem.empty()) return {};
+    const auto certificates = ReadCertificates({pem.front().data(), pem.front().size()});
+    if (!certificates.ok() || certificates->empty()) return {};
+    const StatusOr<Validity> validity = ValidityOf(*certificates->front());
+    return validity.ok() ? validity->not_after : WallTime{};
+  }
+
+  Status TakeIncoming() {
+    if (incoming_.has_hello()) {
+      if (has_said_hello_) {
+        return {StatusCode::kInvalidArgument, Reason::kFieldInvalid, "Hello was said twice"};
+      }
+      StatusOr<RelayHello> hello = HelloFrom(incoming_.hello(), relay_);
+      if (!hello.ok()) return hello.status();
+      hello->certificate_not_after = certificate_not_after_;
+      has_said_hello_ = true;
+      fleet_.Connect(handle_, *std::move(hello));
+      return {};
+    }
+    if (!has_said_hello_) {
+      return {StatusCode::kInvalidArgument, Reason::kFieldInvalid, "the first message is Hello"};
+    }
+    StatusOr<FromRelay> message = Read(incoming_);
+    if (!message.ok()) return message.status();
+    fleet_.Receive(handle_.get(), *std::move(message));
+    return {};
+  }
+
+  void WriteNext() DRAWBRIDGE_REQUIRES(mutex_) {
+    if (is_writing_ || outgoing_.empty()) return;
+    is_writing_ = true;
+    StartWrite(&outgoing_.front());
+  }
+
+  void FinishLocked(const Status& why) DRAWBRIDGE_REQUIRES(mutex_) {
+    if (is_finishing_) return;
+    is_finishing_ = true;
+    why_ = why;
+    FinishNow();
+  }
+
+  void FinishNow() DRAWBRIDGE_REQUIRES(mutex_) {
+    if (is_writing_ || is_finished_) return;
+    // What was queued before the end is still said: Restarting comes before the end.
+    if (!outgoing_.empty() && why_.code() != StatusCode::kCancelled && !why_.ok()) {
+      is_writing_ = true;
+      StartWrite(&outgoing_.front());
+      return;
+    }
+    is_finished_ = true;
+    Finish(ToGrpc(why_));
+  }
+
+  FleetController& fleet_;
+  const std::shared_ptr<SessionHandle> handle_;
+  RelayName relay_;
+  WallTime certificate_not_after_{};
+  bool has_said_hello_ = false;
+  v1::RelayMessage incoming_;
+
+  Mutex mutex_;
+  std::deque<v1::ServerMessage> outgoing_ DRAWBRIDGE_GUARDED_BY(mutex_);
+  bool is_writing_ DRAWBRIDGE_GUARDED_BY(mutex_) = false;
+  bool is_finishing_ DRAWBRIDGE_GUARDED_BY(mutex_) = false;
+  bool is_finished_ DRAWBRIDGE_GUARDED_BY(mutex_) = false;
+  Status why_ DRAWBRIDGE_GUARDED_BY(mutex_);
+};
+
+void SessionHandle::Send(ToRelay message) {
+  v1::ServerMessage wire = std::visit(ToMessage{}, message);
+  const MutexLock lock(mutex_);
+  if (reactor_ != nullptr) reactor_->Send(std::move(wire));
+}
+
+void SessionHandle::Close(Status why) {
+  const MutexLock lock(mutex_);
+  if (reactor_ != nullptr) reactor_->FinishWith(why);
+}
+
+}  // namespace
+
+grpc::ServerBidiReactor<v1::RelayMessage, v1::ServerMessage>* RelaySessionServiceImpl::Connect(
+    grpc::CallbackServerContext* context) {
+  return new SessionReactor(fleet_, gate_, *context);  // deletes itself in OnDone
+}
+
+grpc::ServerUnaryReactor* RelaySessionServiceImpl::GetSecret(grpc::CallbackServerContext* context,
+                                                             const v1::GetSecretRequest* request,
+                                                             v1::GetSecretResponse* response) {
+  return gate_.Run(
+      context, "/drawbridge.v1.RelaySessionService/GetSecret", request, response,
+      [this](const Actor& actor, const auto& asked, v1::GetSecretResponse& answer) -> Status {
+        const StatusOr<SecretRef> ref = FromProto(asked.secret());
+        if (!ref.ok()) return ref.status().At("secret");
+        if (!fleet_.NeedsSecret(actor.relay, *ref)) {
+          kLog.Warn("relay asks for a secret that it does not need", {{"relay_id", actor.relay}});
+          return {StatusCode::kPermissionDenied, Reason::kPermissionDenied,
+                  "no assignment of this relay needs this secret"};
+        }
+        const StatusOr<CredentialSecret> secret = vault_.Get(*ref);
+        if (!secret.ok()) return secret.status();
+        *answer.mutable_secret() = ToProto(*secret);
+        return {};
+      });
+}
+
+grpc::ServerUnaryReactor* RelaySessionServiceImpl::RenewCertificate(
+    grpc::CallbackServerContext* context, const v1::RenewCertificateRequest* request,
+    v1::RenewCertificateResponse* response) {
+  return gate_.Run(
+      context, "/drawbridge.v1.RelaySessionService/RenewCertificate", request, response,
+      [this](const Actor& actor, const auto& asked,
+             v1::RenewCertificateResponse& answer) -> Status {
+        const StatusOr<FleetView> view = fleet_.View();
+        if (!view.ok()) return view.status();
+        const auto found = std::ranges::find(view->stored.relays, actor.relay, &StoredRelay::name);
+        if (found == view->stored.relays.end() || found->is_revoked) {
+          return {StatusCode::kPermissionDenied, Reason::kRelayRevoked,
+                  "this relay's identity was revoked"};
+        }
+        const StatusOr<RelayCertificate> certificate =
+            ca_.SignRelay(asked.csr_pem(), actor.relay.value, answers_.certificate_ttl);
+        if (!certificate.ok()) return certificate.status();
+        if (Status stored = relays_.Renewed(
+                actor.relay, {.serial = certificate->serial, .not_after = certificate->not_after});
+            !stored.ok()) {
+          return stored;
+        }
+        answer.set_certificate_pem(certificate->certificate_pem + ca_.ca_pem());
+        answer.set_ca_pem(answers_.server_ca_pem);
+        return {};
+      });
+}
+
+grpc::ServerUnaryReactor* RelaySessionServiceImpl::AnswerQuery(
+    grpc::CallbackServerContext* context, const v1::AnswerQueryRequest* request,
+    v1::AnswerQueryResponse* response) {
+  return gate_.Run(context, "/drawbridge.v1.RelaySessionService/AnswerQuery", request, response,
+                   [this](const Actor& actor, const auto& asked, const auto&) -> Status {
+                     std::vector<EndpointCheck> checks;
+                     for (const v1::EndpointCheck& check : asked.endpoint_test().checks()) {
+                       checks.push_back(FromProto(check));
+                     }
+                     fleet_.AnswerQuery(actor.relay, asked.query_id(), std::move(checks));
+                     return {};
+                   });
+}
+
+}  // namespace drawbridge

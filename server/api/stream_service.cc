@@ -1,0 +1,207 @@
+#include "server/api/stream_service.h"
+
+#include <algorithm>
+#include <charconv>
+
+#include <fmt/format.h>
+
+#include "server/api/view_convert.h"
+
+namespace drawbridge {
+namespace {
+
+constexpr int32_t kPageDefault = 1000;
+constexpr int32_t kPageMax = 10'000;
+
+// Where a page begins and how long it is.
+struct Page {
+  int64_t first = 0;
+  int64_t size = kPageDefault;
+};
+
+template <typename Request>
+StatusOr<Page> PageOf(const Request& request) {
+  Page page;
+  if (request.page_size() < 0 || request.page_size() > kPageMax) {
+    return Status(StatusCode::kInvalidArgument, Reason::kFieldInvalid,
+                  fmt::format("a page has 1 to {}", kPageMax), "page_size");
+  }
+  if (request.page_size() > 0) page.size = request.page_size();
+  const std::string& token = request.page_token();
+  if (token.empty()) return page;
+  const auto [end, error] = std::from_chars(token.data(), token.data() + token.size(), page.first);
+  if (error != std::errc() || end != token.data() + token.size() || page.first < 0) {
+    return Status(StatusCode::kInvalidArgument, Reason::kFieldInvalid,
+                  "give back the next_page_token of the answer before", "page_token");
+  }
+  return page;
+}
+
+const StoredBridge* BridgeOf(const FleetView& view, const StoredStream& stream) {
+  const auto found = std::ranges::find(view.stored.bridges, stream.bridge, &StoredBridge::id);
+  return found == view.stored.bridges.end() ? nullptr : &*found;
+}
+
+Status NoBridge(const std::string& name) {
+  return {StatusCode::kNotFound, Reason::kNotFound, fmt::format("no bridge is called {}", name),
+          "bridge"};
+}
+
+}  // namespace
+
+StatusOr<v1::Stream> StreamServiceImpl::Find(const FleetView& view, const std::string& bridge,
+                                             const std::string& topic) {
+  const StoredBridge* const its_bridge = FindBridge(view, bridge);
+  if (its_bridge == nullptr) return NoBridge(bridge);
+  const auto found = std::ranges::find_if(view.stored.streams, [&](const StoredStream& stream) {
+    return stream.bridge == its_bridge->id && stream.topic == topic;
+  });
+  if (found == view.stored.streams.end()) {
+    return Status(StatusCode::kNotFound, Reason::kNotFound,
+                  fmt::format("bridge {} has no stream of topic {}: a survey makes it when the "
+                              "source has the topic",
+                              bridge, topic),
+                  "topic");
+  }
+  return ToProto(*found, *its_bridge, view);
+}
+
+grpc::ServerUnaryReactor* StreamServiceImpl::GetStream(grpc::CallbackServerContext* context,
+                                                       const v1::GetStreamRequest* request,
+                                                       v1::Stream* response) {
+  return gate_.Run(context, "/drawbridge.v1.StreamService/GetStream", request, response,
+                   [this](const Actor&, const auto& asked, v1::Stream& answer) -> Status {
+                     const StatusOr<FleetView> view = fleet_.View();
+                     if (!view.ok()) return view.status();
+                     StatusOr<v1::Stream> stream = Find(*view, asked.bridge(), asked.topic());
+                     if (!stream.ok()) return stream.status();
+                     answer = *std::move(stream);
+                     return {};
+                   });
+}
+
+grpc::ServerUnaryReactor* StreamServiceImpl::ListStreams(grpc::CallbackServerContext* context,
+                                                         const v1::ListStreamsRequest* request,
+                                                         v1::ListStreamsResponse* response) {
+  return gate_.Run(
+      context, "/drawbridge.v1.StreamService/ListStreams", request, response,
+      [this](const Actor&, const auto& asked, v1::ListStreamsResponse& answer) -> Status {
+        const StatusOr<FleetView> view = fleet_.View();
+        if (!view.ok()) return view.status();
+        const auto passed = streams_.PassedByStream();
+        if (!passed.ok()) return passed.status();
+        if (!asked.bridge().empty() && FindBridge(*view, asked.bridge()) == nullptr) {
+          return NoBridge(asked.bridge());
+        }
+        for (const StoredBridge& bridge : view->stored.bridges) {
+          if (!asked.bridge().empty() && bridge.spec.name != asked.bridge()) continue;
+          for (const StoredStream& stream : view->stored.streams) {
+            if (stream.bridge != bridge.id) continue;
+            v1::Stream* const message = answer.add_streams();
+            *message = ToProto(stream, bridge, *view);
+            const auto counts = std::ranges::find(*passed, stream.id, &StreamStore::Passed::stream);
+            if (counts == passed->end()) continue;
+            message->mutable_status()->set_gap_offsets(counts->gap_offsets);
+            message->mutable_status()->set_records_filtered(counts->filtered_records);
+          }
+        }
+        return {};
+      });
+}
+
+grpc::ServerUnaryReactor* StreamServiceImpl::ListPartitions(
+    grpc::CallbackServerContext* context, const v1::ListPartitionsRequest* request,
+    v1::ListPartitionsResponse* response) {
+  return gate_.Run(
+      context, "/drawbridge.v1.StreamService/ListPartitions", request, response,
+      [this](const Actor&, const auto& asked, v1::ListPartitionsResponse& answer) -> Status {
+        const StatusOr<Page> page = PageOf(asked);
+        if (!page.ok()) return page.status();
+        const StatusOr<FleetView> view = fleet_.View();
+        if (!view.ok()) return view.status();
+        if (!asked.bridge().empty() && FindBridge(*view, asked.bridge()) == nullptr) {
+          return NoBridge(asked.bridge());
+        }
+        int64_t index = 0;
+        for (const StoredStream& stream : view->stored.streams) {
+          const StoredBridge* const bridge = BridgeOf(*view, stream);
+          if (bridge == nullptr) continue;
+          if (!asked.bridge().empty() && bridge->spec.name != asked.bridge()) continue;
+          if (!asked.topic().empty() && stream.topic != asked.topic()) continue;
+          for (const StoredPartition& partition : view->stored.partitions) {
+            if (partition.key.stream != stream.id || index++ < page->first) continue;
+            if (index > page->first + page->size) {
+              answer.set_next_page_token(std::to_string(page->first + page->size));
+              return {};
+            }
+            *answer.add_partitions() = ToProto(partition, stream, *bridge, *view);
+          }
+        }
+        return {};
+      });
+}
+
+grpc::ServerUnaryReactor* StreamServiceImpl::ListGaps(grpc::CallbackServerContext* context,
+                                                      const v1::ListGapsRequest* request,
+                                                      v1::ListGapsResponse* response) {
+  return gate_.Run(context, "/drawbridge.v1.StreamService/ListGaps", request, response,
+                   [this](const Actor&, const auto& asked, v1::ListGapsResponse& answer) -> Status {
+                     const StatusOr<Page> page = PageOf(asked);
+                     if (!page.ok()) return page.status();
+                     const auto gaps =
+                         streams_.Gaps(asked.bridge(), asked.topic(), page->first, page->size + 1);
+                     if (!gaps.ok()) return gaps.status();
+                     for (const StoredGap& gap : *gaps) {
+                       if (answer.gaps_size() == page->size) {
+                         answer.set_next_page_token(std::to_string(page->first + page->size));
+                         break;
+                       }
+                       *answer.add_gaps() = ToProto(gap);
+                     }
+                     return {};
+                   });
+}
+
+Status StreamServiceImpl::SetPaused(const std::string& bridge, const std::string& topic,
+                                    bool is_paused, const StatusOr<Mutation>& mutation,
+                                    v1::Stream& response) {
+  if (!mutation.ok()) return mutation.status();
+  StatusOr<FleetView> view = fleet_.View();
+  if (!view.ok()) return view.status();
+  const StatusOr<v1::Stream> stream = Find(*view, bridge, topic);
+  if (!stream.ok()) return stream.status();
+  const StatusOr<Receipt> receipt =
+      streams_.SetPaused({stream->id()}, fmt::format("{}/{}", bridge, topic), is_paused, *mutation);
+  if (!receipt.ok()) return receipt.status();
+  fleet_.Wake();
+  view = fleet_.View();
+  if (!view.ok()) return view.status();
+  StatusOr<v1::Stream> changed = Find(*view, bridge, topic);
+  if (!changed.ok()) return changed.status();
+  response = *std::move(changed);
+  return {};
+}
+
+grpc::ServerUnaryReactor* StreamServiceImpl::PauseStream(grpc::CallbackServerContext* context,
+                                                         const v1::PauseStreamRequest* request,
+                                                         v1::Stream* response) {
+  return gate_.Run(context, "/drawbridge.v1.StreamService/PauseStream", request, response,
+                   [this](const Actor& actor, const auto& asked, v1::Stream& answer) {
+                     return SetPaused(asked.bridge(), asked.topic(), true,
+                                      MutationOf(actor, asked, asked.request_id(), asked.reason()),
+                                      answer);
+                   });
+}
+
+grpc::ServerUnaryReactor* StreamServiceImpl::ResumeStream(grpc::CallbackServerContext* context,
+                                                          const v1::ResumeStreamRequest* request,
+                                                          v1::Stream* response) {
+  return gate_.Run(context, "/drawbridge.v1.StreamService/ResumeStream", request, response,
+                   [this](const Actor& actor, const auto& asked, v1::Stream& answer) {
+                     return SetPaused(asked.bridge(), asked.topic(), false,
+                                      MutationOf(actor, asked, asked.request_id(), asked.reason()),
+                                      answer);
+                   });
+}
+
+}  // namespace drawbridge
