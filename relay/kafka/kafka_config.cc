@@ -177,10 +177,6 @@ StatusOr<ClientHandle> Create(rd_kafka_type_t type, ClientSettings client,
                             made.status().message()));
 }
 
-}  // namespace
-
-namespace {
-
 // When the first certificate of a chain expires.
 std::optional<WallTime> FirstEnd(const std::string& pem) {
   const std::unique_ptr<BIO, Destroyer<BIO_free>> text(

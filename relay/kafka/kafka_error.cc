@@ -31,9 +31,31 @@ bool Has(std::string_view text, std::string_view part) {
   return text.find(part) != std::string_view::npos;
 }
 
+// The library's words without its advice, which speaks of settings that nobody here can see.
+std::string Plain(std::string_view text) {
+  std::string plain(text);
+  const auto cut = [&](std::string_view from, std::string_view to) {
+    const size_t begin = plain.find(from);
+    if (begin == std::string::npos) return;
+    const size_t end = plain.find(to, begin + 1);
+    plain.erase(begin, end == std::string::npos ? end : end - begin);
+  };
+  cut(": broker certificate could not be verified", " (after");
+  cut(": verify that security.protocol", " (after");
+  cut(": might be caused by incorrect security.protocol", " (after");
+  constexpr std::string_view kCounted = " identical error(s) suppressed";
+  const size_t counted = plain.find(kCounted);
+  const size_t comma = plain.rfind(", ", counted);
+  if (counted != std::string::npos && comma != std::string::npos) {
+    plain.erase(comma, counted + kCounted.size() - comma);
+  }
+  return plain;
+}
+
 Status Failed(Reason reason, std::string_view what, std::string_view text,
               StatusCode code = StatusCode::kUnavailable) {
-  return {code, reason, text.empty() ? std::string(what) : fmt::format("{} ({})", what, text)};
+  return {code, reason,
+          text.empty() ? std::string(what) : fmt::format("{} ({})", what, Plain(text))};
 }
 
 // Brokers in Java have one alert for all that is wrong with a client's certificate.
@@ -146,11 +168,8 @@ bool IsNoise(rd_kafka_resp_err_t error) {
 std::string TextOf(rd_kafka_event_t* event, const rd_kafka_t* client) {
   std::string text = rd_kafka_event_error_string(event);
   if (!Has(text, "certificate verify failed")) return text;
-  // Advice about settings that nobody here can see.
-  const size_t advice = text.find(": broker certificate could not be verified");
-  if (advice != std::string::npos) text.erase(advice);
   const std::string_view fault = CertificateFault(client);
-  return fault.empty() ? text : fmt::format("{}: {}", text, fault);
+  return fault.empty() ? text : fmt::format("{}: {}", Plain(text), fault);
 }
 
 Status ToStatus(rd_kafka_resp_err_t error, std::string_view text, const ErrorContext& context) {

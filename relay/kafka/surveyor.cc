@@ -95,10 +95,8 @@ SurveyResult KafkaSurveyor::Look(const std::stop_token& stop) {
   ChooseTopics(result, patience);
   ReadPositions(result, patience);
   ReadRetention(result, patience);
-  if (is_target_seen_) {
-    MakeTarget(result, patience);
-    ReadTarget(result, patience);
-  }
+  if (is_target_seen_) MakeTarget(result, patience);
+  ReadTarget(result, patience);
   return result;
 }
 
@@ -165,7 +163,7 @@ void KafkaSurveyor::ChooseTopics(SurveyResult& result, const Patience& patience)
     if (error == RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED) {
       Note(result, Side::kSource,
            {StatusCode::kPermissionDenied, Reason::kAuthorizationFailed,
-            fmt::format("{} lets us not see the topic {}: grant READ and DESCRIBE on it to the "
+            fmt::format("{} does not let us see the topic {}: grant READ and DESCRIBE on it to the "
                         "endpoint's user, or check its name",
                         endpoint, name)},
            true, name);
@@ -339,7 +337,7 @@ void KafkaSurveyor::MakeTarget(SurveyResult& result, const Patience& patience) {
           {name,
            {StatusCode::kPermissionDenied, Reason::kAuthorizationFailed,
             fmt::format(
-                "{} lets us not see the topic {}: grant WRITE, DESCRIBE and CREATE on it to "
+                "{} does not let us see the topic {}: grant WRITE, DESCRIBE and CREATE on it to "
                 "the endpoint's user",
                 endpoint, name)}});
     } else if (present == 0 && error != RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART) {
@@ -394,6 +392,7 @@ void KafkaSurveyor::AwaitTarget(const Patience& patience) {
   }
 }
 
+// While the target cannot be seen, it is taken to be as it was.
 void KafkaSurveyor::ReadTarget(SurveyResult& result, const Patience& patience) {
   std::vector<std::string> names;
   for (SurveyedTopic& topic : result.topics) {
@@ -406,6 +405,7 @@ void KafkaSurveyor::ReadTarget(SurveyResult& result, const Patience& patience) {
                             !awaited_.contains({topic.target_topic, one.partition});
     }
   }
+  if (!is_target_seen_) return;
   target_->ReadSettings(names, patience);
   for (const SurveyedTopic& topic : result.topics) {
     const TopicSettings& settings = target_->SettingsOf(topic.target_topic);

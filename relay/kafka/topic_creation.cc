@@ -19,7 +19,9 @@ const Log kLog("relay.kafka");
 
 constexpr std::string_view kMaxBytes = "max.message.bytes";
 constexpr std::string_view kTimestampType = "message.timestamp.type";
+constexpr std::string_view kTimestampBeforeMax = "message.timestamp.before.max.ms";
 constexpr std::string_view kTimestampAfterMax = "message.timestamp.after.max.ms";
+constexpr std::string_view kAnyTime = "9223372036854775807";
 // What the records take over from their old topic.
 constexpr std::array<std::string_view, 4> kCopied{"cleanup.policy", "retention.ms",
                                                   "retention.bytes", "delete.retention.ms"};
@@ -98,7 +100,7 @@ TopicRefusal CreationRefusal(const ClusterView& cluster, const WantedTopic& topi
   if (IsAuthorization(error)) {
     return {topic.name,
             {StatusCode::kPermissionDenied, Reason::kAuthorizationFailed,
-             fmt::format("{} lets us not create the topic {}: create it with {} partitions, or "
+             fmt::format("{} does not let us create the topic {}: create it with {} partitions, or "
                          "grant CREATE on it ({})",
                          endpoint, topic.name, topic.partitions, words)}};
   }
@@ -114,13 +116,15 @@ TopicRefusal CreationRefusal(const ClusterView& cluster, const WantedTopic& topi
 
 TopicRefusal GrowthRefusal(const ClusterView& cluster, const WantedTopic& topic,
                            rd_kafka_resp_err_t error, std::string_view words) {
-  const Reason reason =
-      IsAuthorization(error) ? Reason::kAuthorizationFailed : Reason::kTargetPartitionsMissing;
+  const TopicView* const present = cluster.Find(topic.name);
   return {topic.name,
-          {StatusCode::kFailedPrecondition, reason,
-           fmt::format("{} refuses to raise the topic {} to the source's {} partitions: raise it "
-                       "by hand, or grant ALTER on it ({})",
-                       cluster.endpoint().name, topic.name, topic.partitions, words)}};
+          {StatusCode::kFailedPrecondition, Reason::kTargetPartitionsMissing,
+           fmt::format("the topic {} of {} has {} partitions and needs {}: {} ({})", topic.name,
+                       cluster.endpoint().name, present == nullptr ? 0 : present->partitions(),
+                       topic.partitions,
+                       IsAuthorization(error) ? "grant ALTER on it, or raise it by hand"
+                                              : "raise it by hand",
+                       words)}};
 }
 
 NewTopicHandle Describe(const WantedTopic& topic, std::string& trouble) {
@@ -216,9 +220,10 @@ TopicSettings SettingsForCopy(const TopicSettings& source, const Capabilities& s
   if (bytes) {
     settings.emplace(kMaxBytes, std::to_string(std::min(kMaxBytesMax, *bytes + kHeadroomBytes)));
   }
-  // Records keep their times, however old; Kafka 4 would refuse those an hour ahead.
+  // Records keep their times, whatever they are; Kafka 4 would refuse those an hour ahead.
   settings.emplace(kTimestampType, "CreateTime");
-  settings.emplace(kTimestampAfterMax, "9223372036854775807");
+  settings.emplace(kTimestampBeforeMax, kAnyTime);
+  settings.emplace(kTimestampAfterMax, kAnyTime);
   return settings;
 }
 
@@ -228,10 +233,10 @@ bool Reduce(TopicSettings& settings, std::string_view text) {
       std::erase_if(settings, [&](const auto& setting) { return Mentions(text, setting.first); });
   if (named > 0) return true;
   // The youngest of them first, then what shapes the log least.
-  if (const auto youngest = settings.find(kTimestampAfterMax); youngest != settings.end()) {
-    settings.erase(youngest);
-    return true;
-  }
+  const size_t youngest = std::erase_if(settings, [](const auto& setting) {
+    return setting.first == kTimestampBeforeMax || setting.first == kTimestampAfterMax;
+  });
+  if (youngest > 0) return true;
   const size_t others = std::erase_if(settings, [](const auto& setting) {
     return setting.first != kCopied.front() && setting.first != kTimestampType;
   });
