@@ -9,10 +9,10 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/process.h"
+#include "base/version.h"
 #include "relay/control/enrolment.h"
 #include "relay/kafka/kafka_handle.h"
 #include "relay/relay.h"
-#include "version.h"
 
 namespace {
 

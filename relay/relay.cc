@@ -2,12 +2,12 @@
 
 #include "base/file.h"
 #include "base/log.h"
+#include "base/version.h"
 #include "relay/control/control_session.h"
 #include "relay/kafka_lane_factory.h"
 #include "relay/pipeline/journal.h"
 #include "relay/pipeline/progress_board.h"
 #include "relay/supervisor/supervisor.h"
-#include "version.h"
 
 namespace drawbridge {
 namespace {

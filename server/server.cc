@@ -295,7 +295,8 @@ Server::~Server() {
   if (parts_->api && parts_->api->GetHealthCheckService() != nullptr) {
     parts_->api->GetHealthCheckService()->SetServingStatus(false);
   }
-  const auto deadline = std::chrono::system_clock::now() + kShutdownPatience;
+  const auto deadline =
+      std::chrono::sys_time<Duration>(parts_->clock.WallNow()) + kShutdownPatience;
   if (parts_->fleet) parts_->fleet->EndSessions();
   if (parts_->relay) parts_->relay->Shutdown(deadline);
   if (parts_->api) parts_->api->Shutdown(deadline);

@@ -55,9 +55,9 @@ std::shared_ptr<grpc::Channel> ChannelTo(const std::string& server, const RelayI
   return grpc::CreateCustomChannel(server, grpc::SslCredentials(options), arguments);
 }
 
-std::unique_ptr<grpc::ClientContext> UnaryContext() {
+std::unique_ptr<grpc::ClientContext> UnaryContext(const Clock& clock) {
   auto context = std::make_unique<grpc::ClientContext>();
-  context->set_deadline(std::chrono::system_clock::now() + kUnaryDeadline);
+  context->set_deadline(std::chrono::sys_time<Duration>(clock.WallNow()) + kUnaryDeadline);
   return context;
 }
 
@@ -124,9 +124,10 @@ void ControlSession::Stop() {
     MutexLock lock(mutex_);
     is_stopping_ = true;
     // The last commits are under way: their results say that the server has them.
-    const auto deadline = std::chrono::steady_clock::now() + 3s;
-    while (is_welcome_ && (!given_back_.empty() || awaited_batch_ != 0)) {
-      if (changed_.wait_until(mutex_, deadline) == std::cv_status::timeout) break;
+    const BootTime deadline = clock_.Now() + 3s;
+    while (is_welcome_ && (!given_back_.empty() || awaited_batch_ != 0) &&
+           clock_.Now() < deadline) {
+      changed_.wait_for(mutex_, 50ms);
     }
     stream = stream_;
   }
@@ -152,11 +153,9 @@ void ControlSession::ReadLoop() {
       kLog.Error("session failed", {{"text", error.what()}});
     }
     const Duration wait = backoff_.Next();
-    const auto until = std::chrono::steady_clock::now() + wait;
+    const BootTime until = clock_.Now() + wait;
     MutexLock lock(mutex_);
-    while (!is_stopping_ && std::chrono::steady_clock::now() < until) {
-      changed_.wait_until(mutex_, until);
-    }
+    while (!is_stopping_ && clock_.Now() < until) changed_.wait_for(mutex_, until - clock_.Now());
   }
 }
 
@@ -298,7 +297,7 @@ StatusOr<CredentialSecret> ControlSession::FetchSecret(SecretRef ref) {
   v1::GetSecretRequest request;
   *request.mutable_secret() = ToProto(ref);
   v1::GetSecretResponse response;
-  const auto context = UnaryContext();
+  const auto context = UnaryContext(clock_);
   const auto stub = Stub();
   const Status status = FromGrpc(stub->GetSecret(context.get(), request, &response));
   if (!status.ok()) return status;
@@ -376,7 +375,7 @@ void ControlSession::Take(const v1::Query& query) {
           *request.mutable_endpoint_test()->add_checks() = ToProto(check);
         }
         v1::AnswerQueryResponse response;
-        const auto context = UnaryContext();
+        const auto context = UnaryContext(clock_);
         if (const auto stub = Stub()) {
           const Status sent = FromGrpc(stub->AnswerQuery(context.get(), request, &response));
           if (!sent.ok()) kLog.Warn("answer not delivered", {{"text", sent.ToString()}});
@@ -565,7 +564,7 @@ void ControlSession::RenewIfDue() {
   v1::RenewCertificateRequest asked;
   asked.set_csr_pem(*request);
   v1::RenewCertificateResponse answer;
-  const auto context = UnaryContext();
+  const auto context = UnaryContext(clock_);
   const Status renewed = FromGrpc(Stub()->RenewCertificate(context.get(), asked, &answer));
   if (!renewed.ok()) {
     kLog.Warn("certificate not renewed yet", {{"text", renewed.ToString()}});

@@ -16,7 +16,6 @@
 #include "base/mutex.h"
 #include "drawbridge/v1/relay.grpc.pb.h"
 #include "relay/control/relay_identity.h"
-#include "relay/pipeline/progress_board.h"
 #include "relay/supervisor/lane_factory.h"
 #include "relay/supervisor/supervisor.h"
 

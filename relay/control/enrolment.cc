@@ -73,7 +73,7 @@ StatusOr<Enrolled> Enrol(const EnrolmentOrder& order) {
   asked.set_csr_pem(*request);
   v1::EnrollResponse answer;
   grpc::ClientContext context;
-  context.set_deadline(std::chrono::system_clock::now() + kDeadline);
+  context.set_deadline(std::chrono::sys_time<Duration>(Clock::System().WallNow()) + kDeadline);
   const Status enrolled =
       FromGrpc(v1::RelayService::NewStub(channel)->Enroll(&context, asked, &answer));
   if (!enrolled.ok()) return enrolled;

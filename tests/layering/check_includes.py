@@ -26,7 +26,15 @@ ALLOWED: dict[str, set[str]] = {
     "server/security": {"base"},
     "server/store": {"base", "model"},
     "server/control": {"base", "model", "server/store"},
-    "server/api": {"base", "model", "model/convert", "server/control", "server/security"},
+    # The stores where nothing is decided: docs/adr/2026-11-21-the-api-reads-and-writes-stores.md
+    "server/api": {
+        "base",
+        "model",
+        "model/convert",
+        "server/control",
+        "server/security",
+        "server/store",
+    },
     "console/state": {"base", "model"},
     "console/client": {"base", "model", "model/convert", "console/state"},
     "console/models": {"base", "model", "console/state"},
