@@ -1,0 +1,69 @@
+"""Whole programs over the rig: a deployment per test, between clusters that all tests share."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from deployment import Deployment  # noqa: E402 - the path comes first
+from rig.access import ClusterAccess  # noqa: E402
+from rig.pytest_plugin import *  # noqa: E402, F403
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leaves out what is slow, unless -m or $DRAWBRIDGE_SLOW=1 asks for it."""
+    if config.getoption("markexpr") or os.environ.get("DRAWBRIDGE_SLOW") == "1":
+        return
+    slow = [item for item in items if item.get_closest_marker("slow")]
+    if slow:
+        config.hook.pytest_deselected(slow)
+        items[:] = [item for item in items if item not in slow]
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+    """Adds the ends of the programs' logs to a failed test's report."""
+    outcome = yield
+    report = outcome.get_result()
+    deployments = getattr(item, "deployments", [])
+    if report.failed:
+        for deployment in deployments:
+            report.sections.append(("logs of the programs", deployment.logs()))
+
+
+@pytest.fixture
+def start_deployment(
+    request: pytest.FixtureRequest,
+    tmp_path: Path,
+    oci_cluster: ClusterAccess,
+    aws_cluster: ClusterAccess,
+) -> Iterator[Callable[..., Deployment]]:
+    """Starts a server with its credentials and relays: `start_deployment("one", "two")`."""
+    request.node.deployments = []
+
+    def start(*relays: str, server_options: tuple[str, ...] = ()) -> Deployment:
+        folder = tmp_path / f"deployment-{len(request.node.deployments)}"
+        deployment = Deployment(folder, oci_cluster, aws_cluster, server_options)
+        folder.mkdir()
+        request.node.deployments.append(deployment)
+        deployment.start_server()
+        deployment.set_credentials()
+        for name in relays:
+            deployment.add_relay(name, cloud="oci").start()
+        return deployment
+
+    yield start
+    for deployment in request.node.deployments:
+        deployment.close()
+
+
+@pytest.fixture
+def deployment(start_deployment: Callable[..., Deployment]) -> Deployment:
+    """A server and one relay."""
+    return start_deployment("one")
