@@ -50,15 +50,8 @@ class FieldReporter final : public MessageDifferencer::Reporter {
     field->set_after(after);
   }
 
-  static std::string TextOf(const Message& root, const Path& path, bool is_after) {
-    const Message* message = &root;
-    for (size_t i = 0; i + 1 < path.size(); ++i) {
-      const auto& step = path[i];
-      const int index = is_after ? step.new_index : step.index;
-      message = step.field->is_repeated()
-                    ? &message->GetReflection()->GetRepeatedMessage(*message, step.field, index)
-                    : &message->GetReflection()->GetMessage(*message, step.field);
-    }
+  // `message` is the one that holds the last field of `path`.
+  static std::string TextOf(const Message& message, const Path& path, bool is_after) {
     const FieldDescriptor* const field = path.back().field;
     const int index = !field->is_repeated() ? -1
                       : is_after            ? path.back().new_index
@@ -66,7 +59,7 @@ class FieldReporter final : public MessageDifferencer::Reporter {
     std::string text;
     google::protobuf::TextFormat::Printer printer;
     printer.SetSingleLineMode(true);
-    printer.PrintFieldValueToString(*message, field, index, &text);
+    printer.PrintFieldValueToString(message, field, index, &text);
     if (text.size() >= 2 && text.front() == '"' && text.back() == '"') {
       text = text.substr(1, text.size() - 2);
     }
