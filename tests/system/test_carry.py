@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import pytest
 from deployment import Deployment, unique
 
 from rig import records
@@ -64,6 +65,9 @@ def test_pause_and_resume_lose_and_repeat_nothing(deployment: Deployment) -> Non
     deployment.assert_once([topic])
 
 
+@pytest.mark.xfail(
+    strict=True, reason="the producer learns of a new target partition only by its next refresh"
+)
 def test_a_partition_that_appears_is_carried_within_a_minute(deployment: Deployment) -> None:
     topic = unique("growth")
     deployment.make_topics(topic, partitions=1)
