@@ -147,11 +147,16 @@ void Lane::SetPaused(PartitionKey key, bool is_paused) {
   Partition* const partition = Find(key);
   if (partition == nullptr || partition->is_paused == is_paused) return;
   partition->is_paused = is_paused;
-  if (partition->state == PartitionState::kHalted || partition->release_until) return;
+  if (partition->release_until) return;
   if (is_paused) {
     StopReading(*partition);
     partition->retry_at.reset();
     partition->trouble.reset();
+    // Pausing is also how an operator says that the cause of a halt is mended: resuming tries
+    // again, and whatever still holds halts it again.
+    partition->refused.reset();
+    partition->refusals = 0;
+    partition->suspicious_looks = 0;
     partition->state = PartitionState::kPaused;
   } else {
     Resume(*partition);
@@ -318,6 +323,7 @@ void Lane::Handle(const Confirmation& confirmation) {
   if (confirmation.window != partition->window) {  // was sent again since
     partition->overtaken_bytes -= std::min(partition->overtaken_bytes, confirmation.bytes);
     partition->overtaken_records -= confirmation.records;
+    partition->stuck_since.reset();
     return;
   }
 
@@ -443,7 +449,7 @@ void Lane::RunTimers() {
     if (by_key_.size() > 1) ParkStuck(*partition);
     if (partition->state == PartitionState::kParked && !partition->release_until &&
         !partition->is_paused &&
-        partition->submitted_bytes() < std::min(cap, partition->parked_at_bytes) / 2) {
+        partition->submitted_bytes() <= std::min(cap, partition->parked_at_bytes) / 2) {
       Reset(*partition);
     }
     if (partition->retry_at && now_ >= *partition->retry_at) Resume(*partition);
