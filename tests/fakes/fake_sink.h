@@ -108,8 +108,11 @@ class FakeSink final : public Sink {
     return bytes;
   }
 
-  // Under how many window numbers records of a partition were submitted.
+  // Under how many window numbers records of a partition were submitted, and the newest one.
   size_t windows(PartitionKey key) { return newest_[key].size(); }
+  uint32_t newest_window(PartitionKey key) {
+    return newest_[key].empty() ? 0 : newest_[key].rbegin()->first;
+  }
   int opens() const { return opens_; }
 
   // --- Sink ---

@@ -258,6 +258,21 @@ TEST_F(LaneFailureTest, StopsComplainingWhenTheTargetHasThePartitionThoughNothin
   EXPECT_THAT(reasons(), IsEmpty());
 }
 
+TEST_F(LaneFailureTest, TriesARefusedRecordAgainAfterAPauseAndAResume) {
+  Produce(10);
+  Start();
+  Refuse(4);
+  Pass(20s);
+  Refuse(4);
+  ASSERT_EQ(state(), PartitionState::kHalted);
+
+  SetPaused(true);
+  SetPaused(false);
+  ConfirmAll();
+  EXPECT_EQ(state(), PartitionState::kRunning);
+  EXPECT_EQ(shown().report.confirmed, Offset{10});
+}
+
 TEST_F(LaneFailureTest, SubmitsNothingAfterAResumeUntilTheTargetHasThePartition) {
   sink_->RefuseOpen(Status{StatusCode::kNotFound, Reason::kTopicNotFound, "no such topic"});
   Produce(10);
