@@ -2,7 +2,6 @@
 
 #include <algorithm>
 
-
 #include <openssl/sha.h>
 #include <xxhash.h>
 

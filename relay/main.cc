@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/process.h"
 #include "base/version.h"
+#include "base/yaml_settings.h"
 #include "relay/control/enrolment.h"
 #include "relay/kafka/kafka_handle.h"
 #include "relay/relay.h"
@@ -90,7 +91,7 @@ int main(int argc, char** argv) {
   app.set_version_flag("--version",
                        fmt::format("drawbridge-relay {} (librdkafka {}: {})", drawbridge::kVersion,
                                    drawbridge::LibraryVersion(), drawbridge::LibraryFeatures()));
-  app.set_config("--config", "", "Read settings from this file");
+  drawbridge::ReadYamlSettings(app);
   std::string level = "info";
   app.add_option("--log-level", level, "debug, info, warn or error")
       ->capture_default_str()

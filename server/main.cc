@@ -8,6 +8,7 @@
 
 #include "base/log.h"
 #include "base/process.h"
+#include "base/yaml_settings.h"
 #include "server/server.h"
 
 namespace {
@@ -42,7 +43,7 @@ int main(int argc, char** argv) {
   int64_t certificate_seconds = 7 * 24 * 3600;
   int64_t lease_seconds = 30;
   std::string level = "info";
-  app.set_config("--config", "", "Read settings from this file");
+  drawbridge::ReadYamlSettings(app);
   app.add_option("--state", state, "Folder for all that the server keeps")
       ->required()
       ->envname("DRAWBRIDGE_STATE");

@@ -74,7 +74,9 @@ ControlSession::ControlSession(SessionSettings settings, RelayIdentity identity,
       identity_(std::move(identity)),
       renew_fraction_(RandomFraction()) {}
 
-ControlSession::~ControlSession() {
+ControlSession::~ControlSession() { End(); }
+
+void ControlSession::End() {
   {
     const MutexLock lock(mutex_);
     is_stopping_ = true;
@@ -84,6 +86,7 @@ ControlSession::~ControlSession() {
   if (reader_.joinable()) reader_.join();
   if (writer_.joinable()) writer_.join();
   for (std::thread& thread : query_threads_) thread.join();
+  query_threads_.clear();
 }
 
 void ControlSession::Start(Supervisor& supervisor) {
@@ -133,9 +136,16 @@ void ControlSession::Stop() {
   }
   changed_.notify_all();
   if (stream) {
-    const MutexLock lock(write_mutex_);
-    stream->WritesDone();
+    {
+      const MutexLock lock(write_mutex_);
+      stream->WritesDone();
+    }
+    // The server ends the stream when it has read to there.
+    MutexLock lock(mutex_);
+    const BootTime deadline = clock_.Now() + 2s;
+    while (stream_ && clock_.Now() < deadline) changed_.wait_for(mutex_, 20ms);
   }
+  End();
 }
 
 // --- Reading ------------------------------------------------------------------------------------
@@ -261,12 +271,13 @@ void ControlSession::Take(const v1::Assignments& message) {
   Write(answer);
 }
 
-// Fetches what is new. A bridge whose secret cannot be had is left out, with an error for each of
-// its streams.
-bool ControlSession::FetchSecrets(Assignments& assignments,
+// Fetches what is new. A bridge whose secret cannot be had runs on as it was, or not at all, with
+// an error for each of its streams.
+void ControlSession::FetchSecrets(Assignments& assignments,
                                   std::map<SecretRef, CredentialSecret>& secrets,
                                   std::vector<std::pair<StreamId, Status>>& errors) {
-  std::erase_if(assignments.bridges, [&](const BridgeAssignment& bridge) {
+  // Whether all secrets of the bridge are at hand; fetches what is new.
+  const auto has_secrets = [&](const BridgeAssignment& bridge) -> Status {
     for (const auto& ref : {bridge.source_secret, bridge.target_secret}) {
       if (!ref || secrets.contains(*ref)) continue;
       const auto known = secrets_.find(*ref);
@@ -275,22 +286,30 @@ bool ControlSession::FetchSecrets(Assignments& assignments,
         continue;
       }
       StatusOr<CredentialSecret> fetched = FetchSecret(*ref);
-      if (!fetched.ok()) {
-        kLog.Error("secret cannot be fetched",
-                   {{"bridge", bridge.spec.name}, {"text", fetched.status().message()}});
-        for (const StreamAssignment& stream : bridge.streams) {
-          errors.emplace_back(stream.stream,
-                              Status(StatusCode::kUnavailable, Reason::kSecretUnavailable,
-                                     fetched.status().message()));
-        }
-        return true;
-      }
+      if (!fetched.ok()) return fetched.status();
       secrets.emplace(*ref, *std::move(fetched));
     }
-    return false;
-  });
+    return {};
+  };
+  std::map<BridgeId, BridgeAssignment> applied;
+  for (BridgeAssignment& bridge : assignments.bridges) {
+    if (Status fetched = has_secrets(bridge); !fetched.ok()) {
+      kLog.Error("secret cannot be fetched",
+                 {{"bridge", bridge.spec.name}, {"text", fetched.message()}});
+      for (const StreamAssignment& stream : bridge.streams) {
+        errors.emplace_back(stream.stream, Status(StatusCode::kUnavailable,
+                                                  Reason::kSecretUnavailable, fetched.message()));
+      }
+      const auto before = applied_.find(bridge.bridge);
+      if (before == applied_.end() || !has_secrets(before->second).ok()) continue;
+      bridge = before->second;
+    }
+    applied.emplace(bridge.bridge, bridge);
+  }
+  std::erase_if(assignments.bridges,
+                [&](const BridgeAssignment& bridge) { return !applied.contains(bridge.bridge); });
+  applied_ = std::move(applied);
   secrets_ = secrets;  // what nobody needs any more is wiped
-  return errors.empty();
 }
 
 StatusOr<CredentialSecret> ControlSession::FetchSecret(SecretRef ref) {

@@ -50,7 +50,8 @@ class ControlSession {
   void GiveBack(GivenBack given_back);
   void Surveyed(SurveyResult result);
 
-  // Says what is still to be said, and ends the session. After the supervisor was drained.
+  // Says what is still to be said, and ends the session with its threads. After the supervisor was
+  // drained, and before it dies.
   void Stop();
 
  private:
@@ -69,13 +70,14 @@ class ControlSession {
     bool is_refused = false;  // the token is stale: nothing more is sent under it
   };
 
+  void End();
   void ReadLoop();
   void RunOnce();
   void Take(const v1::ServerMessage& message);
   void Take(const v1::Assignments& message);
   void Take(const v1::CommitResults& message);
   void Take(const v1::Query& query);
-  bool FetchSecrets(Assignments& assignments, std::map<SecretRef, CredentialSecret>& secrets,
+  void FetchSecrets(Assignments& assignments, std::map<SecretRef, CredentialSecret>& secrets,
                     std::vector<std::pair<StreamId, Status>>& errors);
   StatusOr<CredentialSecret> FetchSecret(SecretRef ref);
 
@@ -124,7 +126,8 @@ class ControlSession {
   BootTime report_at_{};
   int64_t last_batch_ = 0;
   int64_t last_heartbeat_ = 0;
-  std::map<SecretRef, CredentialSecret> secrets_;  // the reading thread's
+  std::map<SecretRef, CredentialSecret> secrets_;  // the reading thread's, of what is applied
+  std::map<BridgeId, BridgeAssignment> applied_;   // the reading thread's
   std::vector<std::thread> query_threads_;         // the reading thread's
   std::thread reader_;
   std::thread writer_;

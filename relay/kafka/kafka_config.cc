@@ -150,7 +150,8 @@ StatusOr<ClientSettings> Connecting(const KafkaCluster& cluster) {
       .Set("connections.max.idle.ms", 180'000)
       .Set("socket.nagle.disable", "true")
       .Set("metadata.max.age.ms", 180'000)
-      .Set("topic.metadata.refresh.interval.ms", 60'000)
+      // Partitions that a survey has just made must be found before anybody calls the stream slow.
+      .Set("topic.metadata.refresh.interval.ms", 10'000)
       .Set("reconnect.backoff.ms", 250)
       .Set("reconnect.backoff.max.ms", 5'000)
       .Set("socket.connection.setup.timeout.ms", 15'000)

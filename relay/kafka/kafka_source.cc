@@ -18,6 +18,11 @@ const Log kLog("relay.kafka");
 // nobody answers at any more.
 constexpr Duration kDeadAfter = 5min;
 
+// ListOffsets' own words for the two ends of a log.
+constexpr int64_t kLatest = -1;
+constexpr int64_t kEarliest = -2;
+constexpr int kAskTimeoutMs = 1000;
+
 // Not in the header of 2.0.2; newer libraries report it.
 constexpr int kLogTruncation = -139;
 
@@ -250,17 +255,29 @@ void KafkaSource::TakeError(rd_kafka_event_t* event, std::vector<SourceEvent>& e
   }
 }
 
+// The one question that a lane waits for, and not for long: a partition that is out of range has
+// nothing else to do, and rd_kafka_query_watermark_offsets may not return at all before 2.3.0.
+std::optional<Offset> KafkaSource::AskOffset(const Reading& reading, int64_t which) {
+  const PartitionListHandle list(rd_kafka_topic_partition_list_new(1));
+  rd_kafka_topic_partition_t* const asked = rd_kafka_topic_partition_list_add(
+      list.get(), reading.name.first.c_str(), reading.name.second);
+  asked->offset = which;
+  const auto error = rd_kafka_offsets_for_times(client_.get(), list.get(), kAskTimeoutMs);
+  if (error != RD_KAFKA_RESP_ERR_NO_ERROR || asked->err != RD_KAFKA_RESP_ERR_NO_ERROR) {
+    return std::nullopt;
+  }
+  return KnownOffset(asked->offset);
+}
+
 void KafkaSource::TakeOutOfRange(Slot slot, Offset asked, std::vector<SourceEvent>& events) {
   const Reading& reading = readings_[slot];
-  int64_t low = RD_KAFKA_OFFSET_INVALID;
-  int64_t high = RD_KAFKA_OFFSET_INVALID;
-  rd_kafka_get_watermark_offsets(client_.get(), reading.name.first.c_str(), reading.name.second,
-                                 &low, &high);
+  // What the library remembers of the log's ends may be older than the answer that brought us here,
+  // and after a first fetch out of range it remembers nothing: ask.
   events.emplace_back(OutOfRange{.slot = slot,
                                  .fetch = reading.fetch,
                                  .asked = asked,
-                                 .log_start = KnownOffset(low),
-                                 .log_end = KnownOffset(high)});
+                                 .log_start = AskOffset(reading, kEarliest),
+                                 .log_end = AskOffset(reading, kLatest)});
 }
 
 void KafkaSource::Serve(std::vector<SourceEvent>& events) {

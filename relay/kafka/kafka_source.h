@@ -55,6 +55,7 @@ class KafkaSource final : public Source {
   void Take(EventHandle event, std::vector<SourceEvent>& events, size_t& bytes);
   void TakeError(rd_kafka_event_t* event, std::vector<SourceEvent>& events);
   void TakeStatistics(const char* json);
+  std::optional<Offset> AskOffset(const Reading& reading, int64_t which);
   void TakeOutOfRange(Slot slot, Offset asked, std::vector<SourceEvent>& events);
   void RebuildIfDead();
   Reading* Find(const rd_kafka_topic_t* topic, PartitionNumber partition, Slot& slot);

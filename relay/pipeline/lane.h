@@ -60,7 +60,8 @@ class Lane {
   // Takes on a partition; if it has it under an older token, what was read under that is forgotten
   // without a commit.
   void Start(LanePartition partition);
-  // Keeps the partition but does not read it, and the reverse.
+  // Keeps the partition but does not read it, and the reverse. Of a halted partition the pause
+  // takes the halt away: resuming tries again.
   void SetPaused(PartitionKey key, bool is_paused);
   // Stops reading; when all in flight is confirmed, or `until` has come, it is released.
   void Release(PartitionKey key, BootTime until);

@@ -15,6 +15,7 @@ using namespace std::chrono_literals;
 const Log kLog("server.control");
 
 constexpr Duration kAckPatience = 30s;
+constexpr Duration kSendAgainAfter = 5s;  // what a relay could not take over
 constexpr Duration kQueryPatience = 14s;
 constexpr Duration kSilentHeartbeats = 10s;  // two of them missed
 
@@ -254,6 +255,7 @@ void FleetController::Reassign(const Assigner::Placement& placement) {
     if (is_connected && !may_run) {
       changes.push_back({partition.key, partition.token, to, "released"});
     } else if (!is_connected && !is_frozen && leases_.HasRunOut(*partition.owner, clock_.Now())) {
+      observations_.ForgetConditions(*partition.owner);
       changes.push_back({partition.key, partition.token, to, "lease expired"});
     }
   }
@@ -387,7 +389,9 @@ void FleetController::SendAssignments() {
       continue;  // one at a time; what changed meanwhile goes with the next
     }
     Assignments assignments = AssignmentsFor(name);
-    if (relay.has_been_sent && SaysTheSame(assignments, relay.sent)) continue;
+    const bool tries_again = relay.send_again_at && clock_.Now() >= *relay.send_again_at;
+    if (relay.has_been_sent && SaysTheSame(assignments, relay.sent) && !tries_again) continue;
+    relay.send_again_at.reset();
     for (const BridgeAssignment& bridge : assignments.bridges) {
       for (const StreamAssignment& stream : bridge.streams) {
         for (const PartitionAssignment& partition : stream.partitions) {
@@ -525,6 +529,7 @@ void FleetController::Disconnect(const RelaySession* session) {
     if (relay == nullptr) return;
     relay->session.reset();
     relay->awaited_nonce.clear();
+    if (relay->is_leaving) observations_.ForgetConditions(name);
     kLog.Info("relay disconnected", {{"relay_id", name}, {"held", relay->held.size()}});
     Wake();
   });
@@ -546,7 +551,7 @@ void FleetController::Take(const RelayName& name, Relay& relay, RelayAck ack) {
   relay.refusals.clear();
   if (!ack.status.ok()) {
     kLog.Warn("relay refuses assignments", {{"relay_id", name}, {"text", ack.status.ToString()}});
-    relay.has_been_sent = false;  // try again with the next change, or at the next tick
+    relay.send_again_at = clock_.Now() + kSendAgainAfter;
   }
   for (const auto& [stream, status] : ack.errors) {
     kLog.Warn("relay cannot take a stream over",
@@ -555,7 +560,7 @@ void FleetController::Take(const RelayName& name, Relay& relay, RelayAck ack) {
     if (stored != desired_.streams.end()) {
       relay.refusals.push_back(StreamRefusal(stream, stored->bridge, status));
     }
-    relay.has_been_sent = false;
+    relay.send_again_at = clock_.Now() + kSendAgainAfter;
   }
   Wake();
 }
@@ -715,8 +720,9 @@ bool FleetController::NeedsSecret(const RelayName& relay, SecretRef secret) {
         std::ranges::any_of(known->second.sent.bridges, [&](const BridgeAssignment& bridge) {
           return needs(bridge.source_secret) || needs(bridge.target_secret);
         });
-    const bool is_asked = std::ranges::any_of(
-        queries_, [&](const auto& query) { return query.second.relay == relay; });
+    const bool is_asked = std::ranges::any_of(queries_, [&](const auto& query) {
+      return query.second.relay == relay && needs(query.second.secret);
+    });
     return is_assigned || is_asked;
   });
 }
@@ -749,7 +755,9 @@ StatusOr<FleetController::EndpointTest> FleetController::TestEndpoint(
       return answer;
     }
     query_id = fmt::format("q{}", ++last_number_);
-    queries_.emplace(query_id, PendingQuery{chosen->first, std::move(promise)});
+    queries_.emplace(query_id, PendingQuery{.relay = chosen->first,
+                                            .secret = SecretOf(found->spec),
+                                            .answer = std::move(promise)});
     chosen->second.session->Send(EndpointTestQuery{.query_id = query_id,
                                                    .deadline = kQueryPatience,
                                                    .endpoint = found->spec,

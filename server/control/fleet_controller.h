@@ -113,12 +113,14 @@ class FleetController {
     bool has_been_sent = false;
     std::string awaited_nonce;  // not answered yet; empty: none
     BootTime sent_at{};
+    std::optional<BootTime> send_again_at;  // after a refusal
     std::map<BridgeId, int64_t> converged;
     std::vector<Condition> refusals;  // streams that it could not take over
     std::optional<WallTime> last_seen;
   };
   struct PendingQuery {
     RelayName relay;
+    std::optional<SecretRef> secret;
     std::promise<StatusOr<EndpointTest>> answer;
   };
 

@@ -1,0 +1,1 @@
+"""Drawbridge's relay beside the bare librdkafka loop and MirrorMaker 2, in one run."""
