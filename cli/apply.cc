@@ -1,12 +1,11 @@
 #include <algorithm>
 #include <filesystem>
 #include <memory>
-#include <sstream>
 
 #include <fmt/format.h>
 
-#include "base/file.h"
 #include "cli/definition_file.h"
+#include "cli/input.h"
 #include "cli/text.h"
 #include "cli/verbs.h"
 #include "drawbridge/v1/bridge.grpc.pb.h"
@@ -23,18 +22,13 @@ struct ApplyOptions {
   std::string reason;
 };
 
-Result<Definitions> ReadInput(Session& session, const std::string& file) {
-  if (file == "-") {
-    std::ostringstream text;
-    text << session.terminal().in.rdbuf();
-    return ReadDefinitions(text.str(), "<standard input>", ".");
-  }
-  const StatusOr<std::string> text = ReadFile(file);
-  if (!text.ok()) {
-    return UsageFailure(Reason::kFieldInvalid,
-                        text.status().message() + "; name a YAML file with -f", "file");
-  }
-  return ReadDefinitions(*text, file, std::filesystem::path(file).parent_path());
+Result<Definitions> ReadFile(Session& session, const std::string& file) {
+  const bool is_stdin = file == "-";
+  const std::string name = is_stdin ? "<standard input>" : file;
+  const StatusOr<std::string> text =
+      is_stdin ? ReadInput(session.terminal().in, name) : ReadInput(file);
+  if (!text.ok()) return UsageFailure(Reason::kFieldInvalid, text.status().message(), "file");
+  return ReadDefinitions(*text, name, std::filesystem::path(file).parent_path());
 }
 
 // A value of a diff in one short line: a certificate is many.
@@ -98,7 +92,7 @@ void PrintDiff(Session& session, const v1::ApplyResponse& response, bool dry_run
 }
 
 ExitCode Apply(Session& session, const ApplyOptions& options) {
-  Result<Definitions> definitions = ReadInput(session, options.file);
+  Result<Definitions> definitions = ReadFile(session, options.file);
   if (!definitions.ok()) return session.Fail(definitions.failure());
   v1::ApplyRequest& request = definitions->request;
   request.set_dry_run(options.dry_run);

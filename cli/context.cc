@@ -6,7 +6,7 @@
 
 #include <fmt/format.h>
 
-#include "base/file.h"
+#include "cli/input.h"
 #include "cli/yaml_file.h"
 
 namespace drawbridge::cli {
@@ -27,7 +27,7 @@ std::string TextOf(const YamlFields& fields, std::string_view name) {
 }
 
 Result<Context> ReadContextFile(const std::string& name) {
-  const StatusOr<std::string> text = ReadFile(name);
+  const StatusOr<std::string> text = ReadInput(name);
   if (!text.ok() && text.status().code() == StatusCode::kNotFound) return NoContextFile(name);
   if (!text.ok()) {
     return UsageFailure(Reason::kFieldInvalid, text.status().message(), "context");
@@ -46,7 +46,7 @@ Result<Context> ReadContextFile(const std::string& name) {
 
 // The content of a file that a flag names, without white space around it.
 Result<std::string> ReadFlagFile(const std::string& name, const std::string& flag) {
-  const StatusOr<std::string> text = ReadFile(name);
+  const StatusOr<std::string> text = ReadInput(name);
   if (!text.ok()) return UsageFailure(Reason::kFieldInvalid, text.status().message(), flag);
   constexpr std::string_view kSpace = " \t\r\n";
   const size_t first = text->find_first_not_of(kSpace);

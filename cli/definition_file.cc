@@ -7,7 +7,7 @@
 #include <fmt/ranges.h>
 #include <google/protobuf/util/time_util.h>
 
-#include "base/file.h"
+#include "cli/input.h"
 #include "cli/text.h"
 #include "cli/words.h"
 #include "cli/yaml_file.h"
@@ -55,32 +55,27 @@ void SetEnum(const YamlValue* value, std::string_view what, Setter set) {
   });
 }
 
-// The content of the CA file that the value names.
-void SetCaFile(const YamlValue* value, const std::filesystem::path& folder,
-               v1::KafkaEndpoint& kafka) {
-  SetText(value, [&](const std::string& name) {
-    const StatusOr<std::string> pem = ReadFile(folder / name);
-    if (!pem.ok()) {
-      value->Refuse(Reason::kFieldInvalid,
-                    fmt::format("{}; a path counts from the folder of this file, or inline the "
-                                "certificate as ca_pem",
-                                pem.status().message()));
-      return;
-    }
-    kafka.set_ca_pem(*pem);
-  });
+// What goes to the server as a CA is shown to everybody: it must be one.
+void SetCaPem(const YamlValue& value, std::string pem, v1::KafkaEndpoint& kafka) {
+  if (pem.find("PRIVATE KEY-----") != pem.npos) {
+    value.RefuseAs(
+        "holds a private key: give the CA's certificate only, and keys with "
+        "`drawbridge credential set`");
+  } else if (pem.find("-----BEGIN CERTIFICATE-----") == pem.npos || FindInvalidUtf8(pem)) {
+    value.RefuseAs("holds no certificate in PEM form");
+  } else if (value.Take(pem.size())) {
+    kafka.set_ca_pem(std::move(pem));
+  }
 }
 
-// What goes to the server as a CA is shown to everybody: it must be one.
-void CheckCa(const YamlValue* value, const std::string& pem) {
-  if (value == nullptr || pem.empty()) return;
-  if (pem.find("PRIVATE KEY-----") != pem.npos) {
-    value->Refuse(Reason::kFieldInvalid,
-                  "holds a private key: give the CA's certificate only, and keys with "
-                  "`drawbridge credential set`");
-  } else if (pem.find("-----BEGIN CERTIFICATE-----") == pem.npos || FindInvalidUtf8(pem)) {
-    value->Refuse(Reason::kFieldInvalid, "holds no certificate in PEM form");
-  }
+void SetCaFile(const YamlValue& value, const std::filesystem::path& name,
+               v1::KafkaEndpoint& kafka) {
+  StatusOr<std::string> pem = ReadInput(name);
+  if (pem.ok()) return SetCaPem(value, std::move(*pem), kafka);
+  value.Refuse(Reason::kFieldInvalid,
+               fmt::format("{}; a path counts from the folder of this file, or inline the "
+                           "certificate as ca_pem",
+                           pem.status().message()));
 }
 
 void SetCa(const YamlFields& fields, const std::filesystem::path& folder,
@@ -88,21 +83,18 @@ void SetCa(const YamlFields& fields, const std::filesystem::path& folder,
   const YamlValue* file = fields.Find("ca");
   const YamlValue* inlined = fields.Find("ca_pem");
   if (file != nullptr && inlined != nullptr) {
-    inlined->Refuse(Reason::kFieldInvalid, "stands beside ca: keep one of the two");
-    return;
+    return inlined->RefuseAs("stands beside ca: keep one of the two");
   }
-  SetCaFile(file, folder, kafka);
-  SetText(inlined, [&](std::string pem) { kafka.set_ca_pem(std::move(pem)); });
-  CheckCa(file != nullptr ? file : inlined, kafka.ca_pem());
+  SetText(file, [&](const std::string& name) { SetCaFile(*file, folder / name, kafka); });
+  SetText(inlined, [&](std::string pem) { SetCaPem(*inlined, std::move(pem), kafka); });
 }
 
 void SetDuration(const YamlValue* value, google::protobuf::Duration* target) {
   SetText(value, [&](const std::string& text) {
     const std::optional<Duration> duration = ParseDuration(text);
     if (!duration) {
-      value->Refuse(Reason::kFieldInvalid,
-                    fmt::format("is \"{}\": write a duration with its unit, like 24h or 7d",
-                                CutToWidth(text, 40)));
+      value->RefuseAs(fmt::format("is \"{}\": write a duration with its unit, like 24h or 7d",
+                                  CutToWidth(text, 40)));
       return;
     }
     *target = ToProto(*duration);
@@ -142,10 +134,10 @@ void SetStart(const YamlValue* value, v1::Start& start) {
     if (text == "earliest") return start.set_earliest(true);
     if (text == "latest") return start.set_latest(true);
     if (TimeUtil::FromString(text, start.mutable_time())) return;
-    value->Refuse(Reason::kFieldInvalid,
-                  fmt::format("is \"{}\": write earliest, latest, or a time with its zone, like "
-                              "2026-03-14T09:00:00Z",
-                              CutToWidth(text, 40)));
+    value->RefuseAs(
+        fmt::format("is \"{}\": write earliest, latest, or a time with its zone, like "
+                    "2026-03-14T09:00:00Z",
+                    CutToWidth(text, 40)));
   });
 }
 

@@ -68,76 +68,73 @@ constexpr auto kSymptoms = std::to_array<Symptom>({
     {"Connection refused", Reason::kUnreachable, "nothing listens there: is the server running?"},
 });
 
+Problem MakeProblem(Reason reason, std::string message, std::string field = {}) {
+  return {std::string(Name(reason)), std::move(message), std::move(field), {}};
+}
+
 Problem Unreached(const grpc::Status& status, const Callee& callee) {
   const std::string& words = status.error_message();
   const auto* symptom = std::ranges::find_if(
       kSymptoms, [&](const Symptom& known) { return words.find(known.words) != words.npos; });
-  const Reason reason = symptom == kSymptoms.end() ? Reason::kUnreachable : symptom->reason;
-  const std::string_view advice = symptom == kSymptoms.end()
-                                      ? "is the server running, and can this machine reach it?"
-                                      : symptom->advice;
-  return {std::string(Name(reason)),
-          fmt::format("cannot talk to {}: {} [{}]", callee.server, advice, words),
-          "",
-          {}};
+  const bool is_known = symptom != kSymptoms.end();
+  return MakeProblem(is_known ? symptom->reason : Reason::kUnreachable,
+                     fmt::format("cannot talk to {}: {} [{}]", callee.server,
+                                 is_known ? symptom->advice
+                                          : "is the server running, and can this machine reach it?",
+                                 words));
 }
 
 // For an answer without details: an older server's, a proxy's, or gRPC's own.
 Problem Plain(const grpc::Status& status, const Callee& callee) {
   const std::string& words = status.error_message();
+  const std::string& server = callee.server;
   switch (status.error_code()) {
     case grpc::StatusCode::UNAVAILABLE:
       return Unreached(status, callee);
     case grpc::StatusCode::DEADLINE_EXCEEDED:
-      return {"UNAVAILABLE",
-              fmt::format("{} has not answered within {}: try again, or wait longer with --timeout",
-                          callee.server, ToText(callee.timeout)),
-              "",
-              {}};
+      return MakeProblem(
+          Reason::kUnavailable,
+          fmt::format("{} has not answered within {}: try again, or wait longer with --timeout",
+                      server, ToText(callee.timeout)));
     case grpc::StatusCode::UNAUTHENTICATED:
-      return {"UNAUTHENTICATED",
-              fmt::format("{} does not know this token: {}", callee.server, words),
-              "token",
-              {}};
+      return MakeProblem(Reason::kUnauthenticated,
+                         fmt::format("{} does not know this token: {}", server, words), "token");
     case grpc::StatusCode::PERMISSION_DENIED:
-      return {"PERMISSION_DENIED", words, "", {}};
+      return MakeProblem(Reason::kPermissionDenied, words);
     case grpc::StatusCode::NOT_FOUND:
-      return {"NOT_FOUND", words, "", {}};
+      return MakeProblem(Reason::kNotFound, words);
     case grpc::StatusCode::INVALID_ARGUMENT:
-      return {"FIELD_INVALID", words, "", {}};
+      return MakeProblem(Reason::kFieldInvalid, words);
+    case grpc::StatusCode::RESOURCE_EXHAUSTED:
+      return MakeProblem(Reason::kFieldInvalid,
+                         fmt::format("{} does not take this much at once: {}", server, words));
     case grpc::StatusCode::UNIMPLEMENTED:
-      return {"INTERNAL",
-              fmt::format("{} does not offer this: it is older than this program, or no Drawbridge "
-                          "server [{}]",
-                          callee.server, words),
-              "",
-              {}};
+      return MakeProblem(Reason::kInternal,
+                         fmt::format("{} does not offer this: it is older than this program, or "
+                                     "no Drawbridge server [{}]",
+                                     server, words));
     default:
-      return {"INTERNAL",
-              fmt::format("{} failed: {} [gRPC code {}]", callee.server, words,
-                          static_cast<int>(status.error_code())),
-              "",
-              {}};
+      return MakeProblem(Reason::kInternal,
+                         fmt::format("{} failed: {} [gRPC code {}]", server, words,
+                                     static_cast<int>(status.error_code())));
   }
 }
 
-bool IsAboutReaching(grpc::StatusCode code) {
-  return code == grpc::StatusCode::UNAVAILABLE || code == grpc::StatusCode::DEADLINE_EXCEEDED ||
-         code == grpc::StatusCode::UNAUTHENTICATED;
-}
-
-// Whether the code is the whole story: a reason like NO_RELAY shows that the server has answered.
-bool IsTransport(const grpc::Status& status, const std::string& reason) {
-  return IsAboutReaching(status.error_code()) &&
-         (reason.empty() || reason == "UNAVAILABLE" || reason == "UNAUTHENTICATED");
+// Whether nobody of ours has answered, or only to say "not now": a reason like NO_RELAY shows that
+// the server did.
+bool IsUnanswered(const grpc::Status& status, const std::string& reason) {
+  const bool is_transport = status.error_code() == grpc::StatusCode::UNAVAILABLE ||
+                            status.error_code() == grpc::StatusCode::DEADLINE_EXCEEDED;
+  return is_transport && (reason.empty() || reason == Name(Reason::kUnavailable));
 }
 
 }  // namespace
 
 Failure ToFailure(const grpc::Status& status, const Callee& callee) {
   const Details details = DetailsOf(status);
-  Failure failure{IsTransport(status, details.reason) ? ExitCode::kUnreachable : ExitCode::kRefused,
-                  {}};
+  const bool is_unreachable = IsUnanswered(status, details.reason) ||
+                              status.error_code() == grpc::StatusCode::UNAUTHENTICATED;
+  Failure failure{is_unreachable ? ExitCode::kUnreachable : ExitCode::kRefused, {}};
   for (const auto& violation : details.bad_request.field_violations()) {
     const std::string& said =
         violation.description().empty() ? status.error_message() : violation.description();
@@ -152,8 +149,7 @@ Failure ToFailure(const grpc::Status& status, const Callee& callee) {
 }
 
 bool IsWorthRepeating(const grpc::Status& status) {
-  return status.error_code() != grpc::StatusCode::UNAUTHENTICATED &&
-         IsTransport(status, DetailsOf(status).reason);
+  return IsUnanswered(status, DetailsOf(status).reason);
 }
 
 }  // namespace drawbridge::cli

@@ -1,22 +1,16 @@
 #include "cli/secret_input.h"
 
-#include <sstream>
-
 #include <fmt/format.h>
 
-#include "base/file.h"
+#include "cli/input.h"
 #include "cli/text.h"
 
 namespace drawbridge::cli {
 namespace {
 
 Result<Secret> ReadAny(Terminal& terminal, const std::string& file, const std::string& option) {
-  if (file == "-") {
-    std::ostringstream text;
-    text << terminal.in.rdbuf();
-    return Secret(std::move(text).str());
-  }
-  StatusOr<std::string> text = ReadFile(file);
+  StatusOr<std::string> text =
+      file == "-" ? ReadInput(terminal.in, "standard input") : ReadInput(file);
   if (!text.ok()) return UsageFailure(Reason::kFieldInvalid, text.status().message(), option);
   return Secret(std::move(*text));
 }

@@ -113,6 +113,13 @@ ExitCode ShowOnce(Session& session, const StatusOptions& options) {
   return ExitCode::kOk;
 }
 
+// Whether the server may be back by itself. A token or a certificate that is wrong stays wrong.
+bool IsAway(const Failure& failure) {
+  const std::string& reason = failure.problems.front().reason;
+  return failure.exit == ExitCode::kUnreachable &&
+         (reason == Name(Reason::kUnreachable) || reason == Name(Reason::kUnavailable));
+}
+
 // Goes on until the terminal says stop. A server that is away is part of the picture; one that
 // refuses is not going to change its mind.
 ExitCode Follow(Session& session, const StatusOptions& options) {
@@ -122,9 +129,7 @@ ExitCode Follow(Session& session, const StatusOptions& options) {
   Display display(session);
   do {
     if (const auto failure = Refresh(session, options.bridge, fleet)) {
-      const bool is_away = failure->exit == ExitCode::kUnreachable &&
-                           failure->problems.front().reason != Name(Reason::kUnauthenticated);
-      if (!is_away) return session.Fail(*failure);
+      if (!IsAway(*failure)) return session.Fail(*failure);
       fleet.away = failure->problems.front();
     }
     display.Show(fleet);

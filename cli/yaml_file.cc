@@ -2,9 +2,11 @@
 
 #include <algorithm>
 #include <charconv>
+#include <sstream>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
+#include <yaml-cpp/eventhandler.h>
 
 #include "cli/text.h"
 
@@ -27,6 +29,40 @@ YAML::Mark MarkAt(std::string_view text, size_t at) {
   return mark;
 }
 
+// Notes where a document begins, and forgets what is in it.
+class DocumentStart final : public YAML::EventHandler {
+ public:
+  const YAML::Mark& mark() const { return mark_; }
+
+  void OnDocumentStart(const YAML::Mark& mark) override { mark_ = mark; }
+  void OnDocumentEnd() override {}
+  void OnNull(const YAML::Mark&, YAML::anchor_t) override {}
+  void OnAlias(const YAML::Mark&, YAML::anchor_t) override {}
+  void OnScalar(const YAML::Mark&, const std::string&, YAML::anchor_t,
+                const std::string&) override {}
+  void OnSequenceStart(const YAML::Mark&, const std::string&, YAML::anchor_t,
+                       YAML::EmitterStyle::value) override {}
+  void OnSequenceEnd() override {}
+  void OnMapStart(const YAML::Mark&, const std::string&, YAML::anchor_t,
+                  YAML::EmitterStyle::value) override {}
+  void OnMapEnd() override {}
+
+ private:
+  YAML::Mark mark_;
+};
+
+// Where the text goes on behind its first document; nullopt if it does not.
+std::optional<YAML::Mark> FindRest(const std::string& text) {
+  std::istringstream stream(text);
+  YAML::Parser parser(stream);
+  DocumentStart document;
+  if (!parser.HandleNextDocument(document)) return std::nullopt;
+  // Once more and never again: YAML::LoadAll() goes on for ever at a token that begins nothing,
+  // such as the comma behind a brace too many.
+  if (!parser.HandleNextDocument(document)) return std::nullopt;
+  return document.mark();
+}
+
 std::string Child(const std::string& path, const std::string& name) {
   return path.empty() ? name : path + "." + name;
 }
@@ -40,21 +76,18 @@ std::string Hint(std::string_view unknown, const std::vector<std::string_view>& 
 }  // namespace
 
 std::optional<YamlValue> YamlFile::Parse(const std::string& text) {
-  if (text.size() > kFileBytesMax) {
-    Refuse(Reason::kFieldInvalid,
-           fmt::format("the file is larger than {} MiB: split it", kFileBytesMax >> 20), "",
-           YAML::Mark::null_mark());
-    return std::nullopt;
-  }
   if (!IsText(text)) return std::nullopt;
   try {
-    const std::vector<YAML::Node> documents = YAML::LoadAll(text);
-    if (documents.size() > 1) {
-      Refuse(Reason::kFieldInvalid, "a second document begins here: write all of it as one", "",
-             documents[1].Mark());
+    const YAML::Node root = YAML::Load(text);
+    if (const std::optional<YAML::Mark> rest = FindRest(text)) {
+      const bool is_document = text.compare(static_cast<size_t>(rest->pos), 3, "---") == 0;
+      Refuse(Reason::kFieldInvalid,
+             is_document ? "a second document begins here: write all of it as one"
+                         : "this belongs to nothing: look at the brackets and quotes before it",
+             "", *rest);
       return std::nullopt;
     }
-    return YamlValue(*this, documents.empty() ? YAML::Node() : documents.front(), "");
+    return YamlValue(*this, root, "");
   } catch (const YAML::Exception& error) {
     Refuse(Reason::kFieldInvalid,
            fmt::format("this is no YAML: {}; look at the indentation, brackets and quotes here",
@@ -121,7 +154,7 @@ std::optional<std::string> YamlValue::Text() const {
   const std::string& text = node_.Scalar();
   if (!file_->Take(text.size(), node_.Mark())) return std::nullopt;
   if (std::ranges::any_of(text, IsBinary) || FindInvalidUtf8(text)) {
-    Refuse(Reason::kFieldInvalid, "holds a control character: take it out");
+    RefuseAs("holds a control character: take it out");
     return std::nullopt;
   }
   return text;
@@ -216,10 +249,15 @@ void YamlValue::Refuse(Reason reason, std::string message) const {
   file_->Refuse(reason, std::move(message), path_, mark);
 }
 
+void YamlValue::RefuseAs(std::string_view predicate) const {
+  const size_t dot = path_.rfind('.');
+  const std::string name = dot == path_.npos ? path_ : path_.substr(dot + 1);
+  Refuse(Reason::kFieldInvalid, fmt::format("{} {}", name.empty() ? "the file" : name, predicate));
+}
+
 bool YamlValue::IsGiven() const {
   if (node_.IsDefined() && !node_.IsNull()) return true;
-  Refuse(Reason::kFieldInvalid,
-         path_.empty() ? "the file is empty" : "has no value: write one, or leave the line out");
+  RefuseAs(path_.empty() ? "is empty" : "has no value: write one, or leave the line out");
   return false;
 }
 
@@ -237,7 +275,7 @@ std::string YamlValue::Kind() const {
 }
 
 void YamlValue::RefuseType(std::string_view expected) const {
-  Refuse(Reason::kFieldInvalid, fmt::format("is {}: write {}", Kind(), expected));
+  RefuseAs(fmt::format("is {}: write {}", Kind(), expected));
 }
 
 const YamlValue* YamlFields::Find(std::string_view name) const {

@@ -28,8 +28,7 @@ class YamlValue;
 class YamlFile {
  public:
   // What the server takes in one request, and more than anybody writes.
-  static constexpr size_t kFileBytesMax = size_t{4} << 20;
-  static constexpr size_t kTextBytesMax = size_t{16} << 20;
+  static constexpr size_t kTextBytesMax = size_t{4} << 20;
   static constexpr size_t kValuesMax = 200'000;
   static constexpr size_t kProblemsMax = 100;
 
@@ -93,6 +92,11 @@ class YamlValue {
   YamlFields Fields(std::initializer_list<std::string_view> known) const;
 
   void Refuse(Reason reason, std::string message) const;
+  // The same for a value that is not what it should be: "topic" + " is a list: write text".
+  void RefuseAs(std::string_view predicate) const;
+
+  // Counts text that the value stands for, such as a file's, against what may be taken out.
+  bool Take(size_t bytes) const { return file_->Take(bytes, node_.Mark()); }
 
  private:
   bool IsGiven() const;

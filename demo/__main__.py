@@ -6,10 +6,10 @@ import argparse
 import os
 import shutil
 import signal
-import sys
 import tempfile
 import time
 import traceback
+from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -21,6 +21,7 @@ from rig.processes import RigError
 
 _STATE = ROOT / "build/demo-state"
 _PROGRAMS = ROOT / "build/release/bin"
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 _CALM_SECONDS = 12.0
 _OUTAGE_SECONDS = 20.0
@@ -60,9 +61,6 @@ def main() -> None:
         code = _end(stage, screen, code)
         # Threads of the rig may still wait for what is gone now; nothing waits for them.
         os._exit(code)
-
-
-_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def _interrupt(number: int, _: FrameType | None) -> None:
@@ -164,7 +162,6 @@ def _wait_until_drained(watch: Watch, written: int) -> None:
 def _keep(stage: Stage, screen: Screen, rate: int) -> None:
     """Lets the reader play until a signal comes."""
     stage.start_generator(rate)
-    pids = stage.pids()
     screen.say(
         f"""
 The generator writes again, and all keeps running until you press Ctrl+C here. To try, in another
@@ -184,8 +181,10 @@ terminal:
     # Other lanes, topics, names: change the file, see what it would do, do it.
     drawbridge apply -f {stage.definitions} --dry-run
 
-    kill -9 {pids['relay-fra']}       # a relay dies: the other one takes its partitions within a minute
-    kill -STOP {stage.aws.pid(1)}    # the target hangs; -CONT lets it go on
+    # A relay dies: the other one takes its partitions within a minute.
+    kill -9 {stage.pids()["relay-fra"]}
+    # The target hangs; -CONT lets it go on.
+    kill -STOP {stage.aws.pid(1)}
 """
     )
     gone: set[str] = set()
@@ -197,21 +196,21 @@ terminal:
 
 
 def _end(stage: Stage | None, screen: Screen, code: int) -> int:
-    try:
-        screen.settle()
+    """Ends all processes, whatever becomes of the screen; returns the exit code."""
+    screen.settle()
+    with suppress(OSError):  # Nobody may look on any more, here as below.
         screen.say("demo: ending everything that was started")
-    except OSError:
-        pass  # Nobody looks on any more.
     try:
-        if stage is not None:
-            stage.end()
-            shutil.rmtree(_STATE / "tmp", ignore_errors=True)
-            screen.say(f"demo: nothing runs any more; its state is in {_STATE}")
+        killed = stage.end() if stage else []
     except RigError as error:
-        print(f"demo: {error}", file=sys.stderr)
+        with suppress(OSError):
+            screen.say(f"demo: {error}")
         return code or 1
-    except OSError:
-        pass
+    shutil.rmtree(_STATE / "tmp", ignore_errors=True)
+    with suppress(OSError):
+        for name in killed:
+            screen.say(f"demo: {name} did not end soon and was killed")
+        screen.say(f"demo: nothing runs any more; what is left is in {_STATE}")
     return code
 
 

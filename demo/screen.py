@@ -8,6 +8,7 @@ import time
 from collections.abc import Sequence
 
 _PLAIN_INTERVAL_SECONDS = 5.0
+_PLAIN_WIDTH = 160
 
 
 class Screen:
@@ -19,7 +20,7 @@ class Screen:
     def __init__(self) -> None:
         self._is_terminal = sys.stdout.isatty()
         self._live: list[str] = []
-        self._shown_at = float("-inf")
+        self._shown_at = time.monotonic()
 
     def say(self, text: str = "") -> None:
         """Writes a line that stays."""
@@ -34,7 +35,7 @@ class Screen:
             self._write(erasure + self._drawing())
         elif time.monotonic() - self._shown_at >= _PLAIN_INTERVAL_SECONDS:
             self._shown_at = time.monotonic()
-            self._write("".join(line + "\n" for line in ["", *lines, ""]))
+            self._write("".join(line[:_PLAIN_WIDTH] + "\n" for line in ["", *lines, ""]))
 
     def settle(self) -> None:
         """Lets the live part stay as it is now."""

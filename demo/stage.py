@@ -8,6 +8,7 @@ import shlex
 import shutil
 import signal
 import subprocess
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
@@ -29,7 +30,8 @@ MAPPING = "oci.{topic}"
 RELAYS = {"relay-fra": "fra", "relay-lhr": "lhr"}
 
 _START_SECONDS = 30.0
-_END_SECONDS = 15.0
+_END_SECONDS = 5.0
+_KILL_SECONDS = 15.0
 
 
 class Stage:
@@ -130,19 +132,22 @@ class Stage:
             raise RigError(f"{shlex.join(words)} ended with {done.returncode}:\n{done.stderr}")
         return done.stdout
 
-    def end(self) -> None:
-        """Ends every process that this one has started, and returns when all are gone."""
+    def end(self) -> list[str]:
+        """Ends every process that this one has started, and returns when all are gone.
+
+        Names those of our programs that had to be killed: a relay waits long for a target that is
+        down, and whoever ends the demo does not.
+        """
         relays = [child for name, child in self._children.items() if name in RELAYS]
         server = [child for name, child in self._children.items() if name not in RELAYS]
+        killed: list[str] = []
         try:
             # The relays first: they hand their last checkpoints to the server.
             for group in (relays, server):
-                for child in group:
-                    child.signal(signal.SIGTERM)
-                for child in group:
-                    child.wait(_END_SECONDS)
+                killed += _terminated(group)
         finally:
             _end_children()
+        return killed
 
     def _start_server_and_relays(self) -> None:
         server = self._launch(
@@ -199,6 +204,20 @@ class Stage:
             shutil.copy(cluster.certificates.root, self.state / name)
 
 
+def _terminated(group: list[Child]) -> list[str]:
+    """Ends programs together, and names those that had to be killed."""
+    for child in group:
+        child.signal(signal.SIGTERM)
+        child.resume()
+    deadline = time.monotonic() + _END_SECONDS
+    while any(child.is_running for child in group) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    late = [child for child in group if child.is_running]
+    for child in late:
+        child.kill()
+    return [child.name for child in late]
+
+
 def _end_children() -> None:
     """SIGKILL for all children: brokers and Java programs have nothing to save here."""
 
@@ -209,7 +228,7 @@ def _end_children() -> None:
                 os.kill(pid, signal.SIGKILL)
         return not alive
 
-    wait_until(are_gone, _END_SECONDS, "some processes do not end")
+    wait_until(are_gone, _KILL_SECONDS, "some processes do not end")
 
 
 def _children() -> list[int]:

@@ -13,6 +13,8 @@ from demo.stage import Stage
 from rig.processes import Child
 
 _LOOK_SECONDS = 0.4
+# An answer that takes longer tells nothing of the present any more.
+_ANSWER_SECONDS = 2.0
 
 
 class Watch:
@@ -22,7 +24,8 @@ class Watch:
         self.arrived: int | None = None
         self._stage = stage
         self._screen = screen
-        self._look: Future[int | None] | None = None
+        self._question: Future[int | None] | None = None
+        self._asked_at = 0.0
         self._table = _StatusTable(stage.cli, stage.state / "logs/status.log")
 
     @property
@@ -55,13 +58,16 @@ class Watch:
 
     def _ask_target(self) -> None:
         """Keeps one question under way; a target that is down takes its time to answer."""
-        if self._look is None or self._look.done():
-            self.arrived = self._look.result() if self._look else None
-            self._look = self._stage.later(self._stage.arrived)
+        now = time.monotonic()
+        if self._question is None or self._question.done():
+            self.arrived = self._question.result() if self._question else None
+            self._question, self._asked_at = self._stage.later(self._stage.arrived), now
+        elif now - self._asked_at > _ANSWER_SECONDS:
+            self.arrived = None
 
     def _headline(self) -> str:
-        arrived = "does not answer" if self.arrived is None else f"{self.arrived:,}"
-        return f"the clusters say: source {self._stage.written:,} records, target {arrived}"
+        arrived = "?" if self.arrived is None else f"{self.arrived:,}"
+        return f"The clusters themselves say: source {self._stage.written:,}, target {arrived}"
 
 
 class _StatusTable:

@@ -303,7 +303,8 @@ void ClusterView::ReadSettings(const std::vector<std::string>& names, const Pati
   for (const std::string& name : names) {
     Settings& known = settings_[name];
     const bool is_fresh = now - known.asked_at < kSettingsAge;
-    if (is_fresh && HasAnsweredFor(name)) continue;
+    const bool is_named_twice = known.attempts > 0 && known.asked_at == now;
+    if (is_named_twice || (is_fresh && HasAnsweredFor(name))) continue;
     known.asked_at = now;
     ++known.attempts;
     wanted.push_back(name);

@@ -24,8 +24,9 @@ struct ErrorContext {
   bool has_sasl = false;
   bool has_scram = false;
   bool has_client_certificate = false;
-  std::optional<WallTime> client_certificate_end;  // of the first of its chain to expire
-  bool has_connected = false;                      // once at least
+  std::optional<WallTime> client_certificate_end =
+      std::nullopt;            // of the first of its chain to expire
+  bool has_connected = false;  // once at least
 };
 
 // An error of a connection or a request, with a sentence that says what to do. `text` is the

@@ -4,6 +4,7 @@
 #include <charconv>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 namespace drawbridge {
 namespace {
@@ -23,6 +24,13 @@ std::optional<Offset> OffsetIn(const std::map<TopicPartition, int64_t>& answers,
   const auto found = answers.find(partition);
   if (found == answers.end() || found->second < 0) return std::nullopt;
   return Offset{found->second};
+}
+
+// What a cluster answered for a topic.
+Status About(const ClusterView& cluster, const std::string& topic, rd_kafka_resp_err_t error) {
+  const Status status = ToStatus(error, rd_kafka_err2str(error), cluster.context());
+  return {status.code(), status.reason(),
+          fmt::format("{}: topic {}: {}", cluster.endpoint().name, topic, status.message())};
 }
 
 std::optional<int64_t> RetentionOf(const TopicSettings& settings) {
@@ -114,6 +122,18 @@ void KafkaSurveyor::Note(SurveyResult& result, Side side, const Status& status, 
                                .blocks = blocks});
 }
 
+void KafkaSurveyor::NoteSilent(SurveyResult& result, Side side, const std::string& topic,
+                               const ClusterView& cluster, const std::string& name,
+                               const std::vector<PartitionNumber>& partitions) const {
+  if (partitions.empty()) return;
+  Note(result, side,
+       {StatusCode::kUnavailable, Reason::kUnreachable,
+        fmt::format("{}: nobody answers for the topic {}, partitions {}: check that each has a "
+                    "leader that can be reached",
+                    cluster.endpoint().name, name, fmt::join(partitions, ", "))},
+       false, topic);
+}
+
 // --- The clusters -------------------------------------------------------------------------------
 
 void KafkaSurveyor::ReadClusters(SurveyResult& result, const Patience& patience) {
@@ -175,8 +195,7 @@ void KafkaSurveyor::ChooseTopics(SurveyResult& result, const Patience& patience)
                         name)},
            true, name);
     } else {
-      Note(result, Side::kSource, ToStatus(error, rd_kafka_err2str(error), source_->context()),
-           false, name);
+      Note(result, Side::kSource, About(*source_, name, error), false, name);
       result.is_complete = false;
     }
   }
@@ -251,8 +270,12 @@ void KafkaSurveyor::ReadPositions(SurveyResult& result, const Patience& patience
           }
           break;
       }
-      if (!one.log_start || !one.log_end || !one.start) result.is_complete = false;
     }
+    std::vector<PartitionNumber> unread;
+    for (const SurveyedPartition& one : topic.partitions) {
+      if (!one.log_start || !one.log_end || !one.start) unread.push_back(one.partition);
+    }
+    NoteSilent(result, Side::kSource, topic.topic, *source_, topic.topic, unread);
   }
 }
 
@@ -341,7 +364,7 @@ void KafkaSurveyor::MakeTarget(SurveyResult& result, const Patience& patience) {
                 "the endpoint's user",
                 endpoint, name)}});
     } else if (present == 0 && error != RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART) {
-      refusals.push_back({name, ToStatus(error, rd_kafka_err2str(error), target_->context())});
+      refusals.push_back({name, About(*target_, name, error)});
     } else if (present == 0 && profile.create_topics) {
       to_create.push_back(topic);
     } else if (present == 0) {
@@ -362,20 +385,20 @@ void KafkaSurveyor::MakeTarget(SurveyResult& result, const Patience& patience) {
                         topic.partitions)}});
     }
   }
-  for (const WantedTopic& topic : to_create) {
-    for (int i = 0; i < topic.partitions; ++i) awaited_.insert({topic.name, i});
-  }
-  for (const WantedTopic& topic : to_grow) {
-    const int present = target_->Find(topic.name)->partitions();
-    for (int i = present; i < topic.partitions; ++i) awaited_.insert({topic.name, i});
-  }
   std::ranges::move(CreateTopics(*target_, std::move(to_create), patience),
                     std::back_inserter(refusals));
   std::ranges::move(GrowTopics(*target_, to_grow, patience), std::back_inserter(refusals));
-  for (const TopicRefusal& refusal : refusals) {
-    std::erase_if(awaited_, [&](const auto& one) { return one.first == refusal.topic; });
-  }
   NoteRefusals(result, refusals);
+  for (const auto& [name, topic] : wanted) {
+    const bool is_refused =
+        std::ranges::find(refusals, name, &TopicRefusal::topic) != refusals.end();
+    const int present = target_->topics().find(name)->second.partitions();
+    const int expected = is_refused ? present : std::max(present, topic.partitions);
+    const int settled = has_seen_target_ ? std::min(settled_[name], present) : present;
+    for (int i = settled; i < expected; ++i) awaited_.insert({name, i});
+    settled_[name] = expected;
+  }
+  has_seen_target_ = true;
   AwaitTarget(patience.Within(kAwaitPatience));
 }
 
@@ -400,10 +423,13 @@ void KafkaSurveyor::ReadTarget(SurveyResult& result, const Patience& patience) {
     if (target == nullptr) continue;
     names.push_back(topic.target_topic);
     topic.target_partitions = target->partitions();
+    std::vector<PartitionNumber> silent;
     for (SurveyedPartition& one : topic.partitions) {
-      one.is_target_ready = one.partition < target->partitions() &&
-                            !awaited_.contains({topic.target_topic, one.partition});
+      const bool is_awaited = awaited_.contains({topic.target_topic, one.partition});
+      one.is_target_ready = one.partition < target->partitions() && !is_awaited;
+      if (is_awaited) silent.push_back(one.partition);
     }
+    NoteSilent(result, Side::kTarget, topic.topic, *target_, topic.target_topic, silent);
   }
   if (!is_target_seen_) return;
   target_->ReadSettings(names, patience);

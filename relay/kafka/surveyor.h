@@ -48,6 +48,10 @@ class KafkaSurveyor final : public Survey {
   std::map<std::string, WantedTopic> WantedTopics(const SurveyResult& result) const;
   void Note(SurveyResult& result, Side side, const Status& status, bool blocks,
             const std::string& topic = {}) const;
+  // The partitions of a topic that did not answer; `topic` is the source's.
+  void NoteSilent(SurveyResult& result, Side side, const std::string& topic,
+                  const ClusterView& cluster, const std::string& name,
+                  const std::vector<PartitionNumber>& partitions) const;
   void NoteRefusals(SurveyResult& result, const std::vector<TopicRefusal>& refusals) const;
 
   const BridgeAssignment bridge_;
@@ -56,10 +60,12 @@ class KafkaSurveyor final : public Survey {
   const Clock& clock_;
   const std::unique_ptr<ClusterView> source_;
   const std::unique_ptr<ClusterView> target_;
-  // Partitions that we made at the target and that have not answered yet. A producer that writes to
-  // one before its leader serves may be refused for ever.
+  // Partitions at the target that are new and have not answered yet: a producer that writes to one
+  // before its leader serves may be refused for ever.
   std::set<TopicPartition> awaited_;
-  bool is_source_seen_ = false;  // by this look
+  std::map<std::string, int> settled_;  // how many partitions of a target topic are not new
+  bool has_seen_target_ = false;        // what is there at the first look is not new
+  bool is_source_seen_ = false;         // by this look
   bool is_target_seen_ = false;
 };
 

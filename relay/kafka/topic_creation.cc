@@ -82,18 +82,6 @@ AdminOptionsHandle Options(rd_kafka_t* client, rd_kafka_admin_op_t operation,
   return options;
 }
 
-// What a whole request met.
-std::vector<TopicRefusal> RefusalOfAll(ClusterView& cluster, const std::vector<WantedTopic>& topics,
-                                       rd_kafka_event_t* answer) {
-  const Status status =
-      answer == nullptr
-          ? cluster.Failure(RD_KAFKA_RESP_ERR__TIMED_OUT, "the cluster does not answer")
-          : cluster.Failure(rd_kafka_event_error(answer), rd_kafka_event_error_string(answer));
-  std::vector<TopicRefusal> refusals;
-  for (const WantedTopic& topic : topics) refusals.push_back({topic.name, status});
-  return refusals;
-}
-
 TopicRefusal CreationRefusal(const ClusterView& cluster, const WantedTopic& topic,
                              rd_kafka_resp_err_t error, std::string_view words) {
   const std::string& endpoint = cluster.endpoint().name;
@@ -125,6 +113,22 @@ TopicRefusal GrowthRefusal(const ClusterView& cluster, const WantedTopic& topic,
                        IsAuthorization(error) ? "grant ALTER on it, or raise it by hand"
                                               : "raise it by hand",
                        words)}};
+}
+
+// What a whole request met; `refuse` words what the cluster cannot do at all.
+template <typename Refuse>
+std::vector<TopicRefusal> RefusalOfAll(ClusterView& cluster, const std::vector<WantedTopic>& topics,
+                                       rd_kafka_event_t* answer, Refuse refuse) {
+  const rd_kafka_resp_err_t error =
+      answer == nullptr ? RD_KAFKA_RESP_ERR__TIMED_OUT : rd_kafka_event_error(answer);
+  const std::string words = answer == nullptr ? "" : rd_kafka_event_error_string(answer);
+  std::vector<TopicRefusal> refusals;
+  for (const WantedTopic& topic : topics) {
+    refusals.push_back(error == RD_KAFKA_RESP_ERR__UNSUPPORTED_FEATURE
+                           ? refuse(cluster, topic, error, words)
+                           : TopicRefusal{topic.name, cluster.Failure(error, words)});
+  }
+  return refusals;
 }
 
 NewTopicHandle Describe(const WantedTopic& topic, std::string& trouble) {
@@ -169,7 +173,7 @@ std::vector<TopicRefusal> CreateOnce(ClusterView& cluster, std::vector<WantedTop
                         answers.get());
   const EventHandle answer = cluster.Await(answers.get(), patience);
   if (!answer || rd_kafka_event_error(answer.get()) != RD_KAFKA_RESP_ERR_NO_ERROR) {
-    std::vector<TopicRefusal> all = RefusalOfAll(cluster, topics, answer.get());
+    std::vector<TopicRefusal> all = RefusalOfAll(cluster, topics, answer.get(), CreationRefusal);
     topics.clear();
     return all;
   }
@@ -280,7 +284,7 @@ std::vector<TopicRefusal> GrowTopics(ClusterView& cluster, const std::vector<Wan
                             answers.get());
   const EventHandle answer = cluster.Await(answers.get(), patience);
   if (!answer || rd_kafka_event_error(answer.get()) != RD_KAFKA_RESP_ERR_NO_ERROR) {
-    return RefusalOfAll(cluster, topics, answer.get());
+    return RefusalOfAll(cluster, topics, answer.get(), GrowthRefusal);
   }
   size_t count = 0;
   const rd_kafka_topic_result_t** const results = rd_kafka_CreatePartitions_result_topics(

@@ -111,6 +111,13 @@ TEST_F(ApplyTest, SendsNothingOfAFileWithAFault) {
   EXPECT_TRUE(server_.Requests<v1::ApplyRequest>().empty());
 }
 
+TEST_F(ApplyTest, RefusesAFileWithoutAnEnd) {
+  EXPECT_EQ(Run({"apply", "-f", "/dev/zero"}), ExitCode::kUsage);
+  EXPECT_THAT(err(), HasSubstr("/dev/zero holds more than 2 MiB"));
+  EXPECT_EQ(Run({"apply", "-f", "/"}), ExitCode::kUsage);
+  EXPECT_THAT(err(), HasSubstr("Is a directory"));
+}
+
 TEST_F(ApplyTest, FindsFaultWithTheFileBeforeTheContext) {
   EXPECT_EQ(RunBare({"--context", "/nonexistent", "apply", "-f", "/nonexistent.yaml"}),
             ExitCode::kUsage);

@@ -88,6 +88,7 @@ TEST_F(CredentialTest, RefusesTwoSecretsFromStandardInput) {
 }
 
 TEST_F(CredentialTest, RefusesSecretsThatAreEmptyMissingOrNoText) {
+  EXPECT_EQ(SetPassword(""), ExitCode::kUsage);
   EXPECT_EQ(SetPassword("\n"), ExitCode::kUsage);
   EXPECT_THAT(err(), HasSubstr("is empty (password-file)"));
   EXPECT_EQ(SetPassword("canary\xFF"), ExitCode::kUsage);

@@ -143,6 +143,15 @@ TEST_F(StatusTest, EndsWhenTheServerRefuses) {
   EXPECT_EQ(err(), "error: NOT_FOUND: no such bridge\n");
 }
 
+TEST_F(StatusTest, EndsWhenTheTokenIsNotKnown) {
+  server_.WillRefuse(v1::ListBridgesRequest{},
+                     Status(StatusCode::kUnauthenticated, Reason::kTokenExpired, "make another"));
+
+  EXPECT_EQ(Run({"status", "--follow"}), ExitCode::kUnreachable);
+
+  EXPECT_EQ(err(), "error: TOKEN_EXPIRED: make another\n");
+}
+
 TEST_F(StatusTest, RedrawsInPlaceOnATerminal) {
   terminal_.is_interactive = true;
   Between({[&] {

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 
-import pytest
 from deployment import Deployment, unique
 
 from rig import records
@@ -65,9 +64,6 @@ def test_pause_and_resume_lose_and_repeat_nothing(deployment: Deployment) -> Non
     deployment.assert_once([topic])
 
 
-@pytest.mark.xfail(
-    reason="the producer learns of a new target partition only by its next refresh, of 60 s"
-)
 def test_a_partition_that_appears_is_carried_within_a_minute(deployment: Deployment) -> None:
     topic = unique("growth")
     deployment.make_topics(topic, partitions=1)

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import pytest
 from deployment import Deployment, unique
 
 
-@pytest.mark.xfail(
-    strict=True, reason="a new consumer that starts below the log start never learns where it is"
-)
 def test_the_gap_is_exactly_what_is_missing(deployment: Deployment) -> None:
     topic = unique("retention")
     deployment.make_topics(topic, partitions=2)

@@ -46,7 +46,8 @@ class CheckpointStoreTest : public StoreTest {
   int64_t Next(const Grant& grant) { return Partition(grant.key).checkpoint.next.value; }
   std::vector<OffsetRange> Gaps() {
     std::vector<OffsetRange> ranges;
-    for (const StoredGap& gap : *streams().Gaps("", "", 0, 1000)) ranges.push_back(gap.gap.range);
+    const auto gaps = streams().Gaps("", "", 0, 1000);
+    for (const StoredGap& gap : *gaps) ranges.push_back(gap.gap.range);
     return ranges;
   }
   int64_t FilteredRecords() {

@@ -192,6 +192,15 @@ TEST_F(DefinitionStoreTest, TakesNoTopicForReadyAtANewTarget) {
   EXPECT_EQ(State().partitions[0].checkpoint.next, Offset{150});
 }
 
+TEST_F(DefinitionStoreTest, FindsTheResponseOfTheFirstCall) {
+  EXPECT_EQ(*definitions().FindResponse(Request("request-1")), std::nullopt);
+  ASSERT_TRUE(definitions().Apply({PutEndpoint{Endpoint("oci")}}, 0, Request("request-1")).ok());
+
+  EXPECT_EQ(*definitions().FindResponse(Request("request-1")), "response to request-1");
+  EXPECT_EQ(WhyNot(definitions().FindResponse(Request("request-1", "another body"))),
+            "REQUEST_ID_REUSED");
+}
+
 TEST_F(DefinitionStoreTest, PausesABridgeAndResumesIt) {
   DefineBridge();
   const int64_t before = State().revision;
