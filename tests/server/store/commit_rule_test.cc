@@ -18,9 +18,8 @@ constexpr int kSteps = 24;
 // What the store should hold, by the rule.
 struct World {
   int64_t incarnation = 1;
-  std::vector<CheckpointRow> rows;  // by partition
-  std::vector<std::string> relays;  // by number
-  std::vector<bool> is_revoked;
+  std::vector<CheckpointRow> rows;         // by partition
+  std::set<int> relays;                    // that may run: enrolled and not revoked
   std::set<std::pair<int, int64_t>> gaps;  // partition, where it begins
 };
 
@@ -55,6 +54,7 @@ class CommitRuleTest : public StoreTest {
     backup_.reset();
     sent_.clear();
     sent_.resize(kPartitions);
+    names_.clear();
     stream_ = LearnStream(DefineBridge(), "audit", std::vector<int64_t>(kPartitions, 10));
     world_.rows.assign(kPartitions, {.token = {1, 0}, .owner = std::nullopt, .next = {10}});
     AddRelay();
@@ -65,14 +65,15 @@ class CommitRuleTest : public StoreTest {
     return std::uniform_int_distribution<int64_t>(from, to)(random_);
   }
   bool Chance(int percent) { return Draw(1, 100) <= percent; }
-  int DrawRelay() { return static_cast<int>(Draw(0, std::ssize(world_.relays) - 1)); }
+  int DrawRelay() { return static_cast<int>(Draw(0, std::ssize(names_) - 1)); }
+  const std::string& NameOf(int relay) const { return names_.at(static_cast<size_t>(relay)); }
   PartitionKey Key(int partition) const { return {.stream = stream_, .partition = partition}; }
 
   void AddRelay() {
-    const std::string name = fmt::format("relay-{}", ++relays_made_);
-    Enrol(name);
-    world_.relays.push_back(name);
-    world_.is_revoked.push_back(false);
+    const int relay = static_cast<int>(names_.size());
+    names_.push_back(fmt::format("relay-{}", relay));
+    world_.relays.insert(relay);
+    Enrol(NameOf(relay));
   }
 
   // Each partition's owner changes now and then, by a decision that may be out of date.
@@ -86,12 +87,11 @@ class CommitRuleTest : public StoreTest {
       if (Chance(20)) expected.epoch += Draw(-1, 1);
       if (Chance(5)) expected.incarnation += Draw(-1, 1);
       const std::optional<int> owner = Chance(85) ? std::optional(DrawRelay()) : std::nullopt;
-      const auto name = owner ? std::optional(RelayName{world_.relays[static_cast<size_t>(*owner)]})
-                              : std::nullopt;
+      const auto name = owner ? std::optional(RelayName{NameOf(*owner)}) : std::nullopt;
       wishes.push_back(
           {.key = Key(partition), .expected = expected, .owner = name, .reason = "drawn"});
       if (expected != row.token) continue;
-      if (owner && world_.is_revoked[static_cast<size_t>(*owner)]) continue;
+      if (owner && !world_.relays.contains(*owner)) continue;
       ++row.token.epoch;
       row.owner = owner;
       changed.insert(partition);
@@ -123,7 +123,6 @@ class CommitRuleTest : public StoreTest {
   }
 
   std::optional<std::string> CommitSome(const CommitRule& rule) {
-    std::map<int, std::vector<int>> partitions_by_relay;
     std::map<int, std::vector<CommitItem>> batches;
     std::map<int, std::vector<CommitOutcome>> expected;
     for (int partition = 0; partition < kPartitions; ++partition) {
@@ -146,7 +145,7 @@ class CommitRuleTest : public StoreTest {
       expected[attempt.sender].push_back(outcome);
     }
     for (auto& [relay, items] : batches) {
-      const auto results = Commit(world_.relays[static_cast<size_t>(relay)], std::move(items));
+      const auto results = Commit(NameOf(relay), std::move(items));
       for (size_t i = 0; i < results.size(); ++i) {
         const CommitOutcome by_rule = expected[relay].at(i);
         if (results[i].outcome == by_rule) continue;
@@ -181,14 +180,14 @@ class CommitRuleTest : public StoreTest {
   }
 
   void RevokeOne() {
-    const int relay = DrawRelay();
-    world_.is_revoked[static_cast<size_t>(relay)] = true;
+    const int relay = *world_.relays.begin();
+    world_.relays.erase(relay);
     for (CheckpointRow& row : world_.rows) {
       if (row.owner != relay) continue;
       row.owner = std::nullopt;
       ++row.token.epoch;
     }
-    EXPECT_TRUE(relays().Revoke({world_.relays[static_cast<size_t>(relay)]}, Request()).ok());
+    EXPECT_TRUE(relays().Revoke({NameOf(relay)}, Request()).ok());
     AddRelay();
   }
 
@@ -202,16 +201,15 @@ class CommitRuleTest : public StoreTest {
     for (const StoredPartition& stored : State().partitions) {
       const CheckpointRow& row = world_.rows.at(static_cast<size_t>(stored.key.partition));
       const std::string owner = stored.owner ? stored.owner->value : "nobody";
-      const std::string by_rule =
-          row.owner ? world_.relays[static_cast<size_t>(*row.owner)] : "nobody";
+      const std::string by_rule = row.owner ? NameOf(*row.owner) : "nobody";
       if (stored.token != row.token || stored.checkpoint.next != row.next || owner != by_rule) {
         return fmt::format("partition {} is at {} of {}, by the rule at {} of {}",
                            stored.key.partition, stored.checkpoint.next, owner, row.next, by_rule);
       }
     }
     std::set<std::pair<int, int64_t>> gaps;
-    const auto gaps = streams().Gaps("", "", 0, 1'000'000);
-    for (const StoredGap& gap : *gaps) {
+    const auto stored_gaps = streams().Gaps("", "", 0, 1'000'000);
+    for (const StoredGap& gap : *stored_gaps) {
       gaps.emplace(gap.key.partition, gap.gap.range.first.value);
     }
     if (gaps != world_.gaps) return "other gaps are stored";
@@ -223,7 +221,8 @@ class CommitRuleTest : public StoreTest {
   std::optional<World> backup_;
   std::vector<std::vector<CommitAttempt>> sent_;  // by partition; they may arrive again
   StreamId stream_;
-  int relays_made_ = 0;
+  std::vector<std::string> names_;  // of all relays that ever were, also of those that a restore
+                                    // made unknown: their commits may still arrive
 };
 
 TEST_F(CommitRuleTest, IsWhatTheStoreDoes) {
