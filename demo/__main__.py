@@ -42,7 +42,7 @@ def main() -> None:
     for number in _SIGNALS:
         signal.signal(number, _interrupt)
     arguments = _parser().parse_args()
-    screen = Screen()
+    screen = Screen(arguments.started)
     stage: Stage | None = None
     code = 1
     try:
@@ -53,7 +53,7 @@ def main() -> None:
             code = 128 + interruption.number
         except RigError as error:
             screen.settle()
-            screen.say(f"demo: {error}\ndemo: the logs are in {_STATE}")
+            screen.tell(f"{error}\nThe logs are in {_STATE}")
         except Exception:
             traceback.print_exc()
     finally:
@@ -92,13 +92,12 @@ def _fresh_state() -> Path:
 
 
 def _play(stage: Stage, screen: Screen, arguments: argparse.Namespace) -> int:
-    screen.say(f"demo: starting two Kafka clusters, the server and two relays; all is in {_STATE}")
-    stage.start(arguments.rate, lambda text: screen.say(f"demo: {text}"))
+    screen.tell(f"starting two Kafka clusters, the server and two relays; all is in {_STATE}")
+    stage.start(arguments.rate, screen.tell)
     watch = Watch(stage, screen)
     if not watch.until(lambda: watch.arrived, _PATIENCE_SECONDS):
         raise RigError(f"no record has arrived within {_PATIENCE_SECONDS:.0f} s")
-    seconds = time.time() - arguments.started
-    screen.say(f"demo: the first record is at the target, {seconds:.1f} s after the start")
+    screen.tell("the first record is at the target")
     watch.pause(_CALM_SECONDS)
     _break_target(stage, screen, watch, arguments.rate)
     watch.pause(_CALM_SECONDS / 2)
@@ -109,25 +108,25 @@ def _play(stage: Stage, screen: Screen, arguments: argparse.Namespace) -> int:
 
 
 def _break_target(stage: Stage, screen: Screen, watch: Watch, rate: int) -> None:
-    screen.say(f"demo: now the target's broker is stopped, for {_OUTAGE_SECONDS:.0f} s: lag grows")
+    screen.tell(f"now the target's broker is stopped, for {_OUTAGE_SECONDS:.0f} s: lag grows")
     watch.through(lambda: stage.aws.terminate(1))
     watch.pause(_OUTAGE_SECONDS)
-    screen.say("demo: the target's broker is started again: lag drains")
+    screen.tell("the target's broker is started again: lag drains")
     watch.through(lambda: stage.aws.restart(1))
     restarted = time.monotonic()
     # A second's worth is on its way at any time, and the generator's word is a second old.
     if not watch.until(
         lambda: watch.behind is not None and watch.behind < 2 * rate, _PATIENCE_SECONDS
     ):
-        screen.say(f"demo: it has not caught up within {_PATIENCE_SECONDS:.0f} s")
+        screen.tell(f"it has not caught up within {_PATIENCE_SECONDS:.0f} s")
         return
     seconds = time.monotonic() - restarted
-    screen.say(f"demo: caught up {seconds:.0f} s after the broker was ready again")
+    screen.tell(f"caught up {seconds:.0f} s after the broker was ready again")
 
 
 def _count(stage: Stage, screen: Screen, watch: Watch) -> int:
     summary: Any = watch.through(stage.stop_generator)
-    screen.say("demo: the generator is stopped; waiting until all has arrived")
+    screen.tell("the generator is stopped; waiting until all has arrived")
     _wait_until_drained(watch, summary["acked"])
     counts: Any = watch.through(lambda: stage.count(summary))
     screen.settle()
@@ -191,7 +190,7 @@ terminal:
     while True:
         time.sleep(1)
         for name in stage.ended() - gone:
-            screen.say(f"demo: {name} has ended")
+            screen.tell(f"{name} has ended")
             gone.add(name)
 
 
@@ -199,18 +198,18 @@ def _end(stage: Stage | None, screen: Screen, code: int) -> int:
     """Ends all processes, whatever becomes of the screen; returns the exit code."""
     screen.settle()
     with suppress(OSError):  # Nobody may look on any more, here as below.
-        screen.say("demo: ending everything that was started")
+        screen.tell("ending everything that was started")
     try:
         killed = stage.end() if stage else []
     except RigError as error:
         with suppress(OSError):
-            screen.say(f"demo: {error}")
+            screen.tell(f"{error}")
         return code or 1
     shutil.rmtree(_STATE / "tmp", ignore_errors=True)
     with suppress(OSError):
         for name in killed:
-            screen.say(f"demo: {name} did not end soon and was killed")
-        screen.say(f"demo: nothing runs any more; what is left is in {_STATE}")
+            screen.tell(f"{name} did not end soon and was killed")
+        screen.tell(f"nothing runs any more; what is left is in {_STATE}")
     return code
 
 

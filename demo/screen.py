@@ -17,10 +17,16 @@ class Screen:
     Where that is no terminal, the live part is written anew every few seconds instead.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, started: float) -> None:
+        """`started` is when the demo was, in seconds since 1970."""
+        self._started = started
         self._is_terminal = sys.stdout.isatty()
         self._live: list[str] = []
         self._shown_at = time.monotonic()
+
+    def tell(self, text: str) -> None:
+        """Writes what happens, with the time since the start."""
+        self.say(f"{time.time() - self._started:6.1f} s  {text}")
 
     def say(self, text: str = "") -> None:
         """Writes a line that stays."""

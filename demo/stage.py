@@ -9,7 +9,7 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
@@ -17,6 +17,7 @@ from typing import Any
 
 from rig import presets, records
 from rig.admin import AdminError
+from rig.kafka import KafkaCluster
 from rig.processes import Child, RigError, process_identity, wait_until
 
 ROOT = Path(__file__).parents[1]
@@ -51,7 +52,6 @@ class Stage:
         self._programs = programs
         self._children: dict[str, Child] = {}
         self._generator: records.OciLogs | None = None
-        self._summary: dict[str, Any] | None = None
         self._pool = ThreadPoolExecutor(thread_name_prefix="stage")
 
     def start(self, rate: int, say: Callable[[str], None]) -> None:
@@ -79,26 +79,21 @@ class Stage:
         """Starts to write logs to the source, numbered so that each can be accounted for."""
         source = self.oci.java_properties("plaintext")
         self._generator = records.start_oci_logs(source, KINDS, rate=rate)
-        self._summary = None
 
     def stop_generator(self) -> dict[str, Any]:
         """Ends the logs and returns what was written."""
         assert self._generator is not None
-        self._summary = self._generator.stop()
-        return self._summary
+        return self._generator.stop()
 
-    @property
     def written(self) -> int:
-        """How many records the source has confirmed to the generator; a second old at most."""
-        latest = self._summary or (self._generator.latest if self._generator else None)
-        return latest["acked"] if latest else 0
+        """How many records lie at the source, by its own word."""
+        return _records(self.oci, TOPICS)
 
     def arrived(self) -> int | None:
         """How many records lie at the target, by its own word; None if it does not answer."""
-        admin = self.aws.admin
         try:
-            topics = set(admin.list_topics()) & {MAPPING.format(topic=topic) for topic in TOPICS}
-            return sum(sum(admin.list_offsets(topic).values()) for topic in topics)
+            wanted = {MAPPING.format(topic=topic) for topic in TOPICS}
+            return _records(self.aws, wanted.intersection(self.aws.admin.list_topics()))
         except AdminError:
             return None
 
@@ -202,6 +197,10 @@ class Stage:
         self.definitions.write_text(text)
         for name, cluster in (("oci-ca.pem", self.oci), ("aws-ca.pem", self.aws)):
             shutil.copy(cluster.certificates.root, self.state / name)
+
+
+def _records(cluster: KafkaCluster, topics: Iterable[str]) -> int:
+    return sum(sum(cluster.admin.list_offsets(topic).values()) for topic in topics)
 
 
 def _terminated(group: list[Child]) -> list[str]:

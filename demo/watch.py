@@ -21,6 +21,7 @@ class Watch:
     """Draws what goes on while the main thread waits for something."""
 
     def __init__(self, stage: Stage, screen: Screen) -> None:
+        self.written = 0
         self.arrived: int | None = None
         self._stage = stage
         self._screen = screen
@@ -31,14 +32,14 @@ class Watch:
     @property
     def behind(self) -> int | None:
         """Records at the source that are not at the target, by the word of the two clusters."""
-        return None if self.arrived is None else self._stage.written - self.arrived
+        return None if self.arrived is None else self.written - self.arrived
 
     def until(self, is_over: Callable[[], object], seconds: float) -> bool:
         """Looks on until `is_over`; False if it is not within `seconds`."""
         deadline = time.monotonic() + seconds
         while True:
             self._stage.check()
-            self._ask_target()
+            self._ask_clusters()
             self._screen.show([self._headline(), *self._table.lines])
             if is_over():
                 return True
@@ -56,18 +57,20 @@ class Watch:
         """Looks on for a while."""
         self.until(lambda: False, seconds)
 
-    def _ask_target(self) -> None:
-        """Keeps one question under way; a target that is down takes its time to answer."""
+    def _ask_clusters(self) -> None:
+        """Keeps one question to the target under way: while it is down it takes long to answer."""
         now = time.monotonic()
         if self._question is None or self._question.done():
             self.arrived = self._question.result() if self._question else None
             self._question, self._asked_at = self._stage.later(self._stage.arrived), now
         elif now - self._asked_at > _ANSWER_SECONDS:
             self.arrived = None
+        # After the target: so it never seems to hold more than the source.
+        self.written = self._stage.written()
 
     def _headline(self) -> str:
         arrived = "?" if self.arrived is None else f"{self.arrived:,}"
-        return f"The clusters themselves say: source {self._stage.written:,}, target {arrived}"
+        return f"The clusters themselves say: source {self.written:,} records, target {arrived}"
 
 
 class _StatusTable:
