@@ -133,12 +133,10 @@ void Lane::Start(LanePartition order) {
   auto free = std::ranges::find_if(slots_, [](const auto& other) { return other == nullptr; });
   if (free == slots_.end()) free = slots_.insert(free, nullptr);
   const auto slot = static_cast<Slot>(free - slots_.begin());
-  const std::optional<Anchor> anchor = order.start.anchor;
   *free = std::make_unique<Partition>(slot, std::move(order));
   Partition& partition = **free;
   by_key_[key] = slot;
   partition.first_window = partition.window = ++last_window_;
-  partition.expected = anchor;
   Resume(partition);
   Publish(partition);
 }
@@ -185,7 +183,8 @@ std::vector<ReleasedPartition> Lane::TakeReleased() { return std::exchange(relea
 
 // --- One partition's position -------------------------------------------------------------------
 
-// Makes the partition known to the sink, and reads it unless it is paused.
+// Makes the partition known to the sink, and reads it unless it is paused. Time has passed: whether
+// the source is still what it was is looked at again.
 void Lane::Resume(Partition& partition) {
   partition.retry_at.reset();
   if (Status opened = sink_.Open(partition.slot, partition.route); !opened.ok()) {
@@ -198,11 +197,12 @@ void Lane::Resume(Partition& partition) {
     partition.trouble.reset();
     partition.state = PartitionState::kPaused;
   } else {
+    partition.expected = partition.progress.checkpoint().anchor;
     Reset(partition);
   }
 }
 
-// (Re)starts reading behind what is in flight, or, when nothing is, at the anchor.
+// (Re)starts reading behind what is in flight, or below that at the anchor, to compare it.
 void Lane::Reset(Partition& partition) {
   partition.retry_at.reset();
   if (partition.expected) {
@@ -375,7 +375,7 @@ void Lane::Handle(Batch& batch) {
     return;
   }
   if (partition->trouble && partition->trouble->side == Side::kSource) partition->trouble.reset();
-  partition->suspicious_looks = 0;
+  if (batch.read_to >= next) partition->suspicious_looks = 0;
   if (batch.records.empty()) {
     NoteProgress(*partition);
     return;

@@ -219,6 +219,27 @@ TEST_F(LaneFailureTest, CountsRefusalsOfOneRecordOnly) {
   EXPECT_EQ(state(), PartitionState::kRunning);
 }
 
+TEST_F(LaneFailureTest, TriesAHaltedPartitionAgainAfterAPause) {
+  Produce(10);
+  Start();
+  for (int attempt = 0; attempt < 2; ++attempt) {
+    Refuse(0);
+    Pass(10s);
+  }
+  ASSERT_EQ(state(), PartitionState::kHalted);
+  sink_->Confirm(KeyOf(0));  // what was behind it, under the older windows
+  SetPaused(true);
+  SetPaused(false);
+  ASSERT_EQ(pending(), Offsets(0, 10));
+
+  Refuse(0);
+  EXPECT_EQ(shown().report.state, PartitionState::kRetrying) << "it counts anew";
+  Pass(10s);
+  ConfirmAll();
+  EXPECT_EQ(journaled(), 10);
+  EXPECT_EQ(state(), PartitionState::kRunning);
+}
+
 TEST_F(LaneFailureTest, HaltsOverARecordThatIsRefusedOnBothSidesOfAnOutage) {
   Produce(10);
   Start();

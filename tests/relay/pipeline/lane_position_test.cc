@@ -54,10 +54,12 @@ TEST_F(LanePositionTest, StaysHaltedUntilItIsToldOtherwise) {
   Start(order);
 
   Pass(1h);
-  SetPaused(true);
-  SetPaused(false);
   Start(order);
   EXPECT_EQ(state(), PartitionState::kHalted);
+  SetPaused(true);
+  EXPECT_EQ(state(), PartitionState::kPaused);
+  SetPaused(false);
+  EXPECT_EQ(state(), PartitionState::kHalted) << "the cause is still there";
   EXPECT_THAT(pending(), IsEmpty());
 
   LanePartition accepted = OrderOf(0, 0);
@@ -149,6 +151,42 @@ TEST_F(LanePositionTest, IsCheckingUntilTheSourceHasAnswered) {
   lane_->Start(order);
 
   EXPECT_EQ(shown().report.state, PartitionState::kChecking);
+}
+
+TEST_F(LanePositionTest, ComparesAgainWheneverTimeHasPassed) {
+  Produce(20);
+  sink_->SetAutomatic(true);
+  Start();
+  SetPaused(true);
+  log().Replace({19}, {.key = {}, .value = "another life", .headers = {}});
+  Produce(20);
+  SetPaused(false);
+
+  EXPECT_EQ(state(), PartitionState::kHalted);
+  EXPECT_THAT(reasons(), ElementsAre(Reason::kSourceChanged));
+  EXPECT_EQ(written(), Offsets(0, 20));
+}
+
+TEST_F(LanePositionTest, ComparesAgainBeforeAReplay) {
+  Produce(20);
+  Start();
+  Confirm(0, 10);
+  Fail(10, Disposition::kRetry);
+  log().Replace({9}, {.key = {}, .value = "another life", .headers = {}});
+  Pass(10s);
+
+  EXPECT_EQ(state(), PartitionState::kHalted);
+}
+
+TEST_F(LanePositionTest, DoesNotSendAgainWhatItReadToCompare) {
+  Produce(30);
+  Start();
+  Confirm(0, 10);
+  SetPaused(true);
+  SetPaused(false);
+
+  EXPECT_EQ(source_->assigned_at(KeyOf(0)), Offset{9});
+  EXPECT_EQ(pending(), Offsets(10, 30));
 }
 
 // --- Retention ---
@@ -317,6 +355,21 @@ TEST_F(LanePositionTest, HaltsWhenTheLogIsTruncatedWhileItIsRead) {
   Pass(10s);
 
   EXPECT_EQ(state(), PartitionState::kHalted);
+}
+
+TEST_F(LanePositionTest, DoesNotReadATruncatedLogOnceItHasGrownAgain) {
+  sink_->SetAutomatic(true);
+  Produce(20);
+  Start();
+  log().Truncate({12});
+  Pass(10s);
+  ASSERT_EQ(state(), PartitionState::kHalted);
+  for (int i = 0; i < 50; ++i) log().Append({.key = {}, .value = "another life", .headers = {}});
+  SetPaused(true);
+  SetPaused(false);
+
+  EXPECT_EQ(state(), PartitionState::kHalted);
+  EXPECT_EQ(written(), Offsets(0, 20));
 }
 
 TEST_F(LanePositionTest, ForgivesALogEndThatWasLowForAMoment) {
