@@ -643,6 +643,7 @@ public class RecordChecker {
         ledger.control.set(ledger.bit(first), ledger.bit(end));
         return;
       }
+      book.count("batches_" + batch.compressionType().name, 1);
       Integer count = batch.countOrNull();
       if (count != null && count == batch.lastOffset() - batch.baseOffset() + 1) {
         ledger.data.set(ledger.bit(first), ledger.bit(end));
