@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -17,6 +18,7 @@ import grpc
 
 from rig import presets, records
 from rig.access import ClusterAccess
+from rig.certificates import KeyPair
 from rig.processes import Child, wait_until
 
 API_SECONDS = 20.0
@@ -54,6 +56,8 @@ class Relay:
         self.name = name
         self.state = state
         self.log = deployment.folder / f"{name}.log"
+        # A test may put another build of it here.
+        self.program = program("drawbridge-relay")
         self._deployment = deployment
         self.child: Child | None = None
 
@@ -69,7 +73,7 @@ class Relay:
         With `failpoints` it returns at once: it may die before that.
         """
         self.child = Child.start(
-            [program("drawbridge-relay"), "run", "--state", self.state],
+            [self.program, "run", "--state", self.state],
             name=self.name,
             log=self.log,
             environment={"DRAWBRIDGE_FAILPOINTS": failpoints},
@@ -94,7 +98,7 @@ class Relay:
         """Runs `drawbridge-relay enroll` with an answer of `relay token create`."""
         return subprocess.run(
             [
-                program("drawbridge-relay"), "enroll", "--state", self.state, "--server", api,
+                self.program, "enroll", "--state", self.state, "--server", api,
                 "--ca-pin", token["ca_pin"], "--token-file", "-",
             ],
             input=token["token"],
@@ -155,6 +159,11 @@ class Deployment:
         """SIGKILL."""
         assert self.server is not None
         self.server.kill()
+
+    def stop_server(self) -> None:
+        """SIGTERM; returns when it has ended as it should."""
+        assert self.server is not None
+        assert self.server.terminate(START_SECONDS) == 0, self.server.log_tail()
 
     def server_died(self) -> bool:
         """Whether the server has ended."""
@@ -220,6 +229,24 @@ class Deployment:
         return self.cli("-o", "json", "apply", "-f", "-", text=text, **options)
 
     # Definitions
+
+    def set_credential(
+        self,
+        name: str,
+        kind: str,
+        *,
+        user: str = presets.OCI_USER,
+        password: str = presets.OCI_TOKEN,
+        pair: KeyPair | None = None,
+    ) -> None:
+        """Stores one credential: a user with a password, or a key pair for `mtls`."""
+        path = self.folder / f"{name}.password"
+        path.touch(mode=0o600)
+        path.write_text(password + "\n")
+        words = ["--username", user, "--password-file", path]
+        if pair is not None:
+            words = ["--certificate", pair.certificate, "--key", pair.key]
+        self.cli("credential", "set", name, "--kind", kind, *words)
 
     def set_credentials(
         self, password: str = presets.OCI_TOKEN, user: str = presets.OCI_USER
@@ -314,6 +341,56 @@ class Deployment:
         """The reasons among the conditions."""
         return {row["reason"] for row in self.conditions(bridge)}
 
+    def motions(self, bridge: str) -> set[str]:
+        """What the streams of a bridge do: DELIVERING, HALTED…"""
+        rows = self.cli_json("get", "streams", bridge)["streams"]
+        return {row["status"]["motion"] for row in rows}
+
+    def api_conditions(self, bridge: str) -> list[dict[str, Any]]:
+        """As `conditions`, by the API: automation must not have to run the CLI."""
+        name_of = stubs("reason_pb2").Reason.Name
+        found = self.call("bridge.BridgeService", "GetBridge", name=bridge).status.conditions
+        streams = self.call("stream.StreamService", "ListStreams", bridge=bridge).streams
+        rows = [*found, *(row for stream in streams for row in stream.status.conditions)]
+        return [
+            {
+                "side": row.side,
+                "reason": name_of(row.reason).removeprefix("REASON_"),
+                "text": row.text,
+                "topic": row.topic,
+                "partition": row.partition if row.HasField("partition") else None,
+            }
+            for row in rows
+        ]
+
+    def wait_until_shown(
+        self, bridge: str, reason: str, *, side: str, says: Sequence[str], seconds: float
+    ) -> dict[str, Any]:
+        """Waits until CLI and API show a condition, and returns it.
+
+        Its text must have every part of `says`: what it is about, and what to do.
+        """
+        started_at = time.monotonic()
+
+        def shown(rows: list[dict[str, Any]]) -> dict[str, Any] | None:
+            return next((row for row in rows if row["reason"] == reason), None)
+
+        self.wait(
+            lambda: shown(self.conditions(bridge)) and shown(self.api_conditions(bridge)),
+            seconds,
+            f"{bridge} shows {reason}",
+            0.5,
+        )
+        found = shown(self.api_conditions(bridge))
+        assert found is not None, f"{reason} comes and goes: {self.conditions(bridge)}"
+        print(f"{reason} after {time.monotonic() - started_at:.1f} s: {found['text']}")
+        assert found["side"] == side, found
+        assert all(part in found["text"] for part in says), (says, found["text"])
+        for words in (["describe", "bridge", bridge], ["status"]):
+            told = self.cli(*words).stdout
+            assert reason in told, f"{words} does not show {reason}:\n{told}"
+        return found
+
     # The API
 
     @functools.cached_property
@@ -342,22 +419,29 @@ class Deployment:
         """The first truthy value of `condition`."""
         return wait_until(condition, seconds, what, every)
 
-    def source_ends(self, topics: Iterable[str]) -> dict[tuple[str, int], int]:
+    def source_ends(
+        self, topics: Iterable[str], source: ClusterAccess | None = None
+    ) -> dict[tuple[str, int], int]:
         """The end of each partition at the source."""
         return {
             (topic, partition): offset
             for topic in topics
-            for partition, offset in self.oci.admin.list_offsets(topic).items()
+            for partition, offset in (source or self.oci).admin.list_offsets(topic).items()
         }
 
     def wait_until_carried(
-        self, bridge: str, topics: Sequence[str], seconds: float = CARRY_SECONDS
+        self,
+        bridge: str,
+        topics: Sequence[str],
+        seconds: float = CARRY_SECONDS,
+        *,
+        source: ClusterAccess | None = None,
     ) -> None:
         """Waits until the checkpoints are at the ends of the source's logs.
 
         Only a moment to judge at: whether all arrived is for `check` to say.
         """
-        ends = self.source_ends(topics)
+        ends = self.source_ends(topics, source)
 
         def is_carried() -> bool:
             reached = self.checkpoints(bridge)
@@ -378,12 +462,18 @@ class Deployment:
         return total
 
     def check(
-        self, topics: Sequence[str], *, mapping: str = "{topic}", **options: Any
+        self,
+        topics: Sequence[str],
+        *,
+        mapping: str = "{topic}",
+        source: ClusterAccess | None = None,
+        target: ClusterAccess | None = None,
+        **options: Any,
     ) -> records.CheckResult:
         """The judge's verdict on what of the source's topics is at the target."""
         return records.check(
-            self.oci.java_properties("plaintext"),
-            self.aws.java_properties("plaintext"),
+            (source or self.oci).java_properties("plaintext"),
+            (target or self.aws).java_properties("plaintext"),
             topics,
             mapping=mapping,
             **options,

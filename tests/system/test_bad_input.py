@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import json
+import random
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import grpc
 import pytest
 from deployment import Deployment, Relay, stubs, unique
+from google.protobuf import json_format
 
+from rig import presets
 from rig.access import ClusterAccess
 
 # From the mistake to its name, on a busy machine.
 SECONDS = 15
+RECORDS = 60
+
+# Who the preset's user is to an authorizer.
+SASL_PRINCIPAL = f"User:{presets.OCI_USER}"
 
 Definitions = dict[str, Any]
 
@@ -35,6 +42,13 @@ def shared(
         yield deployment
     finally:
         deployment.close()
+
+
+@pytest.fixture(scope="module")
+def guarded() -> Iterator[ClusterAccess]:
+    """A cluster that wants an ACL for everything."""
+    with presets.guarded_cluster() as cluster:
+        yield cluster
 
 
 def errors_of(deployment: Deployment, definitions: Definitions | str) -> list[dict[str, Any]]:
@@ -105,23 +119,61 @@ def impossible_guarantee(deployment: Deployment) -> Definitions:
     )
 
 
+def apply_by_api(deployment: Deployment, definitions: Definitions) -> None:
+    """Applies the same definitions as automation does that has no YAML."""
+    bridge, endpoint = stubs("bridge_pb2"), stubs("endpoint_pb2")
+    request: dict[str, list[Any]] = {"endpoints": [], "bridges": []}
+    for name, wanted in definitions["endpoints"].items():
+        kafka = dict(wanted["kafka"])
+        kafka["ca_pem"] = Path(kafka.pop("ca")).read_text()
+        kafka["profile"] = "PROFILE_" + kafka["profile"].upper().replace("-", "_")
+        document = {"name": name, "kafka": kafka}
+        request["endpoints"].append(json_format.ParseDict(document, endpoint.Endpoint()))
+    for name, wanted in definitions.get("bridges", {}).items():
+        source, target = dict(wanted["source"]), dict(wanted["target"])
+        source.pop("start", None)  # earliest, as by default
+        target["omit_provenance"] = not target.pop("provenance", True)
+        document = {"name": name, "spec": {"source": source, "target": target}}
+        request["bridges"].append(json_format.ParseDict(document, bridge.Bridge()))
+    deployment.call(
+        "bridge.DefinitionService", "Apply", request_id=unique("request"), **request
+    )
+
+
 @pytest.mark.parametrize(
     ("mistake", "reason", "field"),
     [
         (unknown_credential, "CREDENTIAL_NOT_FOUND", "credential"),
         (unknown_endpoint, "ENDPOINT_NOT_FOUND", "source"),
         (bad_pattern, "PATTERN_INVALID", "topics"),
-        (onto_itself, "BRIDGE_ONTO_ITSELF", ""),
-        (feed_each_other, "BRIDGES_FEED_EACH_OTHER", ""),
+        (onto_itself, "BRIDGE_ONTO_ITSELF", "target"),
+        (feed_each_other, "BRIDGES_FEED_EACH_OTHER", "bridges"),
         (impossible_guarantee, "GUARANTEE_UNSUPPORTED", "require_idempotence"),
     ],
 )
 def test_apply_refuses(
     shared: Deployment, mistake: Callable[[Deployment], Definitions], reason: str, field: str
 ) -> None:
-    before = shared.cli_json("get", "bridges")
-    assert_named(errors_of(shared, mistake(shared)), reason, field)
-    assert shared.cli_json("get", "bridges") == before
+    """By the CLI and by the API, and nothing of it is done."""
+    before = shared.cli_json("get", "bridges"), shared.cli_json("get", "endpoints")
+    definitions = mistake(shared)
+    errors = errors_of(shared, definitions)
+    assert_named(errors, reason, field)
+    with pytest.raises(grpc.RpcError) as refused:
+        apply_by_api(shared, definitions)
+    details = dict(refused.value.trailing_metadata())["grpc-status-details-bin"]
+    for word in (reason, field, errors[0]["message"]):
+        assert word.encode() in details, (word, details)
+    assert before == (shared.cli_json("get", "bridges"), shared.cli_json("get", "endpoints"))
+
+
+def test_people_are_told_what_scripts_are(shared: Deployment) -> None:
+    definitions = bad_pattern(shared)
+    errors = errors_of(shared, definitions)
+    answer = shared.cli("apply", "-f", "-", text=json.dumps(definitions), is_checked=False)
+    assert answer.returncode == 1 and not answer.stdout, answer
+    for row in errors:
+        assert row["message"] in answer.stderr and row["field"].split(".", 1)[1] in answer.stderr
 
 
 def test_an_unknown_key_is_named_with_its_line(shared: Deployment) -> None:
@@ -136,103 +188,450 @@ def test_a_name_twice_is_named(shared: Deployment) -> None:
     assert_named(errors_of(shared, text), "NAME_TAKEN", "x")
 
 
-def test_the_api_names_the_reason_and_the_field(shared: Deployment) -> None:
-    bridge = stubs("bridge_pb2")
-    spec = bridge.BridgeSpec(
-        source=bridge.BridgeSource(endpoint="oci", topics=["/vcn-(/"]),
-        target=bridge.BridgeTarget(endpoint="aws"),
-    )
-    with pytest.raises(grpc.RpcError) as refused:
-        shared.call(
-            "bridge.BridgeService",
-            "CreateBridge",
-            bridge=bridge.Bridge(name=unique("bad"), spec=spec),
-            request_id=unique("request"),
-        )
-    assert refused.value.code() == grpc.StatusCode.INVALID_ARGUMENT
-    details = dict(refused.value.trailing_metadata())["grpc-status-details-bin"]
-    assert b"PATTERN_INVALID" in details and b"topics" in details
-
-
 # Seen when a relay connects
 
 
-def unreachable(deployment: Deployment) -> dict[str, Any]:
-    return deployment.endpoint(
-        deployment.aws, "ssl", "aws-client", bootstrap=["127.0.0.1:1"]
+class Mistake(NamedTuple):
+    """An endpoint as somebody gave it, and what mends it."""
+
+    cluster: ClusterAccess
+    endpoint: dict[str, Any]
+    mend: Callable[[], None]
+
+
+def applied_again(
+    deployment: Deployment, name: str, endpoint: dict[str, Any]
+) -> Callable[[], None]:
+    return lambda: deployment.apply({"endpoints": {name: endpoint}})
+
+
+def unreachable(deployment: Deployment, name: str) -> Mistake:
+    good = deployment.endpoint(deployment.aws, "ssl", "aws-client")
+    bad = deployment.endpoint(deployment.aws, "ssl", "aws-client", bootstrap=["127.0.0.1:1"])
+    return Mistake(deployment.aws, bad, applied_again(deployment, name, good))
+
+
+def wrong_password(deployment: Deployment, name: str) -> Mistake:
+    deployment.set_credential(name, "sasl-plain", password="wrong")
+    endpoint = deployment.endpoint(deployment.oci, "sasl_ssl", name)
+    return Mistake(
+        deployment.oci, endpoint, lambda: deployment.set_credential(name, "sasl-plain")
     )
 
 
-def wrong_password(deployment: Deployment) -> dict[str, Any]:
-    path = deployment.folder / "wrong"
-    path.write_text("wrong\n")
-    deployment.cli(
-        "credential", "set", "wrong-user", "--kind", "sasl-plain",
-        "--username", "somebody", "--password-file", path,
-    )
-    return deployment.endpoint(deployment.oci, "sasl_ssl", "wrong-user")
-
-
-def untrusted_ca(deployment: Deployment) -> dict[str, Any]:
+def untrusted_ca(deployment: Deployment, name: str) -> Mistake:
+    good = deployment.endpoint(deployment.aws, "ssl", "aws-client")
     foreign = str(deployment.aws.certificates.foreign_root)
-    return deployment.endpoint(deployment.aws, "ssl", "aws-client", ca=foreign)
+    bad = deployment.endpoint(deployment.aws, "ssl", "aws-client", ca=foreign)
+    return Mistake(deployment.aws, bad, applied_again(deployment, name, good))
 
 
-def no_client_certificate(deployment: Deployment) -> dict[str, Any]:
-    return deployment.endpoint(deployment.aws, "ssl", None)
+def no_client_certificate(deployment: Deployment, name: str) -> Mistake:
+    good = deployment.endpoint(deployment.aws, "ssl", "aws-client")
+    bad = deployment.endpoint(deployment.aws, "ssl", None)
+    return Mistake(deployment.aws, bad, applied_again(deployment, name, good))
 
 
-def expired_certificate(deployment: Deployment) -> dict[str, Any]:
-    files = deployment.aws.certificates.expired_client("late")
-    deployment.cli(
-        "credential", "set", "expired", "--kind", "mtls",
-        "--certificate", files.certificate, "--key", files.key,
+def expired_certificate(deployment: Deployment, name: str) -> Mistake:
+    certificates = deployment.aws.certificates
+    deployment.set_credential(name, "mtls", pair=certificates.expired_client("late"))
+    endpoint = deployment.endpoint(deployment.aws, "ssl", name)
+    return Mistake(
+        deployment.aws,
+        endpoint,
+        lambda: deployment.set_credential(name, "mtls", pair=certificates.client("late")),
     )
-    return deployment.endpoint(deployment.aws, "ssl", "expired")
 
 
 @pytest.mark.parametrize(
-    ("mistake", "reason"),
+    ("mistake", "reason", "advice"),
     [
-        (unreachable, "UNREACHABLE"),
-        (wrong_password, "AUTHENTICATION_FAILED"),
-        (untrusted_ca, "TLS_UNTRUSTED"),
-        (no_client_certificate, "TLS_CLIENT_CERTIFICATE_REQUIRED"),
-        (expired_certificate, "TLS_CERTIFICATE_EXPIRED"),
+        (unreachable, "UNREACHABLE", "127.0.0.1:1"),
+        (wrong_password, "AUTHENTICATION_FAILED", "set the credential again"),
+        (untrusted_ca, "TLS_UNTRUSTED", "check `ca`"),
+        (no_client_certificate, "TLS_CLIENT_CERTIFICATE_REQUIRED", "credential of kind mtls"),
+        (expired_certificate, "TLS_CERTIFICATE_EXPIRED", "set a new version of the credential"),
     ],
 )
 def test_a_cluster_that_does_not_let_us_in_is_named(
-    shared: Deployment, mistake: Callable[[Deployment], dict[str, Any]], reason: str
+    shared: Deployment, mistake: Callable[[Deployment, str], Mistake], reason: str, advice: str
 ) -> None:
-    """By `endpoint test`, and by the conditions of a bridge."""
+    """By `endpoint test`, and by the conditions of a bridge; mended, the records flow."""
     name = unique("bad")
+    wrong = mistake(shared, name)
     bridge = {
         "source": {"endpoint": "oci", "topics": [name]},
         "target": {"endpoint": name, "topic": "copy.{topic}"},
     }
-    shared.oci.admin.create_topic(name)
-    shared.apply({"endpoints": {name: mistake(shared)}, "bridges": {name: bridge}})
-    applied_at = time.monotonic()
-    shared.wait(lambda: reason in shared.reasons(name), SECONDS, f"{name} shows {reason}", 0.5)
-    found = [row for row in shared.conditions(name) if row["reason"] == reason]
-    assert all(row["side"] == "target" and len(row["text"]) > 15 for row in found), found
-    print(f"{reason} after {time.monotonic() - applied_at:.1f} s: {found[0]['text']}")
+    shared.make_topics(name)
+    shared.oci.admin.produce(name, values(RECORDS))
+    shared.apply({"endpoints": {name: wrong.endpoint}, "bridges": {name: bridge}})
+    shared.wait_until_shown(name, reason, side="target", says=[name, advice], seconds=SECONDS)
 
     tested = shared.cli("-o", "json", "endpoint", "test", name, is_checked=False)
     assert tested.returncode == 1, tested
     failed = [row for row in json.loads(tested.stdout)["checks"] if not row["ok"]]
-    assert reason in {row["reason"] for row in failed}, failed
-    assert all(row["detail"] for row in failed), failed
+    assert [row["reason"] for row in failed] == [reason], failed
+    assert advice in failed[0]["detail"], failed
+    by_api = shared.call("endpoint.EndpointService", "TestEndpoint", name=name)
+    assert [check.detail for check in by_api.checks if not check.ok] and not by_api.ok
+
+    wrong.mend()
+    shared.wait_until_carried(name, [name])
+    shared.check(
+        [name], mapping="copy.{topic}", target=wrong.cluster, duplicates_max=0
+    ).assert_clean()
+    wait_until_well(shared, name)
     shared.cli("delete", "bridge", name)
 
 
 def test_an_unknown_topic_is_named(shared: Deployment) -> None:
     name = unique("missing")
     shared.apply_bridge(name, [name])
-    shared.wait(
-        lambda: "TOPIC_NOT_FOUND" in shared.reasons(name), SECONDS, "the topic is missed", 0.5
+    shared.wait_until_shown(
+        name, "TOPIC_NOT_FOUND", side="source", says=[name, "create it"], seconds=SECONDS
     )
+    shared.make_topics(name)
+    shared.oci.admin.produce(name, values(RECORDS))
+    shared.wait_until_carried(name, [name])
+    shared.assert_once([name])
+    wait_until_well(shared, name)
     shared.cli("delete", "bridge", name)
+
+
+@pytest.mark.xfail(strict=True, reason="status shows no condition about a topic without a stream")
+def test_an_unknown_topic_beside_one_that_flows_is_named(shared: Deployment) -> None:
+    there, name = unique("there"), unique("missing")
+    shared.make_topics(there)
+    shared.oci.admin.produce(there, values(RECORDS))
+    shared.apply_bridge(name, [there, name])
+    shared.wait_until_carried(name, [there])
+    try:
+        shared.wait_until_shown(
+            name, "TOPIC_NOT_FOUND", side="source", says=[name, "create it"], seconds=SECONDS
+        )
+    finally:
+        shared.cli("delete", "bridge", name)
+
+
+# What a cluster refuses
+
+
+def wait_until_well(deployment: Deployment, bridge: str) -> None:
+    deployment.wait(
+        lambda: not deployment.conditions(bridge) and not deployment.api_conditions(bridge),
+        SECONDS,
+        f"nothing is wrong with {bridge} any more",
+        0.5,
+    )
+
+
+def values(count: int) -> list[str]:
+    return [f"record {number}" for number in range(count)]
+
+
+def allow(cluster: ClusterAccess, principal: str, operations: Iterable[str], topic: str) -> None:
+    for operation in operations:
+        cluster.admin.create_acl(principal, operation, name=topic)
+
+
+def wait_until_unauthorized(deployment: Deployment, bridge: str, side: str) -> None:
+    found = deployment.wait_until_shown(
+        bridge, "AUTHORIZATION_FAILED", side=side, says=[], seconds=SECONDS
+    )
+    # The bridge's only topic has its name; a producer that may nothing at all is of the endpoint.
+    assert bridge in (found["topic"], found["text"].split(":")[0]), found
+    assert "grant" in found["text"] or "ACL" in found["text"], found
+
+
+@pytest.mark.parametrize("allowed", [[], ["describe", "describe_configs"]])
+def test_a_source_that_does_not_let_us_read_is_named(
+    shared: Deployment, guarded: ClusterAccess, allowed: list[str]
+) -> None:
+    name = unique("unread")
+    apply_from_guarded(shared, guarded, name, allowed)
+    wait_until_unauthorized(shared, name, "source")
+    allow(guarded, SASL_PRINCIPAL, ["read", "describe", "describe_configs"], name)
+    shared.wait_until_carried(name, [name], source=guarded)
+    wait_until_well(shared, name)
+
+    # Taken away while records flow.
+    guarded.admin.delete_acl(SASL_PRINCIPAL, "read", name=name)
+    guarded.admin.produce(name, on_two_partitions(values(RECORDS)))
+    wait_until_unauthorized(shared, name, "source")
+    allow(guarded, SASL_PRINCIPAL, ["read"], name)
+    shared.wait_until_carried(name, [name], source=guarded)
+    shared.check([name], source=guarded, duplicates_max=0).assert_clean()
+    wait_until_well(shared, name)
+    shared.cli("delete", "bridge", name)
+
+
+def test_a_source_that_only_hides_its_settings_flows(
+    shared: Deployment, guarded: ClusterAccess
+) -> None:
+    name = unique("hidden")
+    apply_from_guarded(shared, guarded, name, ["read", "describe"])
+    shared.wait_until_carried(name, [name], source=guarded)
+    shared.check([name], source=guarded, duplicates_max=0).assert_clean()
+    wait_until_well(shared, name)
+    shared.cli("delete", "bridge", name)
+
+
+@pytest.mark.xfail(strict=True, reason="a partition without new records keeps its old condition")
+def test_a_source_that_lets_us_read_again_is_well_also_without_records(
+    shared: Deployment, guarded: ClusterAccess
+) -> None:
+    name = unique("reread")
+    apply_from_guarded(shared, guarded, name, ["read", "describe", "describe_configs"])
+    shared.wait_until_carried(name, [name], source=guarded)
+    guarded.admin.delete_acl(SASL_PRINCIPAL, "read", name=name)
+    wait_until_unauthorized(shared, name, "source")
+    allow(guarded, SASL_PRINCIPAL, ["read"], name)
+    try:
+        wait_until_well(shared, name)
+    finally:
+        shared.cli("delete", "bridge", name)
+
+
+def apply_from_guarded(
+    deployment: Deployment, guarded: ClusterAccess, name: str, allowed: Iterable[str]
+) -> None:
+    """A bridge of one topic that has records."""
+    guarded.admin.create_topic(name, 2)
+    guarded.admin.produce(name, on_two_partitions(values(RECORDS)))
+    allow(guarded, SASL_PRINCIPAL, allowed, name)
+    bridge = {
+        "source": {"endpoint": "guarded", "topics": [name]},
+        "target": {"endpoint": "aws", "topic": "{topic}"},
+    }
+    endpoint = deployment.endpoint(guarded, "sasl_ssl", "oci-user")
+    deployment.apply({"endpoints": {"guarded": endpoint}, "bridges": {name: bridge}})
+
+
+@pytest.mark.parametrize(
+    ("allowed", "is_there"),
+    [
+        ([], True),
+        (["describe", "describe_configs"], True),
+        (["describe", "describe_configs", "write"], False),
+    ],
+)
+def test_a_target_that_does_not_let_us_write_is_named(
+    shared: Deployment, guarded: ClusterAccess, allowed: list[str], is_there: bool
+) -> None:
+    name = unique("unwritten")
+    principal = f"User:CN={name}"
+    shared.make_topics(name)
+    shared.oci.admin.produce(name, values(RECORDS))
+    if is_there:
+        guarded.admin.create_topic(name, 2)
+    allow(guarded, principal, allowed, name)
+    apply_to_guarded(shared, guarded, name)
+    wait_until_unauthorized(shared, name, "target")
+
+    wanted = ["write", "describe", "describe_configs", "create", "alter"]
+    allow(guarded, principal, wanted, name)
+    shared.wait_until_carried(name, [name])
+    wait_until_well(shared, name)
+
+    # Taken away while records flow.
+    guarded.admin.delete_acl(principal, "write", name=name)
+    shared.oci.admin.produce(name, values(RECORDS))
+    wait_until_unauthorized(shared, name, "target")
+    allow(guarded, principal, ["write"], name)
+    shared.wait_until_carried(name, [name])
+    shared.check([name], target=guarded, duplicates_max=0).assert_clean()
+    wait_until_well(shared, name)
+    shared.cli("delete", "bridge", name)
+
+
+def test_a_target_with_too_few_partitions_is_named(
+    shared: Deployment, guarded: ClusterAccess
+) -> None:
+    """And those that are there flow meanwhile."""
+    name = unique("narrow")
+    shared.make_topics(name, partitions=3)
+    rows = [{"value": text, "partition": i % 3} for i, text in enumerate(values(RECORDS))]
+    shared.oci.admin.produce(name, rows)
+    guarded.admin.create_topic(name, 1)
+    allow(guarded, f"User:CN={name}", ["write", "describe", "describe_configs"], name)
+    apply_to_guarded(shared, guarded, name)
+    found = shared.wait_until_shown(
+        name,
+        "TARGET_PARTITIONS_MISSING",
+        side="target",
+        says=[name, "has 1 partitions and needs 3", "ALTER"],
+        seconds=SECONDS,
+    )
+    assert found["topic"] == name, found
+    shared.wait(
+        lambda: guarded.admin.list_offsets(name) == {0: RECORDS // 3},
+        SECONDS,
+        "the partition that is there is carried",
+        0.5,
+    )
+
+    guarded.admin.create_partitions(name, 3)
+    shared.wait_until_carried(name, [name])
+    shared.check([name], target=guarded, duplicates_max=0).assert_clean()
+    wait_until_well(shared, name)
+    shared.cli("delete", "bridge", name)
+
+
+def apply_to_guarded(deployment: Deployment, guarded: ClusterAccess, name: str) -> None:
+    """A bridge of one topic to an endpoint whose user has the name for a name."""
+    deployment.set_credential(name, "mtls", pair=guarded.certificates.client(name))
+    deployment.apply({
+        "endpoints": {name: deployment.endpoint(guarded, "ssl", name)},
+        "bridges": {
+            name: {
+                "source": {"endpoint": "oci", "topics": [name]},
+                "target": {"endpoint": name, "topic": "{topic}"},
+            }
+        },
+    })
+
+
+class Refusal(NamedTuple):
+    """A record that the target refuses for good, and the topic's setting that does it."""
+
+    reason: str
+    record: Mapping[str, Any]
+    setting: str
+    strict: object
+    mild: object
+    advice: str
+
+
+TOO_LARGE = Refusal(
+    "RECORD_TOO_LARGE",
+    {"value": random.Random(1).randbytes(50_000)},
+    "max.message.bytes",
+    20_000,
+    1_000_000,
+    "raise max.message.bytes of the target topic",
+)
+TOO_OLD = Refusal(
+    "TIMESTAMP_REFUSED",
+    {"value": b"old", "timestamp": 1_000_000_000_000},
+    "message.timestamp.before.max.ms",
+    86_400_000,
+    2**63 - 1,
+    "raise message.timestamp.before and after.max.ms of the target topic",
+)
+TOO_YOUNG = Refusal(
+    "TIMESTAMP_REFUSED",
+    {"value": b"young", "timestamp": 4_000_000_000_000},
+    "message.timestamp.after.max.ms",
+    3_600_000,
+    2**63 - 1,
+    "raise message.timestamp.before and after.max.ms of the target topic",
+)
+
+
+def by_pause(deployment: Deployment, bridge: str) -> None:
+    deployment.cli("pause", "stream", f"{bridge}/{bridge}")
+    deployment.wait(
+        lambda: deployment.motions(bridge) == {"PAUSED"}, SECONDS, "it is paused", 0.5
+    )
+    deployment.cli("resume", "stream", f"{bridge}/{bridge}")
+
+
+def by_restart(deployment: Deployment, bridge: str) -> None:
+    relay = deployment.relays["one"]
+    assert relay.terminate() == 0, bridge
+    relay.start()
+
+
+@pytest.mark.parametrize(
+    ("refusal", "end_halt"),
+    [(TOO_LARGE, by_pause), (TOO_LARGE, by_restart), (TOO_OLD, by_pause), (TOO_YOUNG, by_restart)],
+)
+def test_a_record_that_the_target_refuses_is_named(
+    shared: Deployment, refusal: Refusal, end_halt: Callable[[Deployment, str], None]
+) -> None:
+    """Its partition halts, the others flow; mended, all of it arrives."""
+    name = unique("refused")
+    make_refusing_topics(shared, name, refusal)
+    shared.oci.admin.produce(name, on_two_partitions(values(20)))
+    shared.apply_bridge(name, [name])
+    shared.wait_until_carried(name, [name])
+    rows = on_two_partitions(values(RECORDS))
+    shared.oci.admin.produce(name, [{**refusal.record, "partition": 0}, *rows])
+
+    def wait_until_halted() -> None:
+        found = shared.wait_until_shown(
+            name,
+            refusal.reason,
+            side="target",
+            says=["offset 10", refusal.advice, "pause and resume"],
+            seconds=SECONDS,
+        )
+        assert (found["topic"], found["partition"]) == (name, 0), found
+        shared.wait(lambda: "HALTED" in shared.motions(name), SECONDS, "it is halted", 0.5)
+
+    wait_until_halted()
+    reached = {(name, 0): 10, (name, 1): 10 + RECORDS // 2}
+    shared.wait(
+        lambda: shared.checkpoints(name) == reached, SECONDS, "the neighbour is carried", 0.5
+    )
+
+    end_halt(shared, name)  # nothing is mended: it must halt again, at the same record
+    wait_until_halted()
+    assert shared.checkpoints(name) == reached
+
+    shared.aws.admin.alter_configs(name, {refusal.setting: refusal.mild})
+    end_halt(shared, name)
+    shared.wait_until_carried(name, [name])
+    shared.assert_once([name])
+    wait_until_well(shared, name)
+    shared.cli("delete", "bridge", name)
+
+
+@pytest.mark.xfail(strict=True, reason="the halt names the first record of the refused batch")
+@pytest.mark.parametrize("refusal", [TOO_LARGE, TOO_OLD])
+def test_a_refused_record_is_named_also_within_a_batch(
+    shared: Deployment, refusal: Refusal
+) -> None:
+    """Not a neighbour that nothing is wrong with; and what is before it has arrived."""
+    name = unique("batch")
+    make_refusing_topics(shared, name, refusal)
+    rows = on_two_partitions(values(RECORDS))
+    rows.insert(20, {**refusal.record, "partition": 0})
+    shared.oci.admin.produce(name, rows)
+    shared.apply_bridge(name, [name])
+    try:
+        shared.wait_until_shown(
+            name, refusal.reason, side="target", says=["offset 10:"], seconds=SECONDS
+        )
+        assert shared.checkpoints(name)[(name, 0)] == 10
+    finally:
+        shared.cli("delete", "bridge", name)
+
+
+@pytest.mark.xfail(strict=True, reason="a batch of many that fit is larger than the topic takes")
+def test_records_that_fit_are_not_refused_for_their_batch(shared: Deployment) -> None:
+    """A target topic that takes no batch as large as those that are usual."""
+    name = unique("small-batches")
+    make_refusing_topics(shared, name, TOO_LARGE)
+    some = random.Random(2)
+    shared.oci.admin.produce(name, [{"value": some.randbytes(1000)} for _ in range(200)])
+    shared.apply_bridge(name, [name])
+    try:
+        shared.wait_until_carried(name, [name], SECONDS)
+    finally:
+        shared.cli("delete", "bridge", name)
+    shared.assert_once([name])
+
+
+def make_refusing_topics(deployment: Deployment, name: str, refusal: Refusal) -> None:
+    young = {"message.timestamp.after.max.ms": 2**63 - 1}
+    deployment.oci.admin.create_topic(name, 2, configs=young)
+    deployment.aws.admin.create_topic(name, 2, configs={refusal.setting: refusal.strict})
+
+
+def on_two_partitions(texts: list[str]) -> list[dict[str, Any]]:
+    return [{"value": text, "partition": i % 2} for i, text in enumerate(texts)]
 
 
 # Relays
@@ -275,3 +674,40 @@ def test_two_relays_with_one_identity_are_told(
         return "DUPLICATE_IDENTITY" in logs
 
     deployment.wait(is_told, SECONDS, "the second relay of one identity is named")
+
+
+@pytest.fixture
+def late(start_deployment: Callable[..., Deployment]) -> Deployment:
+    """One bridge, and a relay that was off for longer than its certificate lived."""
+    seconds = 10  # the least
+    deployment = start_deployment(server_options=("--relay-certificate-ttl", str(seconds)))
+    relay = deployment.add_relay("late", cloud="oci")
+    enrolled_at = time.monotonic()
+    deployment.wait(
+        lambda: time.monotonic() - enrolled_at > seconds + 1, 20, "its certificate is past its time"
+    )
+    relay.start(failpoints="none=sleep:0")
+    name = unique("late")
+    deployment.make_topics(name)
+    deployment.oci.admin.produce(name, values(RECORDS))
+    deployment.apply_bridge(name, [name])
+    deployment.wait_until_shown(
+        name, "NO_RELAY", side="server", says=["start one"], seconds=SECONDS
+    )
+    assert deployment.relay_state("late") == "DISCONNECTED"
+    return deployment
+
+
+def test_a_relay_whose_certificate_has_expired_is_enrolled_anew(late: Deployment) -> None:
+    (name,) = (row["name"] for row in late.cli_json("get", "bridges")["bridges"])
+    late.add_relay("anew", cloud="oci").start()
+    late.wait_until_carried(name, [name])
+    late.assert_once([name])
+
+
+@pytest.mark.xfail(strict=True, reason="the relay knows only that the handshake fails")
+def test_a_relay_whose_certificate_has_expired_says_so(late: Deployment) -> None:
+    log = late.relays["late"].log
+    late.wait(
+        lambda: "TLS_CERTIFICATE_EXPIRED" in log.read_text(), SECONDS, "the relay's log says it"
+    )
