@@ -13,9 +13,12 @@ from pathlib import Path
 
 from rig import jars, session
 from rig.access import PROTOCOLS, Listener, write_properties
+from rig.certificates import Certificates
 from rig.kafka import QUICK_START, VERSIONS, KafkaCluster
 from rig.processes import RigError
 from rig.proxy import FaultProxy
+from rig.search_engine import ENGINES, SearchEngine
+from rig.strict_bulk_server import PRODUCTS, StrictBulkServer
 
 _EXAMPLES = """\
 examples:
@@ -25,6 +28,10 @@ examples:
       a cluster as OCI Streaming shows itself; prints where it is, Ctrl+C ends it
   python3 -m rig kafka up --name aws --listener ssl --proxied ssl --brokers 3
       mutual TLS, reached through a fault proxy per broker; then type: cut, heal, kill 2, help
+  python3 -m rig search up --engine elasticsearch-7.10.2 --set thread_pool.write.queue_size=1
+      a real engine behind https; prints where it is; then type: kill, restart, pause, resume
+  python3 -m rig bulk-server up --product opensearch-3
+      a strict server that misbehaves when it is told to, by its control_url
   python3 -m rig session start state/session
       both clusters in the background; DRAWBRIDGE_RIG_SESSION=state/session lets pytest use them
 """
@@ -53,6 +60,8 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_fetch(commands)
     _add_kafka(commands)
+    _add_search(commands)
+    _add_bulk_server(commands)
     _add_session(commands)
     return parser
 
@@ -129,6 +138,83 @@ def _add_kafka(commands: argparse._SubParsersAction) -> None:
     up.set_defaults(run=_kafka_up)
 
 
+def _add_search(commands: argparse._SubParsersAction) -> None:
+    search = commands.add_parser("search", help="run OpenSearch or Elasticsearch")
+    verbs = search.add_subparsers(required=True, metavar="VERB")
+    up = verbs.add_parser(
+        "up",
+        help="run an engine until Ctrl+C or SIGTERM",
+        description="Runs an engine until Ctrl+C or SIGTERM. When it is ready one JSON document on "
+        "stdout says how to reach it. Then commands are read from stdin: 'help' lists them.",
+    )
+    up.add_argument("--engine", default=ENGINES[0], choices=ENGINES)
+    up.add_argument("--name", default="search")
+    _add_credentials(up)
+    up.add_argument(
+        "--client-certificate", action="store_true", help="clients must show a certificate too"
+    )
+    up.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="SETTING=VALUE",
+        help="a setting of the node; may be repeated",
+    )
+    up.add_argument(
+        "--full-speed",
+        action="store_true",
+        help="for a bench: slower to start, faster under load",
+    )
+    up.add_argument("--heap", default="512m", help="default 512m")
+    up.add_argument(
+        "--state", type=Path, metavar="DIR", help="keeps the data; else a temporary folder"
+    )
+    up.set_defaults(run=_search_up)
+
+
+def _add_bulk_server(commands: argparse._SubParsersAction) -> None:
+    server = commands.add_parser(
+        "bulk-server", help="run a strict server of _bulk that misbehaves on demand"
+    )
+    verbs = server.add_subparsers(required=True, metavar="VERB")
+    up = verbs.add_parser(
+        "up",
+        help="run it until Ctrl+C or SIGTERM",
+        description="Runs it until Ctrl+C or SIGTERM. One JSON document on stdout says where it "
+        "is; what it shall do wrong is POSTed to control_url/faults.",
+    )
+    up.add_argument("--product", default="opensearch-2", choices=PRODUCTS)
+    _add_credentials(up)
+    up.add_argument(
+        "--data-streams",
+        action="append",
+        default=[],
+        metavar="PATTERN",
+        help="names that fit are data streams; may be repeated",
+    )
+    up.add_argument(
+        "--certificates", type=Path, metavar="DIR", help="https, with certificates in this folder"
+    )
+    up.set_defaults(run=_bulk_server_up)
+
+
+def _add_credentials(up: argparse.ArgumentParser) -> None:
+    up.add_argument(
+        "--user",
+        action="append",
+        default=[],
+        metavar="NAME=PASSWORD",
+        help="may come in by basic authentication; may be repeated",
+    )
+    up.add_argument(
+        "--api-key",
+        action="append",
+        default=[],
+        metavar="ID=KEY",
+        help="may come in by API key; may be repeated",
+    )
+
+
 def _add_session(commands: argparse._SubParsersAction) -> None:
     parser = commands.add_parser(
         "session", help="both preset clusters in the background, for pytest"
@@ -181,6 +267,45 @@ def _kafka_up(arguments: argparse.Namespace) -> None:
             pass
 
 
+def _search_up(arguments: argparse.Namespace) -> None:
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    with SearchEngine(
+        arguments.engine,
+        arguments.name,
+        settings=dict(_pair(text) for text in arguments.set),
+        users=dict(_pair(text) for text in arguments.user) or None,
+        api_keys=dict(_pair(text) for text in arguments.api_key) or None,
+        requires_certificate=arguments.client_certificate,
+        state=arguments.state,
+        heap=arguments.heap,
+        jvm_options=() if arguments.full_speed else QUICK_START,
+    ) as engine:
+        print(json.dumps(engine.to_json(), indent=2), flush=True)
+        try:
+            _EngineSteering(engine).cmdloop()
+            while True:  # stdin has ended: somebody started us without one.
+                signal.pause()
+        except KeyboardInterrupt:
+            pass
+
+
+def _bulk_server_up(arguments: argparse.Namespace) -> None:
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    with StrictBulkServer(
+        arguments.product,
+        certificates=Certificates(arguments.certificates) if arguments.certificates else None,
+        users=dict(_pair(text) for text in arguments.user),
+        api_keys=dict(_pair(text) for text in arguments.api_key),
+        stream_patterns=tuple(arguments.data_streams),
+    ) as server:
+        print(json.dumps(server.to_json(), indent=2), flush=True)
+        try:
+            while True:
+                signal.pause()
+        except KeyboardInterrupt:
+            pass
+
+
 def _pair(text: str) -> tuple[str, str]:
     name, equals, value = text.partition("=")
     if not equals:
@@ -205,14 +330,13 @@ def _client_files(cluster: KafkaCluster, folder: Path) -> dict[str, dict[str, st
     }
 
 
-class _Steering(cmd.Cmd):
-    """Faults by hand. Broker verbs take a broker's id; network verbs act on every proxy."""
+class _Commands(cmd.Cmd):
+    """Commands read from stdin; a mistake is reported and not the end."""
 
-    def __init__(self, cluster: KafkaCluster) -> None:
+    def __init__(self, name: str) -> None:
         super().__init__(completekey=None)
         self.use_rawinput = sys.stdin.isatty()
-        self.prompt = f"{cluster.name}> " if sys.stdin.isatty() else ""
-        self._cluster = cluster
+        self.prompt = f"{name}> " if sys.stdin.isatty() else ""
 
     def onecmd(self, line: str) -> bool:
         try:
@@ -223,6 +347,51 @@ class _Steering(cmd.Cmd):
 
     def emptyline(self) -> bool:
         return False
+
+    def do_EOF(self, _: str) -> bool:
+        """Ctrl+D: no more commands; what runs goes on until Ctrl+C"""
+        return True
+
+
+class _EngineSteering(_Commands):
+    """Life and death of an engine by hand."""
+
+    def __init__(self, engine: SearchEngine) -> None:
+        super().__init__(engine.name)
+        self._engine = engine
+
+    def do_kill(self, _: str) -> None:
+        """kill: SIGKILL"""
+        self._engine.kill()
+
+    def do_terminate(self, _: str) -> None:
+        """terminate: clean shutdown"""
+        self._engine.terminate()
+
+    def do_restart(self, _: str) -> None:
+        """restart: start again on its ports and data"""
+        self._engine.restart()
+
+    def do_pause(self, _: str) -> None:
+        """pause: SIGSTOP"""
+        self._engine.pause()
+
+    def do_resume(self, _: str) -> None:
+        """resume: SIGCONT"""
+        self._engine.resume()
+
+    def do_flood(self, line: str) -> None:
+        """flood INDEX on|off: the block that a full disk puts on an index"""
+        index, state = line.split()
+        self._engine.client.set_flood_stage(index, state == "on")
+
+
+class _Steering(_Commands):
+    """Faults by hand. Broker verbs take a broker's id; network verbs act on every proxy."""
+
+    def __init__(self, cluster: KafkaCluster) -> None:
+        super().__init__(cluster.name)
+        self._cluster = cluster
 
     def do_kill(self, line: str) -> None:
         """kill N: SIGKILL to broker N"""
@@ -273,10 +442,6 @@ class _Steering(cmd.Cmd):
     def do_counts(self, _: str) -> None:
         """counts: connections and bytes of each proxy"""
         self._each_proxy(lambda proxy: print(proxy.counts(), file=sys.stderr))
-
-    def do_EOF(self, _: str) -> bool:
-        """Ctrl+D: no more commands; the cluster goes on until Ctrl+C"""
-        return True
 
     def _each_proxy(self, action: Callable[[FaultProxy], None]) -> None:
         proxied = [

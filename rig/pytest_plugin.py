@@ -12,8 +12,17 @@ import pytest
 from rig import presets, session
 from rig.access import ClusterAccess
 from rig.kafka import KafkaCluster
+from rig.search_engine import SearchEngine
+from rig.strict_bulk_server import StrictBulkServer
 
-__all__ = ["aws_cluster", "oci_cluster", "pytest_configure", "start_cluster"]
+__all__ = [
+    "aws_cluster",
+    "oci_cluster",
+    "pytest_configure",
+    "start_cluster",
+    "start_search_engine",
+    "start_strict_bulk_server",
+]
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -38,6 +47,20 @@ def start_cluster() -> Iterator[Callable[..., KafkaCluster]]:
     """Starts clusters that end with the test: `start_cluster(brokers=3, ...)`."""
     with ExitStack() as stack:
         yield lambda *args, **options: stack.enter_context(KafkaCluster(*args, **options))
+
+
+@pytest.fixture
+def start_search_engine() -> Iterator[Callable[..., SearchEngine]]:
+    """Starts engines that end with the test: `start_search_engine("elasticsearch-7.10.2", ...)`."""
+    with ExitStack() as stack:
+        yield lambda *args, **options: stack.enter_context(SearchEngine(*args, **options))
+
+
+@pytest.fixture
+def start_strict_bulk_server() -> Iterator[Callable[..., StrictBulkServer]]:
+    """Starts strict bulk servers that end with the test."""
+    with ExitStack() as stack:
+        yield lambda *args, **options: stack.enter_context(StrictBulkServer(*args, **options))
 
 
 def _shared(name: str) -> Iterator[ClusterAccess]:
