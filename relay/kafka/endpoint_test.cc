@@ -17,36 +17,38 @@ EndpointCheck Failed(std::string name, const Status& status) {
   return {std::move(name), false, status.reason(), status.message()};
 }
 
-EndpointCheck CheckTopic(ClusterView& cluster, const std::string& topic, const Patience& patience) {
+using Offsets = std::map<TopicPartition, int64_t>;
+
+EndpointCheck CheckTopic(const ClusterView& cluster, const std::string& topic,
+                         const Offsets& starts, const Offsets& ends) {
   const std::string step = fmt::format("topic {}", topic);
-  const auto found = cluster.topics().find(topic);
-  const bool is_there = found != cluster.topics().end();
-  const int count = is_there ? found->second.partitions() : 0;
-  if (count == 0) {
-    const rd_kafka_resp_err_t error =
-        is_there ? found->second.error : RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART;
+  const TopicView* const view = cluster.Find(topic);
+  if (view == nullptr) {
+    const auto found = cluster.topics().find(topic);
+    const rd_kafka_resp_err_t error = found == cluster.topics().end()
+                                          ? RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART
+                                          : found->second.error;
     return Failed(step, ToStatus(error, rd_kafka_err2str(error), cluster.context()));
   }
-  std::vector<TopicPartition> partitions;
-  for (PartitionNumber i = 0; i < count; ++i) partitions.emplace_back(topic, i);
-  const auto starts = cluster.OffsetsAt(partitions, ClusterView::kLogStart, patience);
-  const auto ends = cluster.OffsetsAt(partitions, ClusterView::kLogEnd, patience);
   int64_t records = 0;
-  int readable = 0;
-  for (const TopicPartition& partition : partitions) {
-    const auto start = starts.find(partition);
-    const auto end = ends.find(partition);
-    if (start == starts.end() || end == ends.end()) continue;
-    ++readable;
-    records += end->second - start->second;
+  int silent = 0;
+  for (PartitionNumber i = 0; i < view->partitions(); ++i) {
+    const auto start = starts.find({topic, i});
+    const auto end = ends.find({topic, i});
+    if (start == starts.end() || end == ends.end()) {
+      ++silent;
+    } else {
+      records += end->second - start->second;
+    }
   }
-  if (readable < count) {
-    return Failed(step, {StatusCode::kUnavailable, Reason::kBrokerError,
+  if (silent > 0) {
+    return Failed(step, {StatusCode::kUnavailable, Reason::kUnreachable,
                          fmt::format("{} of its {} partitions do not answer: check that each has a "
                                      "leader that can be reached",
-                                     count - readable, count)});
+                                     silent, view->partitions())});
   }
-  return Passed(step, fmt::format("{} partitions, at most {} records", count, records));
+  return Passed(step,
+                fmt::format("{} partitions, at most {} records", view->partitions(), records));
 }
 
 }  // namespace
@@ -78,10 +80,18 @@ std::vector<EndpointCheck> TestEndpoint(const KafkaCluster& cluster,
     if (view.Find(topic) == nullptr) missing.push_back(topic);
   }
   const Status seen = view.LookUp(missing, patience);
+  std::vector<TopicPartition> partitions;
+  for (const std::string& topic : topics) {
+    const TopicView* const found = view.Find(topic);
+    const int count = found == nullptr ? 0 : found->partitions();
+    for (PartitionNumber i = 0; i < count; ++i) partitions.emplace_back(topic, i);
+  }
+  const Offsets starts = view.OffsetsAt(partitions, ClusterView::kLogStart, patience);
+  const Offsets ends = view.OffsetsAt(partitions, ClusterView::kLogEnd, patience);
   for (const std::string& topic : topics) {
     const bool is_missing = std::ranges::find(missing, topic) != missing.end();
     checks.push_back(!seen.ok() && is_missing ? Failed(fmt::format("topic {}", topic), seen)
-                                              : CheckTopic(view, topic, patience));
+                                              : CheckTopic(view, topic, starts, ends));
   }
   return checks;
 }

@@ -26,7 +26,7 @@ constexpr int kAskTimeoutMs = 1000;
 // Not in the header of 2.0.2; newer libraries report it.
 constexpr int kLogTruncation = -139;
 
-Record ToRecord(EventHandle event, const rd_kafka_message_t& message, Batch& batch) {
+Record ToRecord(EventHandle event, const rd_kafka_message_t& message) {
   Record record;
   record.offset = {message.offset};
   rd_kafka_timestamp_type_t type = RD_KAFKA_TIMESTAMP_NOT_AVAILABLE;
@@ -51,7 +51,7 @@ Record ToRecord(EventHandle event, const rd_kafka_message_t& message, Batch& bat
       if (value != nullptr) views[i].value.emplace(static_cast<const char*>(value), size);
     }
     record.headers = {views.get(), count};
-    batch.headers.push_back(std::move(views));
+    record.header_storage = std::move(views);
   }
   record.owner = RecordOwner(event.release(), [](void* owner) {
     rd_kafka_event_destroy(static_cast<rd_kafka_event_t*>(owner));
@@ -209,11 +209,10 @@ void KafkaSource::Take(EventHandle event, std::vector<SourceEvent>& events, size
                               .fetch = reading->fetch,
                               .from = reading->position,
                               .read_to = reading->position,
-                              .records = {},
-                              .headers = {}});
+                              .records = {}});
     batch = &std::get<Batch>(events.back());
   }
-  batch->records.push_back(ToRecord(std::move(event), *message, *batch));
+  batch->records.push_back(ToRecord(std::move(event), *message));
   const Record& record = batch->records.back();
   bytes += record.bytes() + 64;
   batch->read_to = reading->position = Next(record.offset);

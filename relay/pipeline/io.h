@@ -46,7 +46,6 @@ struct Batch {
   Offset from;         // where the partition was before
   Offset read_to;      // where it is with this batch
   std::vector<Record> records;
-  std::vector<std::unique_ptr<Header[]>> headers;  // what the records' spans point into
 
   // The offsets that record `i` stands for: its own and those without a record before it.
   OffsetRange Covered(size_t i) const {

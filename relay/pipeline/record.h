@@ -21,14 +21,15 @@ struct Header {
 // Keeps the bytes of a record alive; destroying it gives them back to the source's library.
 using RecordOwner = std::unique_ptr<void, void (*)(void*)>;
 
-// One record as the source gave it: views into memory that `owner` keeps (its headers: the batch).
-// Null and empty are two things, for keys and values alike.
+// One record as the source gave it: views into memory that `owner` keeps. Null and empty are two
+// things, for keys and values alike.
 struct Record {
   Offset offset;
   int64_t timestamp_ms = -1;  // -1: the source has none
   std::optional<std::string_view> key;
   std::optional<std::string_view> value;
-  std::span<const Header> headers;
+  std::span<const Header> headers;           // into `header_storage`
+  std::unique_ptr<Header[]> header_storage;  // null: no headers
   RecordOwner owner{nullptr, [](void*) {}};
   size_t weight = 0;  // what it counts for in the window; set by the lane
 

@@ -167,8 +167,7 @@ class FakeSource final : public Source {
                 .fetch = reader.fetch,
                 .from = reader.position,
                 .read_to = reader.position,
-                .records = {},
-                .headers = {}};
+                .records = {}};
     auto at = log.records().lower_bound(reader.position);
     for (; at != log.records().end() && batch.records.size() < batch_records_; ++at) {
       Give(at->first, at->second, batch);
@@ -191,7 +190,7 @@ class FakeSource final : public Source {
         if (stored->headers[i].second) views[i].value = *stored->headers[i].second;
       }
       record.headers = {views.get(), stored->headers.size()};
-      batch.headers.push_back(std::move(views));
+      record.header_storage = std::move(views);
     }
     ++*records_out_;
     record.owner = RecordOwner(new Lent{stored, records_out_}, [](void* lent) {

@@ -144,14 +144,16 @@ class MockKafka {
     const auto data = [](const std::optional<std::string>& text) -> void* {
       return text ? const_cast<char*>(text->data()) : nullptr;  // NOLINT
     };
+    const size_t key_size = record.key ? record.key->size() : 0;
+    const size_t value_size = record.value ? record.value->size() : 0;
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wold-style-cast"  // in the library's macros
     const rd_kafka_resp_err_t error = rd_kafka_producev(
         writer_.get(), RD_KAFKA_V_RKT(topic), RD_KAFKA_V_PARTITION(partition),
-        RD_KAFKA_V_KEY(data(record.key), record.key ? record.key->size() : 0),
-        RD_KAFKA_V_VALUE(data(record.value), record.value ? record.value->size() : 0),
-        RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_TIMESTAMP(record.timestamp_ms),
-        RD_KAFKA_V_HEADERS(headers.get()), RD_KAFKA_V_END);
+        RD_KAFKA_V_KEY(data(record.key), key_size),
+        RD_KAFKA_V_VALUE(data(record.value), value_size), RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY),
+        RD_KAFKA_V_TIMESTAMP(record.timestamp_ms), RD_KAFKA_V_HEADERS(headers.get()),
+        RD_KAFKA_V_END);
 #pragma GCC diagnostic pop
     if (error != RD_KAFKA_RESP_ERR_NO_ERROR) Fail(rd_kafka_err2str(error));
     std::ignore = headers.release();

@@ -1,0 +1,275 @@
+#include "relay/kafka/kafka_source.h"
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "tests/fakes/mock_kafka.h"
+#include "tests/relay/kafka/waiting.h"
+
+namespace drawbridge {
+namespace {
+
+using testing::ElementsAre;
+
+class KafkaSourceTest : public testing::Test {
+ protected:
+  KafkaSourceTest() {
+    kafka_.CreateTopic("audit", 2);
+    source_ = *KafkaSource::Open(kafka_.cluster(), "group", {}, reaper_, Clock::System());
+  }
+
+  static Route RouteTo(PartitionNumber partition) {
+    return {.key = {{1}, partition},
+            .source_topic = "audit",
+            .target_topic = "copy",
+            .partition = partition};
+  }
+  void Assign(int64_t from, uint32_t fetch = 1, Slot slot = 0) {
+    ASSERT_TRUE(
+        source_->Assign(slot, RouteTo(static_cast<PartitionNumber>(slot)), {from}, fetch).ok());
+  }
+  static std::vector<RawRecord> Numbered(int count) {
+    std::vector<RawRecord> records;
+    for (int i = 0; i < count; ++i) records.push_back({.key = {}, .value = std::to_string(i)});
+    return records;
+  }
+
+  // Takes what comes until `is_enough`.
+  template <typename Enough>
+  void TakeUntil(Enough is_enough) {
+    EXPECT_TRUE(TurnUntil(source_->descriptors(), [&] {
+      source_->Poll(1 << 20, events_);
+      source_->Serve(events_);
+      return is_enough();
+    }));
+  }
+  void TakeRecords(size_t count) {
+    TakeUntil([&] { return Records().size() >= count; });
+  }
+  template <typename Event>
+  Event* Find() {
+    for (SourceEvent& event : events_) {
+      if (auto* found = std::get_if<Event>(&event)) return found;
+    }
+    return nullptr;
+  }
+  template <typename Event>
+  Event Await() {
+    TakeUntil([&] { return Find<Event>() != nullptr; });
+    return *Find<Event>();
+  }
+  std::vector<const Record*> Records() const {
+    std::vector<const Record*> records;
+    for (const SourceEvent& event : events_) {
+      const auto* const batch = std::get_if<Batch>(&event);
+      if (batch == nullptr) continue;
+      for (const Record& record : batch->records) records.push_back(&record);
+    }
+    return records;
+  }
+  std::vector<int64_t> Offsets() const {
+    std::vector<int64_t> offsets;
+    for (const Record* record : Records()) offsets.push_back(record->offset.value);
+    return offsets;
+  }
+
+  MockKafka kafka_;
+  Reaper reaper_;
+  std::unique_ptr<KafkaSource> source_;
+  std::vector<SourceEvent> events_;  // destroyed before the source, whose memory they hold
+};
+
+TEST_F(KafkaSourceTest, TellsNullFromEmpty) {
+  kafka_.Write("audit", 0,
+               {{.key = {}, .value = "v"}, {.key = "", .value = ""}, {.key = "k", .value = {}}});
+  Assign(0);
+  TakeRecords(3);
+
+  const auto records = Records();
+
+  EXPECT_EQ(records[0]->key, std::nullopt);
+  EXPECT_EQ(records[0]->value, "v");
+  EXPECT_EQ(records[1]->key, "");
+  EXPECT_EQ(records[1]->value, "");
+  EXPECT_EQ(records[2]->key, "k");
+  EXPECT_EQ(records[2]->value, std::nullopt);
+}
+
+TEST_F(KafkaSourceTest, KeepsHeadersInTheirOrder) {
+  kafka_.Write("audit", 0,
+               {{.key = {},
+                 .value = "v",
+                 .headers = {{"a", "1"}, {"a", std::nullopt}, {"b", ""}, {"a", std::string(2, 0)}}},
+                {.key = {}, .value = "bare"}});
+  Assign(0);
+  TakeRecords(2);
+
+  const auto headers = Records()[0]->headers;
+
+  ASSERT_EQ(headers.size(), 4);
+  EXPECT_EQ(headers[0].name, "a");
+  EXPECT_EQ(headers[0].value, "1");
+  EXPECT_EQ(headers[1].name, "a");
+  EXPECT_EQ(headers[1].value, std::nullopt);
+  EXPECT_EQ(headers[2].name, "b");
+  EXPECT_EQ(headers[2].value, "");
+  EXPECT_EQ(headers[3].value, std::string_view("\0\0", 2));
+  EXPECT_TRUE(Records()[1]->headers.empty());
+}
+
+TEST_F(KafkaSourceTest, GivesTheRecordsTime) {
+  kafka_.Write("audit", 0, {{.key = {}, .value = "v", .headers = {}, .timestamp_ms = 1234567}});
+  Assign(0);
+  TakeRecords(1);
+
+  EXPECT_EQ(Records()[0]->timestamp_ms, 1234567);
+}
+
+TEST_F(KafkaSourceTest, ReadsFromThePositionItIsGiven) {
+  kafka_.Write("audit", 0, Numbered(5));
+  Assign(3, 7);
+  TakeRecords(2);
+
+  const Batch& batch = std::get<Batch>(events_.front());
+
+  EXPECT_THAT(Offsets(), ElementsAre(3, 4));
+  EXPECT_EQ(batch.fetch, 7U);
+  EXPECT_EQ(batch.from, Offset{3});
+}
+
+TEST_F(KafkaSourceTest, CoversTheOffsetsWithoutAHole) {
+  kafka_.Write("audit", 0, Numbered(3));
+  kafka_.Write("audit", 0, Numbered(3));
+  Assign(0);
+  TakeRecords(6);
+
+  Offset covered{0};
+  for (const SourceEvent& event : events_) {
+    const auto* const batch = std::get_if<Batch>(&event);
+    if (batch == nullptr) continue;
+    EXPECT_EQ(batch->from, covered);
+    covered = batch->read_to;
+  }
+
+  EXPECT_EQ(covered, Offset{6});
+}
+
+TEST_F(KafkaSourceTest, GoesBackWhenItIsAssignedAgain) {
+  kafka_.Write("audit", 0, Numbered(4));
+  Assign(0, 1);
+  TakeRecords(4);
+  events_.clear();
+
+  Assign(1, 2);
+  TakeRecords(3);
+
+  EXPECT_THAT(Offsets(), ElementsAre(1, 2, 3));
+  EXPECT_EQ(std::get<Batch>(events_.front()).fetch, 2U);
+}
+
+TEST_F(KafkaSourceTest, GivesNothingOfAPartitionThatItLeft) {
+  kafka_.Write("audit", 0, Numbered(3));
+  kafka_.Write("audit", 1, Numbered(2));
+  Assign(0, 1, 0);
+  source_->Unassign(0);
+  Assign(0, 2, 1);
+  TakeRecords(2);
+
+  for (const SourceEvent& event : events_) {
+    if (const auto* batch = std::get_if<Batch>(&event)) {
+      EXPECT_EQ(batch->slot, 1U);
+    }
+  }
+}
+
+TEST_F(KafkaSourceTest, TellsTheEndOfThePartition) {
+  kafka_.Write("audit", 0, Numbered(3));
+  Assign(0, 5);
+
+  const EndOfPartition end = Await<EndOfPartition>();
+
+  EXPECT_EQ(end.at, Offset{3});
+  EXPECT_EQ(end.fetch, 5U);
+  EXPECT_TRUE(source_->SinceSeen(0, Clock::System().Now()));
+}
+
+TEST_F(KafkaSourceTest, TellsThatAPositionIsBehindTheEnd) {
+  kafka_.Write("audit", 0, Numbered(3));
+  Assign(100, 5);
+
+  const OutOfRange out_of_range = Await<OutOfRange>();
+
+  EXPECT_EQ(out_of_range.asked, Offset{100});
+  EXPECT_EQ(out_of_range.fetch, 5U);
+  EXPECT_TRUE(Records().empty());
+}
+
+TEST_F(KafkaSourceTest, TellsThatAPositionHasExpired) {
+  // The mock keeps 5 MiB of a partition.
+  const RawRecord large{.key = {}, .value = std::string(900'000, '.')};
+  for (int i = 0; i < 8; ++i) kafka_.Write("audit", 0, {large});
+  Assign(0);
+
+  const OutOfRange out_of_range = Await<OutOfRange>();
+
+  EXPECT_EQ(out_of_range.asked, Offset{0});
+  ASSERT_TRUE(out_of_range.log_start);
+  EXPECT_GT(*out_of_range.log_start, Offset{0});
+}
+
+TEST_F(KafkaSourceTest, RecordsOutliveTheirPoll) {
+  kafka_.Write("audit", 0, Numbered(2));
+  Assign(0);
+  TakeRecords(2);
+  std::vector<SourceEvent> kept = std::move(events_);
+  events_.clear();
+  source_->Unassign(0);
+
+  const Batch& batch = std::get<Batch>(kept.front());
+
+  EXPECT_EQ(batch.records[0].value, "0");
+  EXPECT_EQ(batch.records.back().value, "1");
+}
+
+TEST_F(KafkaSourceTest, CanBeDestroyedWhileItsRecordsAreHeld) {
+  kafka_.Write("audit", 0, Numbered(2));
+  Assign(0);
+  TakeRecords(2);
+
+  source_.reset();
+
+  EXPECT_EQ(Records()[0]->value, "0");
+}
+
+TEST_F(KafkaSourceTest, SaysWhatIsWrongUntilItIsRight) {
+  kafka_.SetDown();
+  Assign(0);
+  TakeUntil([&] { return source_->Trouble().has_value(); });
+  EXPECT_EQ(source_->Trouble()->side, Side::kSource);
+  EXPECT_EQ(source_->Trouble()->reason, Reason::kUnreachable);
+
+  kafka_.SetUp();
+  kafka_.Write("audit", 0, Numbered(1));
+  TakeRecords(1);
+
+  EXPECT_FALSE(source_->Trouble());
+}
+
+TEST_F(KafkaSourceTest, ReportsWhatBefallsOnePartition) {
+  kafka_.Write("audit", 0, Numbered(1));
+  kafka_.FailNext(MockKafka::kFetch, {RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED});
+  Assign(0, 3);
+
+  const SourceFault fault = Await<SourceFault>();
+
+  EXPECT_EQ(fault.status.reason(), Reason::kAuthorizationFailed);
+  EXPECT_EQ(fault.fetch, 3U);
+  EXPECT_FALSE(fault.halts);
+}
+
+}  // namespace
+}  // namespace drawbridge
