@@ -3,8 +3,6 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
-#include <fstream>
-#include <sstream>
 
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -46,13 +44,16 @@ FileDescriptor::~FileDescriptor() {
 }
 
 StatusOr<std::string> ReadFile(const std::filesystem::path& path) {
-  errno = 0;
-  std::ifstream file(path, std::ios::binary);
-  if (!file) return SystemError("read", path, errno == 0 ? ENOENT : errno);
-  std::ostringstream content;
-  content << file.rdbuf();
-  if (file.bad() || content.fail()) return SystemError("read", path, errno == 0 ? EIO : errno);
-  return content.str();
+  const FileDescriptor file(open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!file.is_open()) return SystemError("read", path, errno);
+  std::string content;
+  std::array<char, 16384> part{};
+  while (true) {
+    const ssize_t got = read(file.get(), part.data(), part.size());
+    if (got == 0) return content;
+    if (got > 0) content.append(part.data(), static_cast<size_t>(got));
+    if (got < 0 && errno != EINTR) return SystemError("read", path, errno);
+  }
 }
 
 Status WriteFileAtomically(const std::filesystem::path& path, std::string_view content,

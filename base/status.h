@@ -73,7 +73,8 @@ class [[nodiscard]] StatusOr {
 
   T& operator*() & { return Checked(value_); }
   const T& operator*() const& { return Checked(value_); }
-  T&& operator*() && { return std::move(Checked(value_)); }
+  // By value: what is bound to a part of a temporary would outlive it.
+  T operator*() && { return std::move(Checked(value_)); }
   T* operator->() { return &Checked(value_); }
   const T* operator->() const { return &Checked(value_); }
 

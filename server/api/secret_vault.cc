@@ -1,7 +1,7 @@
 #include "server/api/secret_vault.h"
 
+#include "base/certificate.h"
 #include "model/convert/credential.h"
-#include "server/security/certificate.h"
 
 namespace drawbridge {
 namespace {

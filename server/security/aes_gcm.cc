@@ -8,7 +8,7 @@
 #include <openssl/err.h>
 #include <openssl/rand.h>
 
-#include "server/security/openssl_handle.h"
+#include "base/openssl_handle.h"
 
 namespace drawbridge {
 namespace {

@@ -6,7 +6,7 @@
 #include <fmt/format.h>
 
 #include "base/file.h"
-#include "server/security/private_file.h"
+#include "base/private_file.h"
 
 namespace drawbridge {
 namespace {

@@ -4,8 +4,8 @@
 #include <string>
 #include <vector>
 
+#include "base/certificate.h"
 #include "base/status.h"
-#include "server/security/certificate.h"
 
 namespace drawbridge {
 

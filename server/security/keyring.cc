@@ -11,8 +11,8 @@
 #include <sys/mman.h>
 
 #include "base/file.h"
-#include "server/security/openssl_handle.h"
-#include "server/security/private_file.h"
+#include "base/openssl_handle.h"
+#include "base/private_file.h"
 
 namespace drawbridge {
 namespace {

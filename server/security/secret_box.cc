@@ -8,8 +8,8 @@
 #include <openssl/crypto.h>
 #include <openssl/rand.h>
 
+#include "base/openssl_handle.h"
 #include "server/security/aes_gcm.h"
-#include "server/security/openssl_handle.h"
 
 namespace drawbridge {
 namespace {

@@ -15,7 +15,7 @@
 #include <unistd.h>
 
 #include "base/file.h"
-#include "server/security/private_file.h"
+#include "base/private_file.h"
 
 namespace drawbridge {
 
@@ -43,19 +43,6 @@ WallTime Later(WallTime time, Duration by) {
 Status Refuse(const std::string& why) {
   ERR_clear_error();
   return {StatusCode::kFailedPrecondition, fmt::format("the server's certificate {}", why)};
-}
-
-StatusOr<std::string> PinOf(const X509& certificate) {
-  unsigned char* der = nullptr;
-  const int size = i2d_X509_PUBKEY(X509_get_X509_PUBKEY(&certificate), &der);
-  std::array<uint8_t, SHA256_DIGEST_LENGTH> digest{};
-  const bool is_hashed =
-      size > 0 && SHA256(der, static_cast<size_t>(size), digest.data()) != nullptr;
-  OPENSSL_free(der);
-  if (!is_hashed) return OpenSslError("read a public key");
-  std::string pin = "sha256:";
-  for (const uint8_t byte : digest) pin += fmt::format("{:02x}", byte);
-  return pin;
 }
 
 // The way from the first certificate to one that `ca_pem` holds, PEM, both ends included, as a

@@ -7,9 +7,9 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "base/private_file.h"
 #include "base/status.h"
 #include "server/security/certificate_authority.h"
-#include "server/security/private_file.h"
 
 namespace drawbridge {
 

@@ -8,7 +8,7 @@
 #include <openssl/rand.h>
 #include <openssl/sha.h>
 
-#include "server/security/openssl_handle.h"
+#include "base/openssl_handle.h"
 
 namespace drawbridge {
 namespace {

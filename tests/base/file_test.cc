@@ -34,6 +34,17 @@ TEST_F(FileTest, SaysThatAFileIsNotThere) {
   EXPECT_EQ(ReadFile(folder_ / "none").status().code(), StatusCode::kNotFound);
 }
 
+TEST_F(FileTest, ReadsAnEmptyFileAsEmpty) {
+  ASSERT_TRUE(WriteFileAtomically(folder_ / "empty", "", 0600).ok());
+
+  const StatusOr<std::string> content = ReadFile(folder_ / "empty");
+
+  ASSERT_TRUE(content.ok()) << content.status().ToString();
+  EXPECT_EQ(*content, "");
+}
+
+TEST_F(FileTest, RefusesToReadAFolder) { EXPECT_FALSE(ReadFile(folder_ / "").ok()); }
+
 TEST_F(FileTest, LetsOneHolderHaveAFolder) {
   const StatusOr<FileDescriptor> first = LockFolder(folder_ / "state");
   ASSERT_TRUE(first.ok()) << first.status().ToString();

@@ -4,6 +4,11 @@
 #include <cstdlib>
 #include <filesystem>
 #include <string>
+#include <string_view>
+
+#include <gtest/gtest.h>
+
+#include "base/file.h"
 
 namespace drawbridge {
 
@@ -27,6 +32,14 @@ class TemporaryFolder {
 
   const std::filesystem::path& path() const { return path_; }
   std::filesystem::path operator/(const std::string& name) const { return path_ / name; }
+
+  // Makes a file in it, and returns its path.
+  std::filesystem::path Write(const std::string& name, std::string_view content,
+                              mode_t mode = 0600) const {
+    const std::filesystem::path file = path_ / name;
+    EXPECT_TRUE(WriteFileAtomically(file, content, mode).ok());
+    return file;
+  }
 
  private:
   std::filesystem::path path_;

@@ -9,9 +9,9 @@
 
 #include "server/security/relay_ca.h"
 #include "server/security/server_certificate.h"
-#include "tests/server/security/certificates.h"
-#include "tests/server/security/scratch_folder.h"
-#include "tests/server/security/still_clock.h"
+#include "tests/fakes/certificates.h"
+#include "tests/fakes/fake_clock.h"
+#include "tests/fakes/temporary_folder.h"
 
 namespace drawbridge {
 namespace {
@@ -45,9 +45,9 @@ class RelayIdentityTest : public testing::Test {
     return *CaPin(*ToPem(*certificate));
   }
 
-  StillClock clock_;
-  ScratchFolder folder_;
-  ScratchFolder server_folder_;
+  FakeClock clock_;
+  TemporaryFolder folder_;
+  TemporaryFolder server_folder_;
   RelayCa relay_ca_ = *RelayCa::LoadOrCreate(server_folder_.path(), "prod", clock_);
   ServerCertificate server_ = *ServerCertificate::LoadOrCreate(server_folder_.path(), {}, clock_);
 };
@@ -192,7 +192,7 @@ TEST_F(RelayIdentityTest, FindsTheCaThatThePinNames) {
 }
 
 TEST_F(RelayIdentityTest, DoesNotTrustAnotherCa) {
-  const ScratchFolder other;
+  const TemporaryFolder other;
   const ServerCertificate impostor = *ServerCertificate::LoadOrCreate(other.path(), {}, clock_);
 
   const StatusOr<std::string> ca =

@@ -6,7 +6,7 @@
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 
-#include "tests/server/security/scratch_folder.h"
+#include "tests/fakes/temporary_folder.h"
 
 namespace drawbridge {
 namespace {
@@ -28,7 +28,7 @@ class KeyringTest : public testing::Test {
     return ring.ok() ? ToHex(ring->active().id()) : ring.status().ToString();
   }
 
-  ScratchFolder folder_;
+  TemporaryFolder folder_;
 };
 
 TEST_F(KeyringTest, ReadsAKeyAsHexBase64OrRawBytes) {

@@ -8,9 +8,9 @@
 #include <sys/stat.h>
 
 #include "server/security/peer_identity.h"
-#include "tests/server/security/certificates.h"
-#include "tests/server/security/scratch_folder.h"
-#include "tests/server/security/still_clock.h"
+#include "tests/fakes/certificates.h"
+#include "tests/fakes/fake_clock.h"
+#include "tests/fakes/temporary_folder.h"
 
 namespace drawbridge {
 namespace {
@@ -40,8 +40,8 @@ class RelayCaTest : public testing::Test {
     return Verify(certificate_pem, ca_pem, {CertificateUse::kClient, clock_.WallNow(), ""});
   }
 
-  ScratchFolder folder_;
-  StillClock clock_;
+  TemporaryFolder folder_;
+  FakeClock clock_;
   KeyHandle key_ = KeyOfKind("P-256");
   std::string request_ = MakeRequest(*key_);
 };

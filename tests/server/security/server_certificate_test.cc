@@ -7,9 +7,9 @@
 #include <sys/stat.h>
 
 #include "server/security/relay_ca.h"
-#include "tests/server/security/certificates.h"
-#include "tests/server/security/scratch_folder.h"
-#include "tests/server/security/still_clock.h"
+#include "tests/fakes/certificates.h"
+#include "tests/fakes/fake_clock.h"
+#include "tests/fakes/temporary_folder.h"
 
 namespace drawbridge {
 namespace {
@@ -37,8 +37,8 @@ class ServerCertificateTest : public testing::Test {
     return key.ok() && IsPair(*First(*ReadFile(files.certificate)), **key);
   }
 
-  ScratchFolder folder_;
-  StillClock clock_;
+  TemporaryFolder folder_;
+  FakeClock clock_;
 };
 
 TEST_F(ServerCertificateTest, StandsForItsHostsAndTheMachine) {

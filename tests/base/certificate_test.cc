@@ -1,4 +1,4 @@
-#include "server/security/certificate.h"
+#include "base/certificate.h"
 
 #include <algorithm>
 #include <string>
@@ -7,8 +7,8 @@
 #include <openssl/err.h>
 #include <openssl/pem.h>
 
-#include "tests/server/security/certificates.h"
-#include "tests/server/security/still_clock.h"
+#include "tests/fakes/certificates.h"
+#include "tests/fakes/fake_clock.h"
 
 namespace drawbridge {
 namespace {
@@ -26,7 +26,7 @@ class CertificateTest : public testing::Test {
     return *std::move(certificate);
   }
 
-  StillClock clock_;
+  FakeClock clock_;
   KeyHandle key_ = *MakeKey();
   CertificateHandle certificate_ = SelfSigned(*key_);
 };

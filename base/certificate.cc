@@ -1,4 +1,4 @@
-#include "server/security/certificate.h"
+#include "base/certificate.h"
 
 #include <algorithm>
 #include <array>
@@ -9,6 +9,7 @@
 #include <openssl/crypto.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
+#include <openssl/sha.h>
 
 namespace drawbridge {
 namespace {
@@ -197,6 +198,16 @@ StatusOr<std::string> ToPem(X509& certificate) {
   return std::string(Content(*bio));
 }
 
+StatusOr<std::string> ToPem(const std::vector<CertificateHandle>& certificates) {
+  std::string all;
+  for (const CertificateHandle& each : certificates) {
+    const StatusOr<std::string> pem = ToPem(*each);
+    if (!pem.ok()) return pem.status();
+    all += *pem;
+  }
+  return all;
+}
+
 StatusOr<KeyHandle> ReadKey(const Secret& pem) {
   const BioHandle bio = Reader(pem.Reveal());
   KeyHandle key(bio ? PEM_read_bio_PrivateKey(bio.get(), nullptr, NoPassphrase, nullptr) : nullptr);
@@ -219,6 +230,19 @@ StatusOr<std::vector<CertificateHandle>> ReadCertificates(std::string_view pem) 
   return Status(StatusCode::kInvalidArgument, certificates.empty() && is_at_end
                                                   ? "no certificate in PEM"
                                                   : "a certificate is damaged");
+}
+
+StatusOr<std::string> PinOf(const X509& certificate) {
+  unsigned char* der = nullptr;
+  const int size = i2d_X509_PUBKEY(X509_get_X509_PUBKEY(&certificate), &der);
+  std::array<uint8_t, SHA256_DIGEST_LENGTH> digest{};
+  const bool is_hashed =
+      size > 0 && SHA256(der, static_cast<size_t>(size), digest.data()) != nullptr;
+  OPENSSL_free(der);
+  if (!is_hashed) return OpenSslError("read a public key");
+  std::string pin = "sha256:";
+  for (const uint8_t byte : digest) pin += fmt::format("{:02x}", byte);
+  return pin;
 }
 
 bool IsPair(const X509& certificate, const EVP_PKEY& key) {

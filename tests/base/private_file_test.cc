@@ -1,9 +1,9 @@
-#include "server/security/private_file.h"
+#include "base/private_file.h"
 
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 
-#include "tests/server/security/scratch_folder.h"
+#include "tests/fakes/temporary_folder.h"
 
 namespace drawbridge {
 namespace {
@@ -15,7 +15,7 @@ class PrivateFileTest : public testing::Test {
     return ReadPrivateFile(file, readers).status().code();
   }
 
-  ScratchFolder folder_;
+  TemporaryFolder folder_;
 };
 
 TEST_F(PrivateFileTest, ReadsWhatOnlyTheOwnerCanRead) {

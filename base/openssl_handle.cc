@@ -1,4 +1,4 @@
-#include "server/security/openssl_handle.h"
+#include "base/openssl_handle.h"
 
 #include <fmt/format.h>
 #include <openssl/err.h>

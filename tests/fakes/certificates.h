@@ -3,8 +3,8 @@
 #include <string>
 #include <string_view>
 
+#include "base/certificate.h"
 #include "base/clock.h"
-#include "server/security/certificate.h"
 
 namespace drawbridge {
 

@@ -7,9 +7,9 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "base/openssl_handle.h"
 #include "base/secret.h"
 #include "base/status.h"
-#include "server/security/openssl_handle.h"
 
 namespace drawbridge {
 
@@ -19,6 +19,8 @@ StatusOr<KeyHandle> MakeKey();
 // PKCS #8, PEM, not encrypted.
 StatusOr<Secret> ToPem(EVP_PKEY& key);
 StatusOr<std::string> ToPem(X509& certificate);
+// One after the other.
+StatusOr<std::string> ToPem(const std::vector<CertificateHandle>& certificates);
 
 // kInvalidArgument if the text holds no private key, or an encrypted one.
 StatusOr<KeyHandle> ReadKey(const Secret& pem);
@@ -57,6 +59,10 @@ std::vector<SubjectName> SubjectNamesOf(const X509& certificate);
 
 // Whether the authority may sign for the URIs of this host and of no other.
 bool IsConstrainedTo(const X509& authority, std::string_view uri_host);
+
+// "sha256:" and the SHA-256 of the certificate's public key, hex: what names an authority to
+// whoever has not seen it yet.
+StatusOr<std::string> PinOf(const X509& certificate);
 
 enum class CertificateUse { kServer, kClient };
 

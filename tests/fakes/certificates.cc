@@ -1,4 +1,4 @@
-#include "tests/server/security/certificates.h"
+#include "tests/fakes/certificates.h"
 
 #include <charconv>
 #include <utility>

@@ -1,4 +1,4 @@
-#include "server/security/private_file.h"
+#include "base/private_file.h"
 
 #include <cerrno>
 #include <string>
