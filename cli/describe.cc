@@ -202,6 +202,8 @@ ExitCode DescribeRelay(Session& session, const std::string& name) {
   details.Add("Version", relay->version().empty() ? kUnknown : relay->version());
   details.Add("librdkafka",
               relay->librdkafka_version().empty() ? kUnknown : relay->librdkafka_version());
+  if (relay->conditions().empty()) details.Add("Problems", "none");
+  details.AddTable("Problems", ConditionTable(relay->conditions()));
   details.Print(session);
   return ExitCode::kOk;
 }
@@ -216,7 +218,8 @@ ExitCode Describe(Session& session, const DescribeOptions& options) {
 constexpr const char* kExamples = R"(Examples:
   drawbridge describe bridge oci-logs             its definition, problems and streams
   drawbridge describe stream oci-logs/audit       its state, problems and partitions
-  drawbridge describe endpoint oci-fra)";
+  drawbridge describe endpoint oci-fra
+  drawbridge describe relay oci-1)";
 
 }  // namespace
 

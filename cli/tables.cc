@@ -11,7 +11,11 @@ namespace {
 
 std::string NumberText(int64_t number) { return WithSeparators(number); }
 
-Cell RelayStateCell(v1::RelayState state) {
+Cell RelayStateCell(const v1::Relay& relay) {
+  const v1::RelayState state = relay.state();
+  if (!relay.conditions().empty()) {
+    return {fmt::format("{}, has problems", WordOrUnknown(state)), Tone::kBad};
+  }
   const bool is_good = state == v1::RELAY_STATE_CONNECTED;
   const bool is_known = state != v1::RELAY_STATE_UNSPECIFIED;
   return {WordOrUnknown(state), is_good ? Tone::kGood : is_known ? Tone::kBad : Tone::kPlain};
@@ -134,7 +138,7 @@ Table RelayTable(const v1::ListRelaysResponse& list, WallTime now) {
                {"VERSION"},
                {"LIBRDKAFKA"}});
   for (const v1::Relay& relay : list.relays()) {
-    table.Add({relay.name(), RelayStateCell(relay.state()), OrNone(LabelText(relay.labels())),
+    table.Add({relay.name(), RelayStateCell(relay), OrNone(LabelText(relay.labels())),
                NumberText(relay.partitions()), NumberText(relay.surveys()),
                relay.has_last_seen() ? AgoOrUnknown(true, relay.last_seen(), now) : "never",
                OrUnknown(relay.has_certificate_not_after(), relay.certificate_not_after()),

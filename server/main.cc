@@ -8,6 +8,7 @@
 
 #include "base/log.h"
 #include "base/process.h"
+#include "base/version.h"
 #include "base/yaml_settings.h"
 #include "server/server.h"
 
@@ -37,6 +38,7 @@ int main(int argc, char** argv) {
       "Drawbridge's control plane: keeps definitions, secrets and checkpoints, and directs "
       "relays."};
   app.footer(kFooter);
+  app.set_version_flag("--version", fmt::format("drawbridge-server {}", drawbridge::kVersion));
   drawbridge::ServerSettings settings;
   std::string state;
   std::string master_key;
@@ -59,6 +61,9 @@ int main(int argc, char** argv) {
                  "A further name or address for the server's certificate");
   app.add_option("--master-key", master_key, "File with the key that seals secrets")
       ->envname("DRAWBRIDGE_MASTER_KEY");
+  app.add_flag("--forget-secrets", settings.forgets_secrets,
+               "The master key is lost: delete the secrets that it sealed; every credential has to "
+               "be set again. Nothing happens while the key fits");
   app.add_option("--relay-certificate-ttl", certificate_seconds,
                  "Life of a relay's certificate, seconds")
       ->capture_default_str()

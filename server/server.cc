@@ -51,25 +51,27 @@ StatusOr<std::unique_ptr<SecretBox>> OpenBox(const ServerSettings& settings,
       settings.master_key.empty() ? settings.state / "master.key" : settings.master_key;
   const StatusOr<std::string> check = database.KeyCheck();
   if (!check.ok()) return check.status();
-  // A missing key is made only where nothing was ever sealed.
-  StatusOr<Keyring> keyring = check->empty() && settings.master_key.empty()
-                                  ? Keyring::LoadOrCreate(file)
-                                  : Keyring::Load(file);
-  if (!keyring.ok()) {
-    if (check->empty()) return keyring.status();
-    kLog.Error("secrets cannot be opened", {{"text", keyring.status().message()}});
+  const bool is_first = check->empty();
+  // A missing key is made only where nothing is sealed, or shall be forgotten.
+  const bool may_make = (is_first || settings.forgets_secrets) && settings.master_key.empty();
+  StatusOr<Keyring> keyring = may_make ? Keyring::LoadOrCreate(file) : Keyring::Load(file);
+  if (!keyring.ok() && is_first) return keyring.status();
+  std::unique_ptr<SecretBox> box;
+  Status fits = keyring.status();
+  if (keyring.ok()) {
+    box = std::make_unique<SecretBox>(deployment_id, *std::move(keyring));
+    if (!is_first) fits = box->VerifyKeyCheck(*check);
+  }
+  if (!is_first && fits.ok()) return box;
+  if (!box || (!is_first && !settings.forgets_secrets)) {
+    kLog.Error("secrets cannot be opened", {{"path", file.string()}, {"text", fits.message()}});
     return std::unique_ptr<SecretBox>();
   }
-  auto box = std::make_unique<SecretBox>(deployment_id, *std::move(keyring));
-  if (check->empty()) {
-    const StatusOr<std::string> made = box->MakeKeyCheck();
-    if (!made.ok()) return made.status();
-    if (Status set = database.SetKeyCheck(*made); !set.ok()) return set;
-  } else if (Status same = box->VerifyKeyCheck(*check); !same.ok()) {
-    kLog.Error("secrets cannot be opened: this is not the key that sealed them",
-               {{"path", file.string()}, {"text", same.message()}});
-    return std::unique_ptr<SecretBox>();
-  }
+  const StatusOr<std::string> made = box->MakeKeyCheck();
+  if (!made.ok()) return made.status();
+  if (!is_first) kLog.Warn("stored secrets are forgotten: set every credential again");
+  const Status stored = is_first ? database.SetKeyCheck(*made) : database.ForgetSecrets(*made);
+  if (!stored.ok()) return stored;
   return box;
 }
 

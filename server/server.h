@@ -23,6 +23,8 @@ struct ServerSettings {
   Duration certificate_ttl = std::chrono::days(7);  // of relays
   Duration lease_ttl = std::chrono::seconds(30);
   bool has_reflection = false;
+  // The key that sealed the stored secrets is lost: forget them, and go on with another key.
+  bool forgets_secrets = false;
 };
 
 // The whole server: opened stores, the controller and both listeners. It runs from Start() until it

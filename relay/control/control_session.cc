@@ -1,5 +1,6 @@
 #include "relay/control/control_session.h"
 
+#include <algorithm>
 #include <random>
 
 #include <fmt/format.h>
@@ -26,8 +27,11 @@ constexpr int kProtocol = 1;
 constexpr auto kUnaryDeadline = 10s;
 constexpr Duration kBatchPatience = 15s;
 constexpr Duration kRenewRetry = 30s;
-constexpr size_t kCommitItemsMax = 5000;
 constexpr size_t kReportPartitionsMax = 2000;
+// The relay port takes messages of 1 MiB; what is larger goes in parts.
+constexpr size_t kMessageBytesMax = size_t{512} << 10;
+// Assignments come from the relay's own server, and in one piece.
+constexpr int kAssignmentsBytesMax = 64 << 20;
 
 std::string NewBootId() {
   std::random_device random;
@@ -51,9 +55,12 @@ std::shared_ptr<grpc::Channel> ChannelTo(const std::string& server, const RelayI
   arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 500);
   arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 5'000);
   arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);  // a new identity is a new connection
-  arguments.SetMaxReceiveMessageSize(4 << 20);
+  arguments.SetMaxReceiveMessageSize(kAssignmentsBytesMax);
   return grpc::CreateCustomChannel(server, grpc::SslCredentials(options), arguments);
 }
+
+// How much of a message one entry of a repeated field takes, with what stands before it.
+size_t SizeInList(const google::protobuf::MessageLite& entry) { return entry.ByteSizeLong() + 8; }
 
 std::unique_ptr<grpc::ClientContext> UnaryContext(const Clock& clock) {
   auto context = std::make_unique<grpc::ClientContext>();
@@ -85,7 +92,7 @@ void ControlSession::End() {
   changed_.notify_all();
   if (reader_.joinable()) reader_.join();
   if (writer_.joinable()) writer_.join();
-  for (std::thread& thread : query_threads_) thread.join();
+  for (QueryThread& query : query_threads_) query.thread.join();
   query_threads_.clear();
 }
 
@@ -383,23 +390,37 @@ void ControlSession::Take(const v1::Query& query) {
                         .detail = fetched.status().message()});
     }
   }
-  query_threads_.emplace_back(
-      [this, id = query.query_id(), endpoint = *endpoint, secret, checks,
+  std::erase_if(query_threads_, [](QueryThread& other) {
+    if (other.is_done) other.thread.join();
+    return other.is_done.load();
+  });
+  QueryThread& own = query_threads_.emplace_back();
+  own.thread = std::thread(
+      [this, &own, id = query.query_id(), endpoint = *endpoint, secret, checks,
        topics = std::vector<std::string>(query.endpoint_test().topics().begin(),
                                          query.endpoint_test().topics().end())]() mutable {
-        if (checks.empty()) checks = factory_.TestEndpoint(endpoint, secret, topics, 12s);
-        v1::AnswerQueryRequest request;
-        request.set_query_id(id);
-        for (const EndpointCheck& check : checks) {
-          *request.mutable_endpoint_test()->add_checks() = ToProto(check);
+        try {
+          if (checks.empty()) checks = factory_.TestEndpoint(endpoint, secret, topics, 12s);
+          Answer(id, checks);
+        } catch (const std::exception& error) {
+          kLog.Error("query failed", {{"text", error.what()}});
         }
-        v1::AnswerQueryResponse response;
-        const auto context = UnaryContext(clock_);
-        if (const auto stub = Stub()) {
-          const Status sent = FromGrpc(stub->AnswerQuery(context.get(), request, &response));
-          if (!sent.ok()) kLog.Warn("answer not delivered", {{"text", sent.ToString()}});
-        }
+        own.is_done = true;
       });
+}
+
+void ControlSession::Answer(const std::string& query_id, const std::vector<EndpointCheck>& checks) {
+  v1::AnswerQueryRequest request;
+  request.set_query_id(query_id);
+  for (const EndpointCheck& check : checks) {
+    *request.mutable_endpoint_test()->add_checks() = ToProto(check);
+  }
+  v1::AnswerQueryResponse response;
+  const auto context = UnaryContext(clock_);
+  const auto stub = Stub();
+  if (!stub) return;
+  const Status sent = FromGrpc(stub->AnswerQuery(context.get(), request, &response));
+  if (!sent.ok()) kLog.Warn("answer not delivered", {{"text", sent.ToString()}});
 }
 
 // --- Writing ------------------------------------------------------------------------------------
@@ -431,7 +452,45 @@ void ControlSession::WriteHello() {
     // What was given back and never told is in the journal, and so in what follows.
     given_back_.clear();
   }
-  for (const HeldPartition& held : supervisor_->Held()) *hello->add_held() = ToProto(held);
+  size_t bytes = 0;
+  bool is_first = true;
+  for (const HeldPartition& held : supervisor_->Held()) {
+    v1::HeldPartition one = ToProto(held);
+    if (bytes + SizeInList(one) > kMessageBytesMax) {
+      if (is_first) message.mutable_hello()->set_held_follows(true);
+      if (!is_first) message.mutable_held_partitions()->set_held_follows(true);
+      Write(message);
+      message.Clear();
+      is_first = false;
+      bytes = 0;
+    }
+    bytes += SizeInList(one);
+    *(is_first ? message.mutable_hello()->add_held()
+               : message.mutable_held_partitions()->add_held()) = std::move(one);
+  }
+  Write(message);
+}
+
+void ControlSession::WriteSurvey(const SurveyResult& result) {
+  v1::SurveyResult whole = ToProto(result);
+  v1::SurveyResult part;
+  part.set_bridge_id(whole.bridge_id());
+  size_t bytes = 0;
+  for (v1::SurveyedTopic& topic : *whole.mutable_topics()) {
+    if (bytes > 0 && bytes + SizeInList(topic) > kMessageBytesMax) {
+      v1::RelayMessage message;
+      *message.mutable_survey_part() = part;
+      Write(message);
+      part.clear_topics();
+      bytes = 0;
+    }
+    bytes += SizeInList(topic);
+    *part.add_topics() = std::move(topic);
+  }
+  // The rest goes with the last topics.
+  *whole.mutable_topics() = std::move(*part.mutable_topics());
+  v1::RelayMessage message;
+  *message.mutable_survey_result() = std::move(whole);
   Write(message);
 }
 
@@ -465,11 +524,7 @@ void ControlSession::WriteDue(BootTime now) {
     must_commit = must_commit_;
     surveys.swap(surveys_);
   }
-  for (const auto& [bridge, result] : surveys) {
-    v1::RelayMessage message;
-    *message.mutable_survey_result() = ToProto(result);
-    Write(message);
-  }
+  for (const auto& [bridge, result] : surveys) WriteSurvey(result);
   if (now >= heartbeat_at_) {
     heartbeat_at_ = now + terms.heartbeat_interval;
     WriteHeartbeat();
@@ -510,11 +565,26 @@ void ControlSession::WriteCommit() {
       if (clock_.Now() - batch_sent_at_ < kBatchPatience) return;
       awaited_batch_ = 0;  // the answer is lost; the same again is harmless
     }
-    must_commit_ = false;
-    given_back.swap(given_back_);
-    for (const GivenBack& back : given_back) *commit->add_items() = ToProto(back.last);
-    for (const PartitionNews& news : board_.News()) {
-      if (commit->items_size() >= static_cast<int>(kCommitItemsMax)) break;
+    size_t bytes = 0;
+    const auto add = [&](const CommitItem& item) {
+      v1::CommitItem one = ToProto(item);
+      bytes += SizeInList(one);
+      *commit->add_items() = std::move(one);
+    };
+    // What does not fit goes with the next.
+    const auto is_full = [&] { return bytes > kMessageBytesMax; };
+    while (!given_back_.empty() && !is_full()) {
+      add(given_back_.front().last);
+      given_back.push_back(std::move(given_back_.front()));
+      given_back_.pop_front();
+    }
+    must_commit_ = !given_back_.empty();
+    std::vector<PartitionNews> all = board_.News();
+    std::ranges::rotate(all, std::ranges::find_if(all, [&](const PartitionNews& news) {
+                          return news.commit.key > committed_last_;
+                        }));
+    for (const PartitionNews& news : all) {
+      if (is_full()) break;
       const auto known = acknowledged_.find(news.commit.key);
       if (known != acknowledged_.end() && known->second.token == news.commit.token) {
         if (known->second.is_refused) continue;
@@ -522,7 +592,8 @@ void ControlSession::WriteCommit() {
       } else if (news.commit.to.next <= news.commit.base && !news.must_commit) {
         continue;
       }
-      *commit->add_items() = ToProto(news.commit);
+      add(news.commit);
+      committed_last_ = news.commit.key;
     }
     if (commit->items_size() == 0) return;
     commit->set_batch_id(++last_batch_);

@@ -1,7 +1,8 @@
 #pragma once
 
 #include <atomic>
-#include <functional>
+#include <deque>
+#include <list>
 #include <map>
 #include <memory>
 #include <optional>
@@ -63,6 +64,11 @@ class ControlSession {
     Duration commit_interval = std::chrono::seconds(1);
     Duration report_interval = std::chrono::seconds(1);
   };
+  // Answers one query, and has an end.
+  struct QueryThread {
+    std::atomic<bool> is_done = false;
+    std::thread thread;
+  };
   // What the server has stored of a partition, as it said.
   struct Acknowledged {
     FencingToken token;
@@ -77,6 +83,7 @@ class ControlSession {
   void Take(const v1::Assignments& message);
   void Take(const v1::CommitResults& message);
   void Take(const v1::Query& query);
+  void Answer(const std::string& query_id, const std::vector<EndpointCheck>& checks);
   void FetchSecrets(Assignments& assignments, std::map<SecretRef, CredentialSecret>& secrets,
                     std::vector<std::pair<StreamId, Status>>& errors);
   StatusOr<CredentialSecret> FetchSecret(SecretRef ref);
@@ -85,6 +92,7 @@ class ControlSession {
   void WriteDue(BootTime now);
   bool Write(const v1::RelayMessage& message);
   void WriteHello();
+  void WriteSurvey(const SurveyResult& result);
   void WriteHeartbeat();
   void WriteCommit();
   void WriteReport();
@@ -111,12 +119,11 @@ class ControlSession {
   bool is_stopping_ DRAWBRIDGE_GUARDED_BY(mutex_) = false;
   bool must_commit_ DRAWBRIDGE_GUARDED_BY(mutex_) = false;
   Terms terms_ DRAWBRIDGE_GUARDED_BY(mutex_);
-  std::vector<GivenBack> given_back_ DRAWBRIDGE_GUARDED_BY(mutex_);
+  std::deque<GivenBack> given_back_ DRAWBRIDGE_GUARDED_BY(mutex_);
   std::map<BridgeId, SurveyResult> surveys_ DRAWBRIDGE_GUARDED_BY(mutex_);
   std::map<PartitionKey, Acknowledged> acknowledged_ DRAWBRIDGE_GUARDED_BY(mutex_);
   int64_t awaited_batch_ DRAWBRIDGE_GUARDED_BY(mutex_) = 0;
   BootTime batch_sent_at_ DRAWBRIDGE_GUARDED_BY(mutex_){};
-  std::vector<PartitionKey> batch_keys_ DRAWBRIDGE_GUARDED_BY(mutex_);
   int64_t incarnation_ DRAWBRIDGE_GUARDED_BY(mutex_) = 0;
   int64_t revision_ DRAWBRIDGE_GUARDED_BY(mutex_) = 0;
 
@@ -125,10 +132,11 @@ class ControlSession {
   BootTime commit_at_{};
   BootTime report_at_{};
   int64_t last_batch_ = 0;
+  PartitionKey committed_last_;  // the next commit begins behind it: each has its turn
   int64_t last_heartbeat_ = 0;
   std::map<SecretRef, CredentialSecret> secrets_;  // the reading thread's, of what is applied
   std::map<BridgeId, BridgeAssignment> applied_;   // the reading thread's
-  std::vector<std::thread> query_threads_;         // the reading thread's
+  std::list<QueryThread> query_threads_;           // the reading thread's
   std::thread reader_;
   std::thread writer_;
 };

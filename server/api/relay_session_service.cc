@@ -1,10 +1,15 @@
 #include "server/api/relay_session_service.h"
 
+#include <algorithm>
 #include <deque>
+#include <iterator>
+#include <map>
 #include <memory>
+#include <optional>
 
 #include <fmt/format.h>
 
+#include "base/certificate.h"
 #include "base/log.h"
 #include "base/mutex.h"
 #include "model/convert/assignment.h"
@@ -13,7 +18,6 @@
 #include "model/convert/endpoint.h"
 #include "model/convert/observation.h"
 #include "model/convert/time.h"
-#include "server/security/certificate.h"
 
 namespace drawbridge {
 namespace {
@@ -22,6 +26,9 @@ const Log kLog("server.api");
 
 constexpr int kProtocol = 1;
 constexpr size_t kQueueMax = 1000;  // a relay that does not read is cut off, not remembered
+// Of what comes in parts.
+constexpr size_t kHeldMax = 1'000'000;
+constexpr size_t kSurveyedTopicsMax = 100'000;
 
 // --- To the wire --------------------------------------------------------------------------------
 
@@ -83,6 +90,20 @@ struct ToMessage {
 
 // --- From the wire ------------------------------------------------------------------------------
 
+Status AddHeld(const google::protobuf::RepeatedPtrField<v1::HeldPartition>& message,
+               std::vector<HeldPartition>& held) {
+  for (const v1::HeldPartition& one : message) {
+    const StatusOr<HeldPartition> read = FromProto(one);
+    if (!read.ok()) return read.status().At("held");
+    held.push_back(*read);
+  }
+  if (held.size() > kHeldMax) {
+    return {StatusCode::kResourceExhausted, Reason::kFieldInvalid,
+            fmt::format("a relay holds at most {} partitions", kHeldMax)};
+  }
+  return {};
+}
+
 StatusOr<RelayHello> HelloFrom(const v1::Hello& message, const RelayName& relay) {
   RelayHello hello{.relay = relay,
                    .boot_id = message.boot_id(),
@@ -99,11 +120,7 @@ StatusOr<RelayHello> HelloFrom(const v1::Hello& message, const RelayName& relay)
                     "of the two",
                     message.protocol_min(), message.protocol_max(), kProtocol));
   }
-  for (const v1::HeldPartition& held : message.held()) {
-    const StatusOr<HeldPartition> read = FromProto(held);
-    if (!read.ok()) return read.status().At("held");
-    hello.held.push_back(*read);
-  }
+  if (Status added = AddHeld(message.held(), hello.held); !added.ok()) return added;
   return hello;
 }
 
@@ -153,6 +170,8 @@ StatusOr<FromRelay> Read(const v1::RelayMessage& message) {
           .is_leaving = released.leaving()});
     }
     case v1::RelayMessage::kHello:
+    case v1::RelayMessage::kHeldPartitions:
+    case v1::RelayMessage::kSurveyPart:
     case v1::RelayMessage::MESSAGE_NOT_SET:
       break;
   }
@@ -260,24 +279,54 @@ class SessionReactor final : public grpc::ServerBidiReactor<v1::RelayMessage, v1
   }
 
   Status TakeIncoming() {
-    if (incoming_.has_hello()) {
-      if (has_said_hello_) {
-        return {StatusCode::kInvalidArgument, Reason::kFieldInvalid, "Hello was said twice"};
-      }
-      StatusOr<RelayHello> hello = HelloFrom(incoming_.hello(), relay_);
-      if (!hello.ok()) return hello.status();
-      hello->certificate_not_after = certificate_not_after_;
-      has_said_hello_ = true;
-      fleet_.Connect(handle_, *std::move(hello));
-      return {};
-    }
+    if (incoming_.has_hello() || incoming_.has_held_partitions()) return TakeHello();
     if (!has_said_hello_) {
       return {StatusCode::kInvalidArgument, Reason::kFieldInvalid, "the first message is Hello"};
     }
+    if (incoming_.has_survey_part()) return TakePart();
     StatusOr<FromRelay> message = Read(incoming_);
     if (!message.ok()) return message.status();
+    if (auto* const survey = std::get_if<SurveyResult>(&*message)) Complete(*survey);
     fleet_.Receive(handle_.get(), *std::move(message));
     return {};
+  }
+
+  // Hello, or more of it.
+  Status TakeHello() {
+    if (has_said_hello_ || incoming_.has_hello() == hello_.has_value()) {
+      return {StatusCode::kInvalidArgument, Reason::kFieldInvalid, "Hello was said twice"};
+    }
+    if (incoming_.has_hello()) {
+      StatusOr<RelayHello> hello = HelloFrom(incoming_.hello(), relay_);
+      if (!hello.ok()) return hello.status();
+      hello->certificate_not_after = certificate_not_after_;
+      hello_ = *std::move(hello);
+      if (incoming_.hello().held_follows()) return {};
+    } else {
+      const v1::HeldPartitions& part = incoming_.held_partitions();
+      if (Status added = AddHeld(part.held(), hello_->held); !added.ok()) return added;
+      if (part.held_follows()) return {};
+    }
+    has_said_hello_ = true;
+    fleet_.Connect(handle_, *std::exchange(hello_, std::nullopt));
+    return {};
+  }
+
+  // Keeps topics of a survey until the rest of it comes.
+  Status TakePart() {
+    StatusOr<SurveyResult> part = FromProto(incoming_.survey_part());
+    if (!part.ok()) return part.status();
+    std::vector<SurveyedTopic>& topics = surveyed_[part->bridge];
+    std::ranges::move(part->topics, std::back_inserter(topics));
+    if (topics.size() <= kSurveyedTopicsMax) return {};
+    return {StatusCode::kResourceExhausted, Reason::kFieldInvalid,
+            fmt::format("a survey has at most {} topics", kSurveyedTopicsMax)};
+  }
+  void Complete(SurveyResult& survey) {
+    const auto before = surveyed_.find(survey.bridge);
+    if (before == surveyed_.end()) return;
+    std::ranges::move(before->second, std::back_inserter(survey.topics));
+    surveyed_.erase(before);
   }
 
   void WriteNext() DRAWBRIDGE_REQUIRES(mutex_) {
@@ -310,6 +359,8 @@ class SessionReactor final : public grpc::ServerBidiReactor<v1::RelayMessage, v1
   RelayName relay_;
   WallTime certificate_not_after_{};
   bool has_said_hello_ = false;
+  std::optional<RelayHello> hello_;                          // while more of it is to come
+  std::map<BridgeId, std::vector<SurveyedTopic>> surveyed_;  // of surveys that are not whole yet
   v1::RelayMessage incoming_;
 
   Mutex mutex_;

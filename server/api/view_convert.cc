@@ -189,6 +189,9 @@ v1::Relay ToProto(const StoredRelay& relay, const FleetView& view) {
   if (found->second.last_seen) *message.mutable_last_seen() = ToProto(*found->second.last_seen);
   message.set_partitions(found->second.partitions);
   message.set_surveys(found->second.surveys);
+  for (const Condition& condition : found->second.conditions) {
+    *message.add_conditions() = ToProto(condition, relay.name, view.at);
+  }
   return message;
 }
 

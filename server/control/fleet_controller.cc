@@ -18,6 +18,7 @@ constexpr Duration kAckPatience = 30s;
 constexpr Duration kSendAgainAfter = 5s;  // what a relay could not take over
 constexpr Duration kQueryPatience = 14s;
 constexpr Duration kSilentHeartbeats = 10s;  // two of them missed
+constexpr Duration kTwinShownFor = 60s;      // it comes back every 15 s at the latest
 
 Condition StreamRefusal(StreamId stream, BridgeId bridge, const Status& status) {
   return {.side = Side::kRelay,
@@ -431,6 +432,10 @@ Status FleetController::Refusal(const RelayHello& hello) {
   if (known != relays_.end() && known->second.session && known->second.boot_id != hello.boot_id &&
       leases_.SilentFor(hello.relay, clock_.Now()) < kSilentHeartbeats) {
     kLog.Error("two processes use one relay's identity", {{"relay_id", hello.relay}});
+    const BootTime now = clock_.Now();
+    Twin& twin = twins_.try_emplace(hello.relay, Twin{now, now}).first->second;
+    if (now - twin.last_seen > kTwinShownFor) twin.first_seen = now;
+    twin.last_seen = now;
     return {StatusCode::kAlreadyExists, Reason::kDuplicateIdentity,
             fmt::format("another process is connected as relay {}: stop one of the two, and give a "
                         "cloned machine an identity of its own",
@@ -707,6 +712,20 @@ FleetView FleetController::MakeView() const {
     if (known == relays_.end()) continue;
     seen.is_connected = known->second.session != nullptr;
     if (known->second.last_seen) seen.last_seen = known->second.last_seen;
+  }
+  for (const auto& [name, twin] : twins_) {
+    if (now - twin.last_seen > kTwinShownFor) continue;
+    view.relays[name].conditions.push_back(
+        {.side = Side::kRelay,
+         .reason = Reason::kDuplicateIdentity,
+         .text = "another process uses this relay's identity and is turned away: stop one of the "
+                 "two, and give a cloned machine an identity of its own",
+         .bridge = {},
+         .stream = std::nullopt,
+         .partition = std::nullopt,
+         .topic = {},
+         .age = now - twin.first_seen,
+         .blocks = false});
   }
   return view;
 }

@@ -45,6 +45,7 @@ struct FleetView {
     std::optional<WallTime> last_seen;
     int partitions = 0;
     int surveys = 0;
+    std::vector<Condition> conditions;
   };
 
   DesiredState stored;
@@ -118,6 +119,11 @@ class FleetController {
     std::vector<Condition> refusals;  // streams that it could not take over
     std::optional<WallTime> last_seen;
   };
+  // Another process that used a relay's identity, and was turned away.
+  struct Twin {
+    BootTime first_seen;
+    BootTime last_seen;
+  };
   struct PendingQuery {
     RelayName relay;
     std::optional<SecretRef> secret;
@@ -165,6 +171,7 @@ class FleetController {
   LeaseTable leases_;
   FleetObservations observations_;
   std::map<RelayName, Relay> relays_;
+  std::map<RelayName, Twin> twins_;
   std::map<BridgeId, SurveyState> surveys_;
   std::map<PartitionKey, RelayName> placement_;
   std::map<std::string, PendingQuery> queries_;

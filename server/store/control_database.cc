@@ -81,4 +81,13 @@ Status ControlDatabase::SetKeyCheck(const std::string& sealed) {
   });
 }
 
+Status ControlDatabase::ForgetSecrets(const std::string& key_check) {
+  return writer_.Run([&](Database& database) {
+    if (Status gone = database.Prepare("DELETE FROM credential_secrets").Run(); !gone.ok()) {
+      return gone;
+    }
+    return database.Prepare("UPDATE meta SET key_check = ?").BindBlob(key_check).Run();
+  });
+}
+
 }  // namespace drawbridge

@@ -28,6 +28,9 @@ class ControlDatabase {
   // The sealed text by which a key is recognised as the right one; empty: none was stored yet.
   StatusOr<std::string> KeyCheck();
   Status SetKeyCheck(const std::string& sealed);
+  // For a lost key: the stored secrets go, and the check of another key takes the place of theirs.
+  // Credentials keep their names and versions, so that setting one again makes the next version.
+  Status ForgetSecrets(const std::string& key_check);
 
  private:
   ControlDatabase(Database writer, Database reader)

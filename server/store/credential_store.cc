@@ -116,7 +116,7 @@ StatusOr<std::string> CredentialStore::Sealed(SecretRef secret) {
     if (found.Step()) return found.Text(0);
     if (!found.status().ok()) return found.status();
     return Status(StatusCode::kNotFound, Reason::kSecretUnavailable,
-                  "this version of the credential is not there any more");
+                  "the secret of this credential is not stored (any more): set it again");
   });
 }
 

@@ -73,6 +73,24 @@ TEST_F(ControlDatabaseTest, KeepsTheKeyCheck) {
   EXPECT_EQ(*database().KeyCheck(), sealed);
 }
 
+TEST_F(ControlDatabaseTest, ForgetsSecretsButNotTheirCredentials) {
+  StoredCredential about;
+  about.name = "oci-user";
+  const auto seal = [](SecretRef) -> StatusOr<std::string> { return std::string("sealed"); };
+  const auto first = credentials().Put(about, seal, Request());
+  ASSERT_EQ(WhyNot(first), "OK");
+
+  ASSERT_EQ(WhyNot(database().ForgetSecrets("another")), "OK");
+
+  EXPECT_EQ(*database().KeyCheck(), "another");
+  EXPECT_EQ(WhyNot(credentials().Sealed({.credential = first->id, .version = 1})),
+            "SECRET_UNAVAILABLE");
+  const auto again = credentials().Put(about, seal, Request());
+  ASSERT_EQ(WhyNot(again), "OK");
+  EXPECT_EQ(again->id, first->id);
+  EXPECT_EQ(again->version, 2) << "relays must see that it is another secret";
+}
+
 TEST_F(ControlDatabaseTest, ReadsOneMomentWhileTheWriterGoesOn) {
   DefineBridge();
   const auto revisions = reader().Get([&](Database& read) -> StatusOr<std::pair<int64_t, int64_t>> {

@@ -1,0 +1,412 @@
+#include "server/control/fleet_controller.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "base/mutex.h"
+#include "tests/server/store/store_fixture.h"
+
+namespace drawbridge {
+namespace {
+
+using namespace std::chrono_literals;
+using testing::ElementsAre;
+using testing::IsEmpty;
+using testing::SizeIs;
+
+// A session that keeps what it was sent. Thread-safe.
+class FakeSession final : public RelaySession {
+ public:
+  void Send(ToRelay message) override {
+    const MutexLock lock(mutex_);
+    sent_.push_back(std::move(message));
+  }
+  void Close(Status why) override {
+    const MutexLock lock(mutex_);
+    if (!closed_) closed_ = std::move(why);
+  }
+
+  // "OPEN", or the reason of its end.
+  std::string end() const {
+    const MutexLock lock(mutex_);
+    return closed_ ? WhyNot(*closed_) : "OPEN";
+  }
+  template <typename Message>
+  std::vector<Message> all() const {
+    const MutexLock lock(mutex_);
+    std::vector<Message> found;
+    for (const ToRelay& message : sent_) {
+      if (const auto* one = std::get_if<Message>(&message)) found.push_back(*one);
+    }
+    return found;
+  }
+
+ private:
+  mutable Mutex mutex_;
+  std::vector<ToRelay> sent_ DRAWBRIDGE_GUARDED_BY(mutex_);
+  std::optional<Status> closed_ DRAWBRIDGE_GUARDED_BY(mutex_);
+};
+
+// The controller over the real store; relays are played by the test. Time stands still until the
+// test lets it pass.
+class FleetControllerTest : public StoreTest {
+ protected:
+  void StartFleet() {
+    fleet_ = std::make_unique<FleetController>(FleetSettings{}, database(), streams(),
+                                               checkpoints(), relays(), clock_);
+  }
+  // What was asked for is decided, and what follows from it.
+  void Settle() {
+    for (int i = 0; i < 4; ++i) {
+      fleet_->Wake();
+      ASSERT_TRUE(fleet_->View().ok());
+    }
+  }
+  void Pass(Duration time) {
+    clock_.Advance(time);
+    Settle();
+  }
+
+  static RelayHello HelloOf(const std::string& relay, const std::string& boot = "boot") {
+    RelayHello hello;
+    hello.relay = {relay};
+    hello.boot_id = boot;
+    hello.version = "1.0";
+    hello.librdkafka = "2.16.0";
+    hello.certificate_not_after = WallTime::max();
+    return hello;
+  }
+  std::shared_ptr<FakeSession> Connect(RelayHello hello) {
+    auto session = std::make_shared<FakeSession>();
+    fleet_->Connect(session, std::move(hello));
+    Settle();
+    return session;
+  }
+  std::shared_ptr<FakeSession> Connect(const std::string& relay, const std::string& boot = "boot") {
+    return Connect(HelloOf(relay, boot));
+  }
+  void Disconnect(const std::shared_ptr<FakeSession>& session) {
+    fleet_->Disconnect(session.get());
+    Settle();
+  }
+  void Beat(const std::shared_ptr<FakeSession>& session) {
+    fleet_->Receive(session.get(), RelayHeartbeat{.sent_at_ns = 1, .converged = {}});
+  }
+
+  // Answers what the relay was sent last, so that it can be sent more.
+  void Acknowledge(const std::shared_ptr<FakeSession>& session) {
+    const auto sent = session->all<NumberedAssignments>();
+    ASSERT_FALSE(sent.empty());
+    fleet_->Receive(session.get(), RelayAck{.nonce = sent.back().nonce,
+                                            .revision = sent.back().assignments.revision,
+                                            .status = {},
+                                            .errors = {}});
+    Settle();
+  }
+  // Partitions that the newest assignments of a session name.
+  static std::vector<PartitionNumber> Assigned(const std::shared_ptr<FakeSession>& session) {
+    std::vector<PartitionNumber> partitions;
+    const auto sent = session->all<NumberedAssignments>();
+    if (sent.empty()) return partitions;
+    for (const BridgeAssignment& bridge : sent.back().assignments.bridges) {
+      for (const StreamAssignment& stream : bridge.streams) {
+        for (const PartitionAssignment& one : stream.partitions) {
+          partitions.push_back(one.partition);
+        }
+      }
+    }
+    return partitions;
+  }
+  void Release(const std::shared_ptr<FakeSession>& session, PartitionKey key, bool is_leaving) {
+    const StoredPartition stored = Partition(key);
+    fleet_->Receive(session.get(), RelayReleased{.key = key,
+                                                 .token = stored.token,
+                                                 .final_offset = stored.checkpoint.next,
+                                                 .is_leaving = is_leaving});
+    Settle();
+  }
+  std::string OwnerOf(PartitionKey key) {
+    const auto owner = Partition(key).owner;
+    return owner ? owner->value : "nobody";
+  }
+  std::vector<Condition> ConditionsOf(const std::string& relay) {
+    return fleet_->View()->relays[RelayName{relay}].conditions;
+  }
+
+  std::unique_ptr<FleetController> fleet_;
+};
+
+// --- Who may connect ---
+
+TEST_F(FleetControllerTest, WelcomesAnEnrolledRelayAndTellsItWhatToDo) {
+  Enrol("fra-1");
+  StartFleet();
+
+  const auto session = Connect("fra-1");
+
+  EXPECT_EQ(session->end(), "OPEN");
+  ASSERT_THAT(session->all<Welcome>(), SizeIs(1));
+  EXPECT_EQ(session->all<Welcome>()[0].deployment_id, State().deployment_id);
+  EXPECT_THAT(session->all<NumberedAssignments>(), SizeIs(1));
+  EXPECT_TRUE(fleet_->View()->relays[RelayName{"fra-1"}].is_connected);
+}
+
+TEST_F(FleetControllerTest, RefusesARelayThatNeverEnrolled) {
+  StartFleet();
+  EXPECT_EQ(Connect("stranger")->end(), "NOT_FOUND");
+}
+
+TEST_F(FleetControllerTest, CutsOffARelayThatIsRevoked) {
+  Enrol("fra-1");
+  StartFleet();
+  const auto session = Connect("fra-1");
+
+  ASSERT_EQ(WhyNot(relays().Revoke({"fra-1"}, Request())), "OK");
+  Settle();
+
+  EXPECT_EQ(session->end(), "RELAY_REVOKED");
+  EXPECT_EQ(Connect("fra-1")->end(), "RELAY_REVOKED");
+}
+
+TEST_F(FleetControllerTest, TurnsASecondProcessOfOneIdentityAwayAndSaysSo) {
+  Enrol("fra-1");
+  StartFleet();
+  const auto first = Connect("fra-1", "first");
+  EXPECT_THAT(ConditionsOf("fra-1"), IsEmpty());
+
+  const auto second = Connect("fra-1", "second");
+
+  EXPECT_EQ(second->end(), "DUPLICATE_IDENTITY");
+  EXPECT_EQ(first->end(), "OPEN");
+  ASSERT_THAT(ConditionsOf("fra-1"), SizeIs(1));
+  EXPECT_EQ(ConditionsOf("fra-1")[0].reason, Reason::kDuplicateIdentity);
+}
+
+TEST_F(FleetControllerTest, ForgetsTheSecondProcessWhenItComesNoMore) {
+  Enrol("fra-1");
+  StartFleet();
+  const auto first = Connect("fra-1", "first");
+  Connect("fra-1", "second");
+
+  Beat(first);
+  Pass(61s);
+
+  EXPECT_THAT(ConditionsOf("fra-1"), IsEmpty());
+}
+
+TEST_F(FleetControllerTest, LetsTheSameProcessComeBackAtOnce) {
+  Enrol("fra-1");
+  StartFleet();
+  const auto before = Connect("fra-1", "first");
+
+  const auto after = Connect("fra-1", "first");
+
+  EXPECT_EQ(after->end(), "OPEN");
+  EXPECT_NE(before->end(), "OPEN");
+}
+
+TEST_F(FleetControllerTest, LetsAnotherProcessInWhenTheFirstHasFallenSilent) {
+  Enrol("fra-1");
+  StartFleet();
+  const auto before = Connect("fra-1", "first");
+
+  clock_.Advance(11s);
+  const auto after = Connect("fra-1", "second");
+
+  EXPECT_EQ(after->end(), "OPEN");
+  EXPECT_NE(before->end(), "OPEN");
+}
+
+TEST_F(FleetControllerTest, EndsASessionWithItsCertificate) {
+  Enrol("fra-1");
+  StartFleet();
+  RelayHello hello = HelloOf("fra-1");
+  hello.certificate_not_after = clock_.WallNow() + 1h;
+  const auto session = Connect(std::move(hello));
+
+  Beat(session);
+  Pass(61min);
+
+  EXPECT_EQ(session->end(), "TLS_CERTIFICATE_EXPIRED");
+}
+
+// --- Partitions ---
+
+class PartitionsTest : public FleetControllerTest {
+ protected:
+  PartitionsTest() {
+    stream_ = LearnStream(DefineBridge(), "audit", {100, 200});
+    for (const char* relay : {"fra-1", "fra-2"}) Enrol(relay);
+  }
+  PartitionKey Key(PartitionNumber partition) const {
+    return {.stream = stream_, .partition = partition};
+  }
+
+  StreamId stream_;
+};
+
+TEST_F(PartitionsTest, GoToARelayThatIsConnected) {
+  StartFleet();
+
+  const auto session = Connect("fra-1");
+  Acknowledge(session);
+
+  EXPECT_EQ(OwnerOf(Key(0)), "fra-1");
+  EXPECT_THAT(Assigned(session), ElementsAre(0, 1));
+}
+
+TEST_F(PartitionsTest, WaitUntilTheirTargetPartitionIsThere) {
+  ASSERT_EQ(WhyNot(writer().Run([](Database& database) {
+              return database.Prepare("UPDATE streams SET target_partitions = 1").Run();
+            })),
+            "OK");
+  StartFleet();
+
+  const auto session = Connect("fra-1");
+  Acknowledge(session);
+
+  EXPECT_EQ(OwnerOf(Key(0)), "fra-1");
+  EXPECT_EQ(OwnerOf(Key(1)), "nobody");
+}
+
+TEST_F(PartitionsTest, StayWithTheirOwnerUntilItHasReleasedThem) {
+  StartFleet();
+  const auto one = Connect("fra-1");
+  Acknowledge(one);
+  const auto two = Connect("fra-2");
+  Acknowledge(two);
+  Acknowledge(one);
+
+  // One of the two shall move; which, the assigner decides.
+  ASSERT_THAT(Assigned(one), SizeIs(1));
+  const PartitionNumber moving = 1 - Assigned(one)[0];
+  EXPECT_EQ(OwnerOf(Key(moving)), "fra-1");
+  EXPECT_THAT(Assigned(two), IsEmpty());
+  const int64_t epoch = Partition(Key(moving)).token.epoch;
+
+  Release(one, Key(moving), false);
+  Acknowledge(two);
+
+  EXPECT_EQ(OwnerOf(Key(moving)), "fra-2");
+  EXPECT_EQ(Partition(Key(moving)).token.epoch, epoch + 1);
+  EXPECT_THAT(Assigned(two), ElementsAre(moving));
+}
+
+TEST_F(PartitionsTest, StayWithADeadRelayUntilItsLeaseHasRunOut) {
+  StartFleet();
+  const auto one = Connect("fra-1");
+  Acknowledge(one);
+  Disconnect(one);
+  const auto two = Connect("fra-2");
+  Acknowledge(two);
+
+  for (int i = 0; i < 8; ++i) {
+    Pass(5s);
+    Beat(two);
+  }
+  EXPECT_EQ(OwnerOf(Key(0)), "fra-1") << "30 s of lease, a quarter more, and 5 s";
+
+  Beat(two);
+  Pass(5s);
+  EXPECT_EQ(OwnerOf(Key(0)), "fra-2");
+  EXPECT_EQ(OwnerOf(Key(1)), "fra-2");
+}
+
+TEST_F(PartitionsTest, AreNotTakenFromARelayRightAfterAStartOfTheServer) {
+  GrantTo("fra-1", Key(0));
+  StartFleet();
+
+  const auto two = Connect("fra-2");
+  Acknowledge(two);
+
+  EXPECT_EQ(OwnerOf(Key(0)), "fra-1");
+}
+
+TEST_F(PartitionsTest, GoAwayFromARelayThatIsStopping) {
+  StartFleet();
+  const auto one = Connect("fra-1");
+  Acknowledge(one);
+  const auto two = Connect("fra-2");
+  Acknowledge(two);
+  Acknowledge(one);
+
+  Release(one, Key(0), true);
+  Release(one, Key(1), true);
+  Acknowledge(two);
+
+  EXPECT_EQ(OwnerOf(Key(0)), "fra-2");
+  EXPECT_EQ(OwnerOf(Key(1)), "fra-2");
+}
+
+// --- What a relay brings along ---
+
+TEST_F(PartitionsTest, TakeOverWhatARelayConfirmedWhileNobodyListened) {
+  const Grant grant = GrantTo("fra-1", Key(0));
+  StartFleet();
+  RelayHello hello = HelloOf("fra-1");
+  hello.held = {{.key = Key(0),
+                 .token = grant.token,
+                 .base = {100},
+                 .checkpoint = {.next = {150}, .anchor = std::nullopt},
+                 .is_running = true}};
+
+  Connect(std::move(hello));
+
+  EXPECT_EQ(Partition(Key(0)).checkpoint.next, Offset{150});
+}
+
+TEST_F(PartitionsTest, DoNotTakeOverWhatWasConfirmedUnderAnOlderToken) {
+  const Grant before = GrantTo("fra-1", Key(0));
+  GrantTo("fra-1", Key(0));
+  StartFleet();
+  RelayHello hello = HelloOf("fra-1");
+  hello.held = {{.key = Key(0),
+                 .token = before.token,
+                 .base = {100},
+                 .checkpoint = {.next = {150}, .anchor = std::nullopt},
+                 .is_running = true}};
+
+  Connect(std::move(hello));
+
+  EXPECT_EQ(Partition(Key(0)).checkpoint.next, Offset{100});
+}
+
+TEST_F(PartitionsTest, AreFencedWhenARelayKnowsANewerStateThanTheDatabase) {
+  const Grant grant = GrantTo("fra-1", Key(0));
+  StartFleet();
+  RelayHello hello = HelloOf("fra-1");
+  hello.held = {{.key = Key(0),
+                 .token = {.incarnation = grant.token.incarnation, .epoch = grant.token.epoch + 1},
+                 .base = {100},
+                 .checkpoint = {.next = {150}, .anchor = std::nullopt},
+                 .is_running = true}};
+
+  Connect(std::move(hello));
+
+  EXPECT_EQ(State().incarnation, grant.token.incarnation + 1);
+  EXPECT_EQ(Partition(Key(0)).token.incarnation, grant.token.incarnation + 1);
+  EXPECT_EQ(Partition(Key(0)).checkpoint.next, Offset{100}) << "repeats, but loses nothing";
+}
+
+TEST_F(PartitionsTest, AreNotMovedWhenMostRelaysFallSilentAtOnce) {
+  for (const char* relay : {"fra-3", "fra-4"}) Enrol(relay);
+  StartFleet();
+  std::vector<std::shared_ptr<FakeSession>> sessions;
+  for (const char* relay : {"fra-1", "fra-2", "fra-3", "fra-4"}) {
+    sessions.push_back(Connect(relay));
+    Acknowledge(sessions.back());
+  }
+  const std::string owner = OwnerOf(Key(0));
+  ASSERT_NE(owner, "fra-4");
+
+  for (int i = 0; i < 3; ++i) Disconnect(sessions[static_cast<size_t>(i)]);
+  for (int i = 0; i < 10; ++i) {
+    Beat(sessions[3]);
+    Pass(5s);
+  }
+
+  EXPECT_EQ(OwnerOf(Key(0)), owner);
+}
+
+}  // namespace
+}  // namespace drawbridge
