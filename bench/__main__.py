@@ -79,25 +79,25 @@ def measure(bench: Bench, name: str, topic: str, total: int, payload: int, child
     """Watches a replicator that has been started until all records are there."""
     wait_until(lambda: arrived(bench, topic) > 0 or not child.is_running, 300, "the first record")
     began, first, before = time.monotonic(), arrived(bench, topic), cpu_seconds(child.pid)
+    cpu = before
     rss = 0.0
 
     def is_done() -> bool:
-        nonlocal rss
-        if child.is_running:
-            rss = max(rss, peak_rss_mb(child.pid))
+        nonlocal cpu, rss
+        if child.is_running:  # the floor ends by itself
+            cpu, rss = cpu_seconds(child.pid), peak_rss_mb(child.pid)
         return arrived(bench, topic) >= total
 
     wait_until(is_done, COPY_SECONDS, f"{name} to copy {topic}", every=0.1)
     seconds = time.monotonic() - began
-    cpu = cpu_seconds(child.pid) - before
     bytes_copied = payload * (total - first) / total
-    return Run(name, topic, bytes_copied / seconds / 1e6, cpu / (bytes_copied / 1e9), rss)
+    cpu_per_gb = (cpu - before) / (bytes_copied / 1e9)
+    return Run(name, topic, bytes_copied / seconds / 1e6, cpu_per_gb, rss)
 
 
 def run_floor(bench: Bench, topic: str, total: int, payload: int) -> Run:
     """The bare loop."""
     child = Child.start(
-        "floor",
         [
             str(bench.programs / "floor"),
             bench.source.bootstrap("plaintext")[0],
@@ -107,6 +107,7 @@ def run_floor(bench: Bench, topic: str, total: int, payload: int) -> Run:
             str(bench.memory_mb),
             bench.compression,
         ],
+        name="floor",
         log=bench.folder / "floor.log",
     )
     try:
@@ -121,8 +122,8 @@ def run_drawbridge(bench: Bench, topic: str, total: int, payload: int) -> Run:
     context = state / "server" / "admin.context"
     listen = ["--api-listen", "127.0.0.1:0", "--relay-listen", "127.0.0.1:0"]
     server = Child.start(
-        "server",
         [str(bench.programs / "drawbridge-server"), "--state", str(state / "server"), *listen],
+        name="server",
         log=state / "server.log",
     )
     relay: Child | None = None
@@ -158,9 +159,9 @@ def run_drawbridge(bench: Bench, topic: str, total: int, payload: int) -> Run:
             f"    target: {{ endpoint: b, compression: {bench.compression} }}\n"
         )
         relay = Child.start(
-            "relay",
             [relay_program, "run", "--state", str(state / "relay")]
             + ["--memory-limit", f"{bench.memory_mb}MB"],
+            name="relay",
             log=state / "relay.log",
         )
         subprocess.run([*cli, "apply", "-f", str(definition)], check=True, capture_output=True)
@@ -184,10 +185,10 @@ def run_mirror_maker(bench: Bench, topic: str, total: int, payload: int) -> Run:
         .replace("@COMPRESSION@", bench.compression)
     )
     child = Child.start(
-        "mirror-maker",
         [jars.java(), "-server", "-Xms512m", "-Xmx2g", "-XX:+UseG1GC", "-XX:MaxGCPauseMillis=20"]
         + [*jars.logging_options(bench.jar_set), "-cp", jars.class_path(bench.jar_set)]
         + ["org.apache.kafka.connect.mirror.MirrorMaker", str(settings), "--clusters", "B"],
+        name="mirror-maker",
         log=bench.folder / "mirror_maker.log",
     )
     try:
