@@ -14,6 +14,7 @@ pkg_check_modules(RdKafka REQUIRED IMPORTED_TARGET rdkafka)      # PkgConfig::Rd
 pkg_check_modules(Systemd REQUIRED IMPORTED_TARGET libsystemd)   # PkgConfig::Systemd
 pkg_check_modules(Re2 REQUIRED IMPORTED_TARGET re2)              # PkgConfig::Re2
 pkg_check_modules(Xxhash REQUIRED IMPORTED_TARGET libxxhash)     # PkgConfig::Xxhash
+pkg_check_modules(TcMalloc REQUIRED IMPORTED_TARGET libtcmalloc_minimal)   # PkgConfig::TcMalloc
 if(BUILD_TESTING)
   find_package(GTest CONFIG REQUIRED)           # GTest::gtest_main, GTest::gmock
 endif()

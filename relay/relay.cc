@@ -49,6 +49,12 @@ StatusOr<std::unique_ptr<Relay>> Relay::Start(const RelaySettings& settings, con
   StatusOr<FileDescriptor> lock = LockFolder(settings.state);
   if (!lock.ok()) return lock.status();
   StatusOr<RelayIdentity> identity = RelayIdentity::Load(settings.state);
+  if (identity.status().code() == StatusCode::kNotFound) {
+    return Status(
+        StatusCode::kFailedPrecondition, Reason::kNotFound,
+        "this machine is no relay yet: run `drawbridge-relay enroll` first, with a token of "
+        "`drawbridge relay token create`");
+  }
   if (!identity.ok()) return identity.status();
   std::string server = settings.server;
   if (server.empty()) {

@@ -202,9 +202,20 @@ void ControlSession::RunOnce() {
   if (ended.reason() == Reason::kDuplicateIdentity || ended.reason() == Reason::kRelayRevoked) {
     kLog.Error("server refuses this relay",
                {{"reason", Name(ended.reason())}, {"text", ended.message()}});
+  } else if (HasExpired()) {
+    kLog.Error("certificate has expired",
+               {{"reason", Name(Reason::kTlsCertificateExpired)},
+                {"text",
+                 "the server takes this relay's certificate no more: enrol the machine anew, under "
+                 "another name and with an empty state folder"}});
   } else {
     kLog.Warn("session ended", {{"server", settings_.server}, {"text", ended.ToString()}});
   }
+}
+
+bool ControlSession::HasExpired() {
+  const MutexLock lock(mutex_);
+  return identity_.not_after() <= clock_.WallNow();
 }
 
 void ControlSession::Take(const v1::ServerMessage& message) {

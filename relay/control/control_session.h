@@ -97,6 +97,7 @@ class ControlSession {
   void WriteCommit();
   void WriteReport();
   void RenewIfDue();
+  bool HasExpired();
   std::shared_ptr<v1::RelaySessionService::Stub> Stub();
 
   const SessionSettings settings_;

@@ -70,9 +70,9 @@ std::vector<EndpointCheck> TestEndpoint(const KafkaCluster& cluster,
     return checks;
   }
   checks.push_back(
-      Passed("connect", fmt::format("cluster {}, {} brokers",
+      Passed("connect", fmt::format("cluster {}, {} broker{}",
                                     view.cluster_id().empty() ? "of unknown id" : view.cluster_id(),
-                                    view.brokers())));
+                                    view.brokers(), view.brokers() == 1 ? "" : "s")));
   checks.push_back(Passed("topics", fmt::format("{} topics can be seen", view.topics().size())));
 
   std::vector<std::string> missing;

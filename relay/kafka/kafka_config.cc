@@ -219,6 +219,8 @@ StatusOr<ClientHandle> CreateConsumer(const KafkaCluster& cluster, const std::st
   if (!client.ok()) return client.status();
   const Capabilities& profile = CapabilitiesOf(cluster.endpoint.kafka.profile);
   const int64_t fetch_max = std::max<int64_t>(profile.fetch_bytes, 16 << 20);
+  // Before 2.2.0 a full prefetch queue stops fetching for a second: there only a longer one helps.
+  const size_t prefetch_bytes = budget.prefetch_bytes * (LibraryIsAtLeast(2, 2, 0) ? 1 : 2);
   client->settings
       .Set("group.id", group)  // must be set; it is never joined nor committed to
       .Set("enable.auto.commit", "false")
@@ -228,33 +230,32 @@ StatusOr<ClientHandle> CreateConsumer(const KafkaCluster& cluster, const std::st
       .Set("check.crcs", "true")
       .Set("isolation.level", "read_committed")
       .Set("queued.min.messages", 1'000'000)  // the bytes govern
-      .Set("queued.max.messages.kbytes", std::max<size_t>(1024, budget.prefetch_bytes / 1024))
+      .Set("queued.max.messages.kbytes", std::max<size_t>(1024, prefetch_bytes / 1024))
       .Set("fetch.message.max.bytes", profile.fetch_bytes)
       .Set("fetch.max.bytes", fetch_max)
       .Set("fetch.wait.max.ms", profile.fetch_wait_ms)
       .Set("fetch.min.bytes", 1)
       .Set("fetch.error.backoff.ms", 250)
       .Set("statistics.interval.ms", 5'000)  // the log start depends on it
-      // Before 2.2.0 a full prefetch queue stops fetching for a second, and nothing can be done.
       .SetIfKnown("fetch.queue.backoff.ms", "5");
   rd_kafka_conf_set_events(client->settings.get(), RD_KAFKA_EVENT_ERROR | RD_KAFKA_EVENT_STATS);
   return Create(RD_KAFKA_CONSUMER, *std::move(client), cluster);
 }
 
 StatusOr<ClientHandle> CreateProducer(const KafkaCluster& cluster, Compression compression,
-                                      const KafkaBudget& budget) {
+                                      int64_t batch_bytes, const KafkaBudget& budget) {
   StatusOr<ClientSettings> client = Connecting(cluster);
   if (!client.ok()) return client.status();
   const Capabilities& profile = CapabilitiesOf(cluster.endpoint.kafka.profile);
   const Compression codec =
       compression == Compression::kDefault ? profile.codecs.front() : compression;
-  constexpr int64_t kBatch = 1'000'000;
+  const int64_t request_bytes = profile.request_bytes_max.value_or(kBatchBytesMost);
   client->settings.Set("acks", "all")
       .Set("message.timeout.ms", 0)  // records never expire: the lane decides
       .Set("request.timeout.ms", profile.request_timeout_ms)
       .Set("retry.backoff.ms", 250)
       .Set("linger.ms", 20)
-      .Set("batch.size", std::min(kBatch, profile.request_bytes_max.value_or(kBatch) * 9 / 10))
+      .Set("batch.size", std::min(batch_bytes, request_bytes * 9 / 10))
       .Set("batch.num.messages", 100'000)
       .Set("message.max.bytes", profile.request_bytes_max.value_or(100'000'000))
       .Set("compression.type", std::string(Name(codec)))

@@ -31,8 +31,10 @@ ErrorContext ContextOf(const KafkaCluster& cluster);
 // secret is in the library's memory afterwards and nowhere else.
 StatusOr<ClientHandle> CreateConsumer(const KafkaCluster& cluster, const std::string& group,
                                       const KafkaBudget& budget);
+// `batch_bytes` bounds a batch before its compression; the profile may bound it further.
+inline constexpr int64_t kBatchBytesMost = 1'000'000;
 StatusOr<ClientHandle> CreateProducer(const KafkaCluster& cluster, Compression compression,
-                                      const KafkaBudget& budget);
+                                      int64_t batch_bytes, const KafkaBudget& budget);
 // For metadata, offsets and administration: neither reads nor writes records.
 StatusOr<ClientHandle> CreateObserver(const KafkaCluster& cluster);
 

@@ -136,13 +136,13 @@ Status ConnectionStatus(std::string_view text, const ErrorContext& context) {
   if (ended_in("SSL_HANDSHAKE")) {
     return Failed(Reason::kTlsFailed,
                   "the TLS handshake failed: check that the port speaks TLS; if it does not, set "
-                  "`plaintext`",
+                  "`tls: false` at the endpoint",
                   text);
   }
   if (ended_in("APIVERSION_QUERY") && context.is_plaintext) {
     return Failed(Reason::kTlsFailed,
                   "the broker closed the connection at once, as a port that speaks TLS does: check "
-                  "`plaintext` and the port",
+                  "`tls: false` of the endpoint, and the port",
                   text);
   }
   if (ended_in("AUTH") || (ended_in("UP") && !context.has_sasl)) {
@@ -153,7 +153,9 @@ Status ConnectionStatus(std::string_view text, const ErrorContext& context) {
                         "endpoint a credential with user and password, or check the port",
                   text, StatusCode::kUnauthenticated);
   }
-  return Failed(Reason::kUnreachable, "a broker cannot be reached", text);
+  return Failed(Reason::kUnreachable,
+                "a broker cannot be reached: check its address and port, and the firewalls between",
+                text);
 }
 
 }  // namespace
@@ -187,10 +189,17 @@ Status ToStatus(rd_kafka_resp_err_t error, std::string_view text, const ErrorCon
                     "the credential and the port",
                     text, StatusCode::kUnauthenticated);
     case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:
+      return Failed(
+          Reason::kAuthorizationFailed,
+          "the cluster refused the operation: grant the endpoint's user READ and DESCRIBE "
+          "on a source's topics, WRITE and DESCRIBE on a target's",
+          text, StatusCode::kPermissionDenied);
     case RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED:
     case RD_KAFKA_RESP_ERR_TRANSACTIONAL_ID_AUTHORIZATION_FAILED:
       return Failed(Reason::kAuthorizationFailed,
-                    "the cluster refused the operation: add the ACLs that docs/operations.md names",
+                    "the cluster refused idempotent production: grant the endpoint's user WRITE on "
+                    "the target's topics and, on brokers older than 2.8, IDEMPOTENT_WRITE on the "
+                    "cluster",
                     text, StatusCode::kPermissionDenied);
     case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART:
     case RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC:
@@ -199,15 +208,22 @@ Status ToStatus(rd_kafka_resp_err_t error, std::string_view text, const ErrorCon
                     StatusCode::kNotFound);
     case RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS:
     case RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS_AFTER_APPEND:
-      return Failed(Reason::kNotEnoughReplicas,
-                    "the target has too few replicas in sync to confirm records", text);
+      return Failed(
+          Reason::kNotEnoughReplicas,
+          "the target has too few replicas in sync to confirm records: bring its brokers back",
+          text);
     case RD_KAFKA_RESP_ERR__RESOLVE:
-      return Failed(Reason::kUnreachable, "the host name of a broker cannot be resolved", text);
+      return Failed(Reason::kUnreachable,
+                    "the host name of a broker cannot be resolved: check the address, and the "
+                    "relay machine's DNS",
+                    text);
     case RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN:
     case RD_KAFKA_RESP_ERR__TIMED_OUT:
     case RD_KAFKA_RESP_ERR__TIMED_OUT_QUEUE:
     case RD_KAFKA_RESP_ERR__MSG_TIMED_OUT:
-      return Failed(Reason::kUnreachable, "no broker answers", text);
+      return Failed(Reason::kUnreachable,
+                    "no broker answers: check that the cluster is up, and the firewalls between",
+                    text);
     default:
       return Failed(Reason::kBrokerError,
                     fmt::format("the cluster answered {}", rd_kafka_err2name(error)), text);

@@ -14,16 +14,11 @@ using namespace std::chrono_literals;
 
 const Log kLog("relay.kafka");
 
-// Above this size a record's bytes stay in the source's buffer until the report; below it a copy is
-// as cheap, and frees that buffer, which other records share, at once.
-constexpr size_t kCopyMax = 4096;
-
 // A producer without a single success for this long, with records in flight, is made anew: it may
 // know addresses only that nobody answers at any more.
 constexpr Duration kDeadAfter = 5min;
 constexpr Duration kReconnectAfter = 1s;
-
-bool IsKept(const Record& record) { return record.value && record.value->size() > kCopyMax; }
+constexpr int64_t kBatchBytesLeast = 8 << 10;
 
 bool IsPurge(rd_kafka_resp_err_t error) {
   return error == RD_KAFKA_RESP_ERR__PURGE_QUEUE || error == RD_KAFKA_RESP_ERR__PURGE_INFLIGHT ||
@@ -77,7 +72,7 @@ KafkaSink::~KafkaSink() {
 }
 
 Status KafkaSink::Connect() {
-  StatusOr<ClientHandle> client = CreateProducer(cluster_, compression_, budget_);
+  StatusOr<ClientHandle> client = CreateProducer(cluster_, compression_, batch_bytes_, budget_);
   if (!client.ok()) return client.status();
   client_ = *std::move(client);
   queue_.reset(rd_kafka_queue_get_main(client_.get()));
@@ -153,7 +148,6 @@ HeadersHandle KafkaSink::HeadersFor(Writing& writing, const Record& record) {
 
 rd_kafka_resp_err_t KafkaSink::Produce(Writing& writing, Record& record, InFlight& in_flight) {
   HeadersHandle headers = HeadersFor(writing, record);
-  const bool is_kept = IsKept(record);
   const auto data = [](const std::optional<std::string_view>& text) -> void* {
     if (!text) return nullptr;
     return const_cast<char*>(text->data() == nullptr ? "" : text->data());  // NOLINT
@@ -168,14 +162,14 @@ rd_kafka_resp_err_t KafkaSink::Produce(Writing& writing, Record& record, InFligh
 #pragma GCC diagnostic ignored "-Wold-style-cast"  // in the library's macros
   const rd_kafka_resp_err_t error = rd_kafka_producev(
       client_.get(), RD_KAFKA_V_RKT(writing.handle), RD_KAFKA_V_PARTITION(writing.partition),
-      RD_KAFKA_V_KEY(key, key_size), RD_KAFKA_V_VALUE(value, value_size),
-      RD_KAFKA_V_MSGFLAGS(is_kept ? 0 : RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_TIMESTAMP(timestamp),
-      RD_KAFKA_V_HEADERS(headers.get()), RD_KAFKA_V_OPAQUE(&in_flight), RD_KAFKA_V_END);
+      RD_KAFKA_V_KEY(key, key_size), RD_KAFKA_V_VALUE(value, value_size), RD_KAFKA_V_MSGFLAGS(0),
+      RD_KAFKA_V_TIMESTAMP(timestamp), RD_KAFKA_V_HEADERS(headers.get()),
+      RD_KAFKA_V_OPAQUE(&in_flight), RD_KAFKA_V_END);
 #pragma GCC diagnostic pop
   if (error == RD_KAFKA_RESP_ERR_NO_ERROR) {
     std::ignore = headers.release();  // the library's, as only on success
-    if (is_kept) in_flight.owner = std::move(record.owner);
-    record.owner.reset();
+    // The value is not copied: it stays in the source's buffer until the report.
+    in_flight.owner = std::move(record.owner);
   }
   return error;
 }
@@ -237,6 +231,7 @@ void KafkaSink::Poll(std::vector<Confirmation>& confirmations) {
         break;
     }
   }
+  ShrinkBatches(confirmations);
   if (!is_ending_ && in_flight_ > 0 && clock_.Now() - waiting_since_ > kDeadAfter) {
     EndClient("no confirmation for minutes");
   }
@@ -260,15 +255,22 @@ void KafkaSink::TakeReports(rd_kafka_event_t* event, std::vector<Confirmation>& 
 void KafkaSink::Report(InFlight& in_flight, rd_kafka_resp_err_t error, bool may_be_written,
                        std::vector<Confirmation>& confirmations) {
   --in_flight_;
+  std::optional<DeliveryFailure> failure;
+  if (error != RD_KAFKA_RESP_ERR_NO_ERROR) {
+    failure = IsPurge(error) ? DeliveryFailure{Disposition::kRetry,
+                                               {StatusCode::kUnavailable, Reason::kBrokerError,
+                                                "the producer was made anew"}}
+                             : ClassifyDelivery(error, trouble_.context());
+  }
   Confirmation* const last = confirmations.empty() ? nullptr : &confirmations.back();
-  const bool is_failure = error != RD_KAFKA_RESP_ERR_NO_ERROR;
-  const bool joins_last = last != nullptr && last->slot == in_flight.slot &&
-                          last->window == in_flight.window &&
-                          last->failure.has_value() == is_failure &&
-                          (is_failure || last->range.end == in_flight.covered.first);
+  const bool is_neighbour =
+      last != nullptr && last->slot == in_flight.slot && last->window == in_flight.window;
+  // Of failures the first one counts, and how many share it.
+  const bool joins_last =
+      is_neighbour && (failure ? last->failure == failure->disposition
+                               : !last->failure && last->range.end == in_flight.covered.first);
   if (joins_last) {
-    // Of failures the first one counts; the rest is behind it.
-    if (!is_failure) last->range.end = in_flight.covered.end;
+    (failure ? last->failed_end : last->range.end) = in_flight.covered.end;
     ++last->records;
     last->bytes += in_flight.weight;
     last->may_be_written = last->may_be_written || may_be_written;
@@ -276,23 +278,32 @@ void KafkaSink::Report(InFlight& in_flight, rd_kafka_resp_err_t error, bool may_
     Confirmation confirmation{.slot = in_flight.slot,
                               .window = in_flight.window,
                               .range = in_flight.covered,
+                              .failed_end = in_flight.covered.end,
                               .records = 1,
                               .bytes = in_flight.weight,
                               .failure = std::nullopt,
                               .status = {},
                               .may_be_written = may_be_written};
-    if (is_failure) {
-      DeliveryFailure failure =
-          IsPurge(error) ? DeliveryFailure{Disposition::kRetry,
-                                           {StatusCode::kUnavailable, Reason::kBrokerError,
-                                            "the producer was made anew"}}
-                         : ClassifyDelivery(error, trouble_.context());
-      confirmation.failure = failure.disposition;
-      confirmation.status = std::move(failure.status);
+    if (failure) {
+      confirmation.failure = failure->disposition;
+      confirmation.status = std::move(failure->status);
     }
     confirmations.push_back(std::move(confirmation));
   }
   Recycle(&in_flight);
+}
+
+// Where records that fit are refused since their batch does not, batches become smaller.
+void KafkaSink::ShrinkBatches(const std::vector<Confirmation>& confirmations) {
+  const bool is_refused = std::ranges::any_of(confirmations, [](const Confirmation& one) {
+    return one.failure == Disposition::kRefuse && one.records > 1 &&
+           one.status.reason() == Reason::kRecordTooLarge;
+  });
+  if (!is_refused || batch_bytes_ <= kBatchBytesLeast) return;
+  batch_bytes_ = std::max(kBatchBytesLeast, batch_bytes_ / 8);
+  kLog.Info("batches become smaller",
+            {{"endpoint", cluster_.endpoint.name}, {"bytes_max", batch_bytes_}});
+  EndClient("the target refuses batches of this size");
 }
 
 void KafkaSink::TakeStatistics(const char* text) {

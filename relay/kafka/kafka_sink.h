@@ -58,6 +58,7 @@ class KafkaSink final : public Sink {
   void TakeReports(rd_kafka_event_t* event, std::vector<Confirmation>& confirmations);
   void Report(InFlight& in_flight, rd_kafka_resp_err_t error, bool may_be_written,
               std::vector<Confirmation>& confirmations);
+  void ShrinkBatches(const std::vector<Confirmation>& confirmations);
   void TakeStatistics(const char* json);
   void EndClient(std::string_view why);
   void Rebuild();
@@ -70,6 +71,7 @@ class KafkaSink final : public Sink {
   Reaper& reaper_;
   const Clock& clock_;
   ClientTrouble trouble_;
+  int64_t batch_bytes_ = kBatchBytesMost;
   bool is_ending_ = false;
   BootTime next_attempt_{};
   std::vector<Writing> writings_;  // by slot

@@ -6,13 +6,13 @@
 namespace drawbridge {
 
 // Bounds what a lane holds between reading and confirmation: bytes of records and the bookkeeping
-// around each (about 200 bytes in librdkafka), for the lane and for each partition, so that one
-// partition whose target side is stuck cannot take the room of its neighbours.
+// around each (two library objects, a header, our own), for the lane and for each partition, so
+// that one partition whose target side is stuck cannot take the room of its neighbours.
 //
 // Runs on the lane's thread only.
 class InFlightWindow {
  public:
-  static constexpr size_t kRecordOverhead = 200;
+  static constexpr size_t kRecordOverhead = 800;
   static constexpr size_t kPartitionFloor = size_t{1} << 20;
 
   explicit InFlightWindow(size_t bytes_max) : bytes_max_(bytes_max) {}

@@ -128,7 +128,8 @@ enum class Disposition {
 struct Confirmation {
   Slot slot = 0;
   uint32_t window = 0;
-  OffsetRange range;  // written; or, for a failure, what the failed record covers
+  OffsetRange range;  // written; or, for a failure, what the first failed record covers
+  Offset failed_end;  // of a failure: behind the last of the records that failed with the first
   int64_t records = 0;
   size_t bytes = 0;  // what Submit counted for them
   std::optional<Disposition> failure;

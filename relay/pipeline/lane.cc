@@ -1,7 +1,9 @@
 #include "relay/pipeline/lane.h"
 
 #include <algorithm>
+#include <cstddef>
 #include <cstdlib>
+#include <iterator>
 
 #include <fmt/format.h>
 
@@ -23,6 +25,8 @@ constexpr Duration kRetryMost = 10s;
 constexpr Duration kLookAgain = 2s;  // at a source that seems truncated, or did not answer
 constexpr int kLooksBeforeHalt = 3;  // a fresh leader may report a lower end for a moment
 constexpr int kRefusalsBeforeHalt = 2;
+// Records that were refused together are sent again in this many parts, then one by one.
+constexpr int64_t kSuspectParts = 32;
 
 }  // namespace
 
@@ -72,6 +76,10 @@ struct Lane::Partition {
   std::optional<BootTime> retry_at;
   std::optional<Offset> refused;  // the record refused last
   int refusals = 0;
+  // Records below it were refused together with the one that is at fault: until they have passed,
+  // so many at a time are submitted.
+  std::optional<Offset> suspect_until;
+  size_t suspects_max = 0;
   int suspicious_looks = 0;
   std::optional<BootTime> release_until;
 
@@ -154,6 +162,7 @@ void Lane::SetPaused(PartitionKey key, bool is_paused) {
     // again, and whatever still holds halts it again.
     partition->refused.reset();
     partition->refusals = 0;
+    partition->suspect_until.reset();
     partition->suspicious_looks = 0;
     partition->state = PartitionState::kPaused;
   } else {
@@ -347,15 +356,29 @@ void Lane::HandleFailure(Partition& partition, const Confirmation& failure) {
   Condition trouble = At(partition, Side::kTarget, failure.status);
   if (*failure.failure == Disposition::kRefuse) {
     const Offset record{failure.range.end.value - 1};
+    const bool was_alone = partition.suspect_until && partition.suspects_max == 1;
     partition.refusals = partition.refused == record ? partition.refusals + 1 : 1;
     partition.refused = record;
-    trouble.text = fmt::format("offset {}: {}", record, trouble.text);
-    if (partition.refusals >= kRefusalsBeforeHalt) {
+    trouble.text = failure.records == 1 ? fmt::format("offset {}: {}", record, trouble.text)
+                                        : fmt::format("offset {}, or one of those sent with it: {}",
+                                                      record, trouble.text);
+    if (was_alone && partition.refusals >= kRefusalsBeforeHalt) {
       Halt(partition, std::move(trouble));
       return;
     }
+    Suspect(partition, failure);
   }
   Replay(partition, std::move(trouble));
+}
+
+// A target refuses a batch as a whole for one of its records. Which one shows when fewer are sent
+// at a time: parts of the batch at first, then single records.
+void Lane::Suspect(Partition& partition, const Confirmation& failure) {
+  const bool is_part = partition.suspect_until.has_value();
+  partition.suspect_until =
+      std::max(partition.suspect_until.value_or(Offset{0}), failure.failed_end);
+  partition.suspects_max =
+      is_part ? 1 : static_cast<size_t>(std::max<int64_t>(1, failure.records / kSuspectParts));
 }
 
 void Lane::Handle(Batch& batch) {
@@ -380,20 +403,44 @@ void Lane::Handle(Batch& batch) {
     NoteProgress(*partition);
     return;
   }
-  size_t bytes = 0;
-  for (Record& record : batch.records) {
-    record.weight = record.bytes() + InFlightWindow::kRecordOverhead;
-    bytes += record.weight;
-  }
-  window_.Take(bytes);
-  partition->held_bytes += bytes;
-  partition->held.push_back({.batch = std::move(batch), .from = 0, .bytes = bytes});
+  Hold(*partition, std::move(batch));
   SubmitHeld(*partition);
+}
+
+// Keeps a batch until it is submitted; of suspects, in the parts in which they are.
+void Lane::Hold(Partition& partition, Batch batch) {
+  const size_t part_max = partition.suspect_until ? partition.suspects_max : batch.records.size();
+  for (size_t first = 0; first < batch.records.size(); first += part_max) {
+    const size_t end = std::min(first + part_max, batch.records.size());
+    const bool is_last = end == batch.records.size();
+    Batch part{.slot = batch.slot,
+               .fetch = batch.fetch,
+               .from = batch.Covered(first).first,
+               .read_to = is_last ? batch.read_to : Next(batch.records[end - 1].offset),
+               .records = {}};
+    size_t bytes = 0;
+    for (size_t i = first; i < end; ++i) {
+      batch.records[i].weight = batch.records[i].bytes() + InFlightWindow::kRecordOverhead;
+      bytes += batch.records[i].weight;
+    }
+    if (first == 0 && is_last) {
+      part.records = std::move(batch.records);
+    } else {
+      std::ranges::move(batch.records.begin() + static_cast<std::ptrdiff_t>(first),
+                        batch.records.begin() + static_cast<std::ptrdiff_t>(end),
+                        std::back_inserter(part.records));
+    }
+    window_.Take(bytes);
+    partition.held_bytes += bytes;
+    partition.held.push_back({.batch = std::move(part), .from = 0, .bytes = bytes});
+    if (is_last) break;
+  }
 }
 
 void Lane::SubmitHeld(Partition& partition) {
   const size_t cap = window_.PartitionCap(by_key_.size());
   const auto has_room = [&] {
+    if (partition.suspect_until) return partition.in_flight_records == 0;
     const size_t submitted = partition.submitted_bytes();
     return submitted == 0 || submitted + partition.held.front().bytes <= cap;
   };
@@ -411,8 +458,9 @@ void Lane::SubmitHeld(Partition& partition) {
     partition.held.pop_front();
   }
   // By its own cap: where the sink has no room, it has none for the neighbours either.
-  const bool is_held_back =
-      partition.held.empty() ? partition.submitted_bytes() >= cap : !has_room();
+  const bool is_held_back = partition.suspect_until  ? false
+                            : partition.held.empty() ? partition.submitted_bytes() >= cap
+                                                     : !has_room();
   if (!is_held_back) partition.stuck_since.reset();
   if (is_held_back && !partition.stuck_since) partition.stuck_since = now_;
 }
@@ -546,11 +594,16 @@ void Lane::Handle(const EndOfPartition& event) {
     partition->expected.reset();  // read over its place, and nothing was there
     partition->state = PartitionState::kRunning;
   }
-  if (partition->trouble && partition->trouble->side == Side::kSource) partition->trouble.reset();
+  if (partition->trouble && partition->trouble->side == Side::kSource) {
+    partition->trouble.reset();
+    partition->backoff.Reset();
+  }
   partition->progress.ReadUpTo(event.at);
   NoteProgress(*partition);
 }
 
+// Nothing tells that it has passed on a partition without new records: reading is tried again, and
+// an end of the partition says that all is well.
 void Lane::Handle(const SourceFault& event) {
   Partition* const partition = Current(event.slot, event.fetch);
   if (partition == nullptr) return;
@@ -567,6 +620,9 @@ void Lane::Handle(const SourceFault& event) {
                                              {"text", trouble.text}});
   }
   partition->trouble = std::move(trouble);
+  StopReading(*partition);
+  partition->retry_at = now_ + partition->backoff.Next();
+  Publish(*partition);
 }
 
 // --- What others see ----------------------------------------------------------------------------
@@ -578,6 +634,9 @@ void Lane::NoteProgress(Partition& partition) {
     partition.moved_at = now_;
     partition.backoff.Reset();
     if (partition.refused && next > *partition.refused) partition.refused.reset();
+    if (partition.suspect_until && next >= *partition.suspect_until) {
+      partition.suspect_until.reset();
+    }
     if (partition.trouble && partition.trouble->side != Side::kSource) partition.trouble.reset();
   }
   if (next > partition.journaled) {

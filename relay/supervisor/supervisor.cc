@@ -18,6 +18,10 @@ const Log kLog("relay.supervisor");
 constexpr Duration kTick = 1s;
 constexpr size_t kWindowLeast = size_t{4} << 20;
 
+// How much of a lane's share of the memory may be in flight. The rest is for what is read ahead,
+// for the answers that records come in and the requests that they leave in.
+size_t WindowOf(size_t share) { return std::max(kWindowLeast, share / 8 * 3); }
+
 // Whether lanes that run with one can go on with the other.
 bool NeedsNewClients(const BridgeAssignment& was, const BridgeAssignment& is) {
   return was.source != is.source || was.target != is.target ||
@@ -419,15 +423,14 @@ LaneBudget Supervisor::Budget() const {
   size_t lanes = 1;  // the one that is about to be made
   for (const auto& [id, bridge] : bridges_) lanes += bridge.lanes.size();
   const size_t share = settings_.memory_limit / lanes;
-  return {.prefetch_bytes = std::max(kWindowLeast / 2, share / 4),
-          .window_bytes = std::max(kWindowLeast, share / 2)};
+  return {.prefetch_bytes = std::max(kWindowLeast / 2, share / 8), .window_bytes = WindowOf(share)};
 }
 
 void Supervisor::ShareMemory() {
   size_t lanes = 0;
   for (const auto& [id, bridge] : bridges_) lanes += bridge.lanes.size();
   if (lanes == 0) return;
-  const size_t window = std::max(kWindowLeast, settings_.memory_limit / lanes / 2);
+  const size_t window = WindowOf(settings_.memory_limit / lanes);
   for (auto& [id, bridge] : bridges_) {
     for (RunningLane& lane : bridge.lanes) {
       lane.thread->Post([window](Lane& its_lane) { its_lane.SetWindow(window); });

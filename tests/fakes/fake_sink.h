@@ -57,6 +57,7 @@ class FakeSink final : public Sink {
         failure = one.ToConfirmation();
       } else {
         ++failure->records;
+        failure->failed_end = one.covered.end;
         failure->bytes += one.bytes;
       }
       if (may_be_written) Write(std::move(one));
@@ -177,6 +178,7 @@ class FakeSink final : public Sink {
       return {.slot = slot,
               .window = window,
               .range = covered,
+              .failed_end = covered.end,
               .records = 1,
               .bytes = bytes,
               .failure = std::nullopt,

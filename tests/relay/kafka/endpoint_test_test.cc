@@ -26,7 +26,7 @@ TEST_F(TestEndpointTest, TriesEachTopic) {
   ASSERT_EQ(checks.size(), 4);
   EXPECT_EQ(checks[0].name, "connect");
   EXPECT_TRUE(checks[0].is_ok);
-  EXPECT_THAT(checks[0].detail, HasSubstr("1 brokers"));
+  EXPECT_THAT(checks[0].detail, HasSubstr("1 broker"));
   EXPECT_EQ(checks[1].name, "topics");
   EXPECT_TRUE(checks[1].is_ok);
   EXPECT_EQ(checks[2].name, "topic audit");

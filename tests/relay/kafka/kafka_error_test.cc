@@ -118,11 +118,11 @@ INSTANTIATE_TEST_SUITE_P(
         Row{"TlsToPlaintext", RD_KAFKA_RESP_ERR__SSL,
             "ssl://h:1/bootstrap: SSL handshake failed: error:0A000126:SSL routines::unexpected "
             "eof while reading (after 1ms in state SSL_HANDSHAKE)",
-            kNone, Reason::kTlsFailed, "set `plaintext`"},
+            kNone, Reason::kTlsFailed, "set `tls: false`"},
         Row{"TlsToPlaintextNewer", RD_KAFKA_RESP_ERR__SSL,
             "ssl://h:1/bootstrap: SSL handshake failed: Disconnected: SSL connection closed by "
             "peer: connecting to a PLAINTEXT broker listener? (after 1ms in state SSL_HANDSHAKE)",
-            kNone, Reason::kTlsFailed, "set `plaintext`"},
+            kNone, Reason::kTlsFailed, "set `tls: false`"},
         Row{"PlaintextToTls", RD_KAFKA_RESP_ERR__TRANSPORT,
             "h:1/bootstrap: Disconnected while requesting ApiVersion: might be caused by incorrect "
             "security.protocol configuration (connecting to a SSL listener?) or broker version is "
@@ -195,11 +195,11 @@ INSTANTIATE_TEST_SUITE_P(
 INSTANTIATE_TEST_SUITE_P(
     Answers, ToStatusTest,
     testing::Values(Row{"Topic", RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED, "", kNone,
-                        Reason::kAuthorizationFailed, "add the ACLs"},
+                        Reason::kAuthorizationFailed, "grant the endpoint's user READ"},
                     Row{"Cluster", RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED, "", kNone,
-                        Reason::kAuthorizationFailed, "add the ACLs"},
+                        Reason::kAuthorizationFailed, "IDEMPOTENT_WRITE"},
                     Row{"Transaction", RD_KAFKA_RESP_ERR_TRANSACTIONAL_ID_AUTHORIZATION_FAILED, "",
-                        kNone, Reason::kAuthorizationFailed, "add the ACLs"},
+                        kNone, Reason::kAuthorizationFailed, "IDEMPOTENT_WRITE"},
                     Row{"UnknownTopic", RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART, "", kNone,
                         Reason::kTopicNotFound, "no such topic"},
                     Row{"UnknownTopicHere", RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC, "", kNone,
