@@ -12,13 +12,14 @@
 #include "cli/words.h"
 #include "cli/yaml_file.h"
 #include "model/convert/time.h"
+#include "model/definition.h"
 
 namespace drawbridge::cli {
 namespace {
 
 using google::protobuf::util::TimeUtil;
 
-constexpr int64_t kInt32Max = std::numeric_limits<int32_t>::max();
+constexpr int32_t kReplicasMax = std::numeric_limits<int16_t>::max();
 
 // Reads a field if the file has it: Set(fields.Find("topic"), [&](std::string text) {…}).
 template <typename Setter>
@@ -28,9 +29,9 @@ void SetText(const YamlValue* value, Setter set) {
 }
 
 template <typename Setter>
-void SetInteger(const YamlValue* value, int32_t least, Setter set) {
+void SetInteger(const YamlValue* value, int32_t least, int32_t most, Setter set) {
   if (value == nullptr) return;
-  if (const auto number = value->Integer(least, kInt32Max)) set(static_cast<int32_t>(*number));
+  if (const auto number = value->Integer(least, most)) set(static_cast<int32_t>(*number));
 }
 
 template <typename Setter>
@@ -159,7 +160,7 @@ void ReadTarget(const YamlValue& value, v1::BridgeTarget& target) {
   SetText(fields.Find("topic"), [&](auto topic) { target.set_topic(std::move(topic)); });
   SetEnum<v1::Compression>(fields.Find("compression"), "compression",
                            [&](v1::Compression codec) { target.set_compression(codec); });
-  SetInteger(fields.Find("replication_factor"), 0,
+  SetInteger(fields.Find("replication_factor"), 0, kReplicasMax,
              [&](int32_t replicas) { target.set_replication_factor(replicas); });
   SetFlag(fields.Find("provenance"),
           [&](bool provenance) { target.set_omit_provenance(!provenance); });
@@ -183,7 +184,7 @@ void ReadBridge(const YamlValue& value, v1::BridgeSpec& spec) {
     ReadPlacement(*placement, *spec.mutable_placement());
   }
   // 0 would travel as "not given".
-  SetInteger(fields.Find("lanes"), 1, [&](int32_t lanes) { spec.set_lanes(lanes); });
+  SetInteger(fields.Find("lanes"), 1, kLanesMax, [&](int32_t lanes) { spec.set_lanes(lanes); });
 }
 
 void ReadRoot(const YamlValue& root, const std::filesystem::path& folder,

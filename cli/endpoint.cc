@@ -40,8 +40,11 @@ ExitCode Test(Session& session, const TestOptions& options) {
     session.Print(ToJson(*response));
   } else {
     session.Print(CheckTable(*response), "the relay has checked nothing");
+    const bool answers = response->checks_size() > 0 && response->checks(0).ok();
     session.Print(fmt::format("{} {}, seen from relay {}", Printable(options.name),
-                              response->ok() ? "works" : "does not work",
+                              response->ok() ? "works"
+                              : answers      ? "answers, but not all that was asked for is well"
+                                             : "does not work",
                               Printable(response->relay())));
   }
   return response->ok() ? ExitCode::kOk : ExitCode::kRefused;

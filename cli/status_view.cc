@@ -40,12 +40,15 @@ void AddStream(const v1::Stream& stream, Duration since_seen, Table& table) {
 }
 
 // A line for the bridge itself, if there is something to say that no stream of it says.
-void AddBridge(const v1::Bridge& bridge, bool has_streams, Table& table) {
+void AddBridge(const v1::Bridge& bridge, const std::vector<const v1::Stream*>& streams,
+               Table& table) {
   google::protobuf::RepeatedPtrField<v1::Condition> own;
   for (const v1::Condition& condition : bridge.status().conditions()) {
-    if (condition.topic().empty() || !has_streams) *own.Add() = condition;
+    const bool is_a_streams = std::ranges::any_of(
+        streams, [&](const v1::Stream* stream) { return stream->topic() == condition.topic(); });
+    if (!is_a_streams) *own.Add() = condition;
   }
-  if (has_streams && own.empty()) return;
+  if (!streams.empty() && own.empty()) return;
   const Cell state = bridge.paused() ? Cell("paused", Tone::kWarning)
                      : !own.empty()  ? Cell("has problems", Tone::kBad)
                                      : Cell("no stream yet", Tone::kWarning);
@@ -68,7 +71,7 @@ Table FleetTable(const FleetSnapshot& fleet, Duration since_seen) {
   }
   for (const v1::Bridge& bridge : fleet.bridges.bridges()) {
     const std::vector<const v1::Stream*>& streams = streams_of[bridge.name()];
-    AddBridge(bridge, !streams.empty(), table);
+    AddBridge(bridge, streams, table);
     for (const v1::Stream* stream : streams) AddStream(*stream, since_seen, table);
   }
   return table;

@@ -129,11 +129,17 @@ Status ValidateWithEndpoints(const BridgeSpec& bridge, const KnownEndpoint& sour
           return flow.mapping.Apply(topic) == topic;
         });
     if (is_onto_itself) {
-      return {StatusCode::kInvalidArgument, Reason::kBridgeOntoItself,
-              fmt::format("\"{}\" and \"{}\" are one cluster, so the bridge would write its topics "
-                          "onto themselves: choose another target, or another name for the topics",
-                          bridge.source.endpoint, bridge.target.endpoint),
-              "target.endpoint"};
+      return {
+          StatusCode::kInvalidArgument, Reason::kBridgeOntoItself,
+          bridge.source.endpoint == bridge.target.endpoint
+              ? fmt::format("the bridge would write the topics of \"{}\" onto themselves: choose "
+                            "another target, or another name for the topics",
+                            bridge.source.endpoint)
+              : fmt::format("\"{}\" and \"{}\" are one cluster, so the bridge would write its "
+                            "topics onto themselves: choose another target, or another name for "
+                            "the topics",
+                            bridge.source.endpoint, bridge.target.endpoint),
+          "target.endpoint"};
     }
   }
   const Capabilities& capabilities = CapabilitiesOf(target.spec.kafka.profile);

@@ -35,6 +35,11 @@ class FieldReporter final : public MessageDifferencer::Reporter {
 
  private:
   void Add(const Path& path, std::string before, std::string after) {
+    const FieldDescriptor& last = *path.back().field;
+    // What differs within it is told by itself.
+    const bool is_group = last.cpp_type() == FieldDescriptor::CPPTYPE_MESSAGE &&
+                          !last.is_repeated() && !before.empty() && !after.empty();
+    if (is_group) return;
     std::string name;
     for (const auto& step : path) {
       if (step.field->name() == "spec" && name.empty()) continue;

@@ -674,6 +674,20 @@ FleetView FleetController::MakeView() const {
       }
       if (survey->second.surveyor) ++view.relays[*survey->second.surveyor].surveys;
     }
+    if (database_.writer().is_degraded()) {
+      seen.conditions.push_back(
+          {{.side = Side::kServer,
+            .reason = Reason::kStorageDegraded,
+            .text = "the server's disk is full or failing: make room there. Records keep flowing; "
+                    "checkpoints wait in the relays' journals",
+            .bridge = bridge.id,
+            .stream = std::nullopt,
+            .partition = std::nullopt,
+            .topic = {},
+            .age = std::nullopt,
+            .blocks = false},
+           RelayName{}});
+    }
     if (!seen.surveyor) {
       seen.conditions.push_back(
           {{.side = Side::kServer,

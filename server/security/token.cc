@@ -78,7 +78,8 @@ StatusOr<PresentedToken> ParseToken(TokenKind kind, std::string_view text) {
       return PresentedToken{std::string(id), Secret(std::string(secret))};
     }
   }
-  return Status(StatusCode::kUnauthenticated, Reason::kTokenInvalid, "this is no token");
+  return Status(StatusCode::kUnauthenticated, Reason::kTokenInvalid,
+                "this is no token: pass the whole text that was printed when it was made");
 }
 
 StatusOr<std::string> HashTokenSecret(const Secret& secret) {

@@ -50,6 +50,12 @@ StatusOr<std::unique_ptr<ControlDatabase>> ControlDatabase::Open(const std::file
         fmt::format("{} is empty or cut short: restore a backup, or remove the file to begin anew",
                     path.string()));
   }
+  if (std::filesystem::exists(path, error)) {
+    // Before a writer touches it: a newer server's file is left as it is.
+    StatusOr<Database> look = Database::Open(path, Database::Mode::kReader);
+    const Status known = look.ok() ? RefuseNewer(*look, path, ControlMigrations()) : Status();
+    if (known.reason() == Reason::kDatabaseNewer) return known;
+  }
   StatusOr<Database> writer = Database::Open(path, Database::Mode::kWriter);
   if (!writer.ok()) return writer.status();
   if (Status checked = writer->QuickCheck(); !checked.ok()) return checked;

@@ -27,6 +27,10 @@ StatusOr<int64_t> SchemaVersion(Database& database) {
   return version.Int(0);
 }
 
+int64_t Newest(std::span<const Migration> migrations) {
+  return migrations.empty() ? 0 : migrations.back().number;
+}
+
 // Whether the file was made by these migrations: nothing is to be written into another program's.
 StatusOr<bool> IsOurs(Database& database, int64_t version) {
   Statement found = database.Prepare(version == 0 ? "SELECT count(*) FROM sqlite_schema"
@@ -70,17 +74,22 @@ Status Apply(Database& database, const Migration& migration, const Clock& clock)
 
 }  // namespace
 
-Status Migrate(Database& database, const std::filesystem::path& path,
-               std::span<const Migration> migrations, const Clock& clock) {
+Status RefuseNewer(Database& database, const std::filesystem::path& path,
+                   std::span<const Migration> migrations) {
   const StatusOr<int64_t> found = SchemaVersion(database);
   if (!found.ok()) return found.status();
-  const int64_t newest = migrations.empty() ? 0 : migrations.back().number;
-  if (*found > newest) {
-    return {StatusCode::kFailedPrecondition, Reason::kDatabaseNewer,
-            fmt::format("{} has schema version {}, and this server knows {}: run the newer server, "
-                        "or restore a backup made before the upgrade",
-                        path.string(), *found, newest)};
-  }
+  if (*found <= Newest(migrations)) return {};
+  return {StatusCode::kFailedPrecondition, Reason::kDatabaseNewer,
+          fmt::format("{} has schema version {}, and this server knows {}: run the newer server, "
+                      "or restore a backup made before the upgrade",
+                      path.string(), *found, Newest(migrations))};
+}
+
+Status Migrate(Database& database, const std::filesystem::path& path,
+               std::span<const Migration> migrations, const Clock& clock) {
+  if (Status known = RefuseNewer(database, path, migrations); !known.ok()) return known;
+  const StatusOr<int64_t> found = SchemaVersion(database);
+  if (!found.ok()) return found.status();
   const StatusOr<bool> is_ours = IsOurs(database, *found);
   if (!is_ours.ok()) return is_ours.status();
   if (!*is_ours) {
@@ -88,7 +97,7 @@ Status Migrate(Database& database, const std::filesystem::path& path,
             fmt::format("{} is no database of this server: restore a backup, or name another file",
                         path.string())};
   }
-  if (*found == newest) return {};
+  if (*found == Newest(migrations)) return {};
   // Named after the first step, so that one that was interrupted keeps the copy it began with.
   if (*found > 0) {
     Status copied = Copy(database, fmt::format("{}.before-{}", path.string(), *found + 1));

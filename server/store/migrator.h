@@ -20,6 +20,10 @@ struct Migration {
 // All of migrations/control, in order.
 std::span<const Migration> ControlMigrations();
 
+// DATABASE_NEWER if the file was written by a newer version.
+Status RefuseNewer(Database& database, const std::filesystem::path& path,
+                   std::span<const Migration> migrations);
+
 // Brings the schema to the newest version, one transaction per step, after a copy of the file was
 // put beside it (`<file>.before-<number of the first step>`). DATABASE_NEWER if the file was
 // written by a newer version, DATABASE_CORRUPT if by another program: nothing is touched then.

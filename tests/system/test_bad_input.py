@@ -299,7 +299,6 @@ def test_an_unknown_topic_is_named(shared: Deployment) -> None:
     shared.cli("delete", "bridge", name)
 
 
-@pytest.mark.xfail(strict=True, reason="status shows no condition about a topic without a stream")
 def test_an_unknown_topic_beside_one_that_flows_is_named(shared: Deployment) -> None:
     there, name = unique("there"), unique("missing")
     shared.make_topics(there)
@@ -377,7 +376,6 @@ def test_a_source_that_only_hides_its_settings_flows(
     shared.cli("delete", "bridge", name)
 
 
-@pytest.mark.xfail(strict=True, reason="a partition without new records keeps its old condition")
 def test_a_source_that_lets_us_read_again_is_well_also_without_records(
     shared: Deployment, guarded: ClusterAccess
 ) -> None:
@@ -588,7 +586,6 @@ def test_a_record_that_the_target_refuses_is_named(
     shared.cli("delete", "bridge", name)
 
 
-@pytest.mark.xfail(strict=True, reason="the halt names the first record of the refused batch")
 @pytest.mark.parametrize("refusal", [TOO_LARGE, TOO_OLD])
 def test_a_refused_record_is_named_also_within_a_batch(
     shared: Deployment, refusal: Refusal
@@ -609,7 +606,6 @@ def test_a_refused_record_is_named_also_within_a_batch(
         shared.cli("delete", "bridge", name)
 
 
-@pytest.mark.xfail(strict=True, reason="a batch of many that fit is larger than the topic takes")
 def test_records_that_fit_are_not_refused_for_their_batch(shared: Deployment) -> None:
     """A target topic that takes no batch as large as those that are usual."""
     name = unique("small-batches")
@@ -669,11 +665,18 @@ def test_two_relays_with_one_identity_are_told(
     deployment.relays["twin"] = twin
     twin.start(failpoints="none=sleep:0")
 
-    def is_told() -> bool:
-        logs = first.log.read_text() + twin.log.read_text() + deployment.server_log.read_text()
-        return "DUPLICATE_IDENTITY" in logs
+    def problems() -> list[str]:
+        rows = deployment.cli_json("relay", "list")["relays"]
+        return [row["reason"] for row in rows[0].get("conditions", [])]
 
-    deployment.wait(is_told, SECONDS, "the second relay of one identity is named")
+    deployment.wait(
+        lambda: problems() == ["DUPLICATE_IDENTITY"], SECONDS, "the second process is shown"
+    )
+    assert "has problems" in deployment.cli("relay", "list").stdout
+    assert "turned away" in deployment.cli("describe", "relay", "one").stdout
+    assert "DUPLICATE_IDENTITY" in twin.log.read_text()
+    shown = deployment.call("relay_admin.RelayService", "GetRelay", name="one")
+    assert "stop one of the two" in shown.conditions[0].text
 
 
 @pytest.fixture
@@ -705,7 +708,6 @@ def test_a_relay_whose_certificate_has_expired_is_enrolled_anew(late: Deployment
     late.assert_once([name])
 
 
-@pytest.mark.xfail(strict=True, reason="the relay knows only that the handshake fails")
 def test_a_relay_whose_certificate_has_expired_says_so(late: Deployment) -> None:
     log = late.relays["late"].log
     late.wait(
