@@ -19,6 +19,7 @@ const Log kLog("relay.kafka");
 constexpr Duration kDeadAfter = 5min;
 constexpr Duration kReconnectAfter = 1s;
 constexpr int64_t kBatchBytesLeast = 8 << 10;
+constexpr Duration kDrainPatience = 5s;
 
 bool IsPurge(rd_kafka_resp_err_t error) {
   return error == RD_KAFKA_RESP_ERR__PURGE_QUEUE || error == RD_KAFKA_RESP_ERR__PURGE_INFLIGHT ||
@@ -80,6 +81,7 @@ Status KafkaSink::Connect() {
   if (!wake.ok()) return wake.status();
   wake_ = *std::move(wake);
   is_ending_ = false;
+  drained_by_.reset();
   waiting_since_ = clock_.Now();
   for (Writing& writing : writings_) {
     if (!writing.topic.empty()) writing.handle = TopicOf(writing.topic);
@@ -232,6 +234,9 @@ void KafkaSink::Poll(std::vector<Confirmation>& confirmations) {
     }
   }
   ShrinkBatches(confirmations);
+  if (drained_by_ && (in_flight_ == 0 || clock_.Now() >= *drained_by_)) {
+    EndClient("the target refuses batches of this size");
+  }
   if (!is_ending_ && in_flight_ > 0 && clock_.Now() - waiting_since_ > kDeadAfter) {
     EndClient("no confirmation for minutes");
   }
@@ -303,7 +308,8 @@ void KafkaSink::ShrinkBatches(const std::vector<Confirmation>& confirmations) {
   batch_bytes_ = std::max(kBatchBytesLeast, batch_bytes_ / 8);
   kLog.Info("batches become smaller",
             {{"endpoint", cluster_.endpoint.name}, {"bytes_max", batch_bytes_}});
-  EndClient("the target refuses batches of this size");
+  // What is on its way is left to arrive: a purge would have it sent twice.
+  if (!drained_by_) drained_by_ = clock_.Now() + kDrainPatience;
 }
 
 void KafkaSink::TakeStatistics(const char* text) {

@@ -31,7 +31,7 @@ class KafkaSink final : public Sink {
   Status Open(Slot slot, const Route& route) override;
   size_t Submit(Batch& batch, size_t from, uint32_t window) override;
   void Poll(std::vector<Confirmation>& confirmations) override;
-  bool IsReady() const override { return client_ != nullptr && !is_ending_; }
+  bool IsReady() const override { return client_ != nullptr && !is_ending_ && !drained_by_; }
   std::optional<Condition> Trouble() const override;
   void Flush() override {}  // lingers for milliseconds only
   std::vector<int> descriptors() const override;
@@ -73,6 +73,7 @@ class KafkaSink final : public Sink {
   ClientTrouble trouble_;
   int64_t batch_bytes_ = kBatchBytesMost;
   bool is_ending_ = false;
+  std::optional<BootTime> drained_by_;  // nothing more is taken until the client is made anew
   BootTime next_attempt_{};
   std::vector<Writing> writings_;  // by slot
   std::vector<Confirmation> refused_at_once_;

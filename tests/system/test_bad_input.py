@@ -598,10 +598,18 @@ def test_a_refused_record_is_named_also_within_a_batch(
     shared.oci.admin.produce(name, rows)
     shared.apply_bridge(name, [name])
     try:
+        shared.wait(
+            lambda: any("offset 10:" in row["text"] for row in shared.conditions(name)),
+            SECONDS,
+            "the culprit is found among its neighbours",
+            0.5,
+        )
         shared.wait_until_shown(
             name, refusal.reason, side="target", says=["offset 10:"], seconds=SECONDS
         )
-        assert shared.checkpoints(name)[(name, 0)] == 10
+        shared.wait(
+            lambda: shared.checkpoints(name)[(name, 0)] == 10, SECONDS, "what is before it is kept"
+        )
     finally:
         shared.cli("delete", "bridge", name)
 
