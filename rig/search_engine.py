@@ -26,6 +26,22 @@ ENGINES = (OPENSEARCH, ELASTICSEARCH)
 
 _START_SECONDS = 90.0
 _STOP_SECONDS = 30.0
+_SHARED_MEMORY = Path("/dev/shm")  # noqa: S108
+
+
+def _temporary_folder(name: str) -> Path:
+    """A folder for an engine's data, which the engines refuse to keep where no mount is seen.
+
+    In a chroot into a plain folder, as newcomers' machines are imitated by, Java sees the root as
+    part of no mount; shared memory is one of its own there too.
+    """
+    prefix = f"drawbridge-rig-{name}-"
+    folder = Path(tempfile.mkdtemp(prefix=prefix))
+    mounts = [line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()]
+    if any(folder.is_relative_to(mount) for mount in mounts):
+        return folder
+    folder.rmdir()
+    return Path(tempfile.mkdtemp(prefix=prefix, dir=_SHARED_MEMORY))
 
 
 class SearchEngine:
@@ -66,7 +82,7 @@ class SearchEngine:
         self.name = name
         self.settings = dict(settings or {})
         self._is_temporary = state is None
-        self.state = Path(state or tempfile.mkdtemp(prefix=f"drawbridge-rig-{name}-")).absolute()
+        self.state = Path(state or _temporary_folder(name)).absolute()
         self.certificates = Certificates(self.state / "certificates")
         self.credentials = Credentials(
             {"drawbridge": "drawbridge-password"} if users is None else users,

@@ -248,8 +248,12 @@ public class RecordCopy {
           return draft.key != null;
         }
         case "alter_value" -> {
+          // A short one might turn into that of a record beside it.
+          if (draft.value == null || draft.value.length < 16) {
+            return false;
+          }
           draft.value = withLastByteFlipped(draft.value);
-          return draft.value != null;
+          return true;
         }
         case "null_key_to_empty" -> {
           boolean isNull = draft.key == null;
