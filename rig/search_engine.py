@@ -104,7 +104,11 @@ class SearchEngine:
         self._child: Child | None = None
 
     def __enter__(self) -> SearchEngine:
-        return self.start()
+        try:
+            return self.start()
+        except BaseException:
+            self.stop()
+            raise
 
     def __exit__(
         self,

@@ -8,7 +8,6 @@ import json
 import ssl
 import urllib.parse
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 
@@ -249,9 +248,9 @@ def test_data_streams_and_client_certificates(start_search_engine: StartEngine) 
         outside(engine, engine.basic).version()
 
 
-def test_a_failed_start_says_why(start_search_engine: StartEngine, tmp_path: Path) -> None:
+def test_a_failed_start_says_why(start_search_engine: StartEngine) -> None:
     with pytest.raises(RigError, match="no.such.setting"):
-        start_search_engine(ELASTICSEARCH, settings={"no.such.setting": 1}, state=tmp_path)
+        start_search_engine(ELASTICSEARCH, settings={"no.such.setting": 1})
     with pytest.raises(RigError, match="opensearch-2.19.1"):
         start_search_engine("solr")
 
