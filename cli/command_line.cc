@@ -16,7 +16,7 @@ constexpr const char* kFooter =
     R"help(The context file says where the server is, by which CA to know it, and the token to
 call it with. The server writes one when it starts for the first time (admin.context in its state
 folder):
-  server: drawbridge.example.com:7443
+  server: drawbridge.example.com:7070
   ca: |
     -----BEGIN CERTIFICATE-----
     ...

@@ -29,7 +29,7 @@ struct ContextSources {
 // Reads the context. The server writes such a file when it starts for the first time
 // (`admin.context` in its state folder):
 //
-//   server: drawbridge.example.com:7443
+//   server: drawbridge.example.com:7070
 //   ca: |
 //     -----BEGIN CERTIFICATE-----
 //     …
