@@ -8,6 +8,7 @@
 #include <optional>
 
 #include <fmt/format.h>
+#include <grpcpp/alarm.h>
 
 #include "base/certificate.h"
 #include "base/log.h"
@@ -25,7 +26,9 @@ namespace {
 const Log kLog("server.api");
 
 constexpr int kProtocol = 1;
-constexpr size_t kQueueMax = 1000;  // a relay that does not read is cut off, not remembered
+// What waits for a relay to read. One that reads has a few: one that does not is cut off.
+constexpr size_t kQueueMax = 1000;
+constexpr size_t kQueueBytesMax = size_t{16} << 20;
 // Of what comes in parts.
 constexpr size_t kHeldMax = 1'000'000;
 constexpr size_t kSurveyedTopicsMax = 100'000;
@@ -189,6 +192,8 @@ class SessionHandle final : public RelaySession {
 
   void Send(ToRelay message) override;
   void Close(Status why) override;
+  // The peer has had its time to read what was said before the end.
+  void CutOff();
   void Detach() {
     const MutexLock lock(mutex_);
     reactor_ = nullptr;
@@ -200,10 +205,18 @@ class SessionHandle final : public RelaySession {
 };
 
 // One read and one write in flight; Finish once, with no write outstanding; nothing blocks.
+//
+// A write is outstanding for as long as the peer does not read, so Finish alone cannot end a
+// session with such a peer: the call is cancelled, which fails the write. That is done at once when
+// the queue is full, and after a while when the session is closed for another reason.
 class SessionReactor final : public grpc::ServerBidiReactor<v1::RelayMessage, v1::ServerMessage> {
  public:
-  SessionReactor(FleetController& fleet, CallGate& gate, grpc::CallbackServerContext& context)
-      : fleet_(fleet), handle_(std::make_shared<SessionHandle>(this)) {
+  SessionReactor(FleetController& fleet, CallGate& gate, grpc::CallbackServerContext& context,
+                 Duration closing_patience)
+      : fleet_(fleet),
+        context_(context),
+        closing_patience_(closing_patience),
+        handle_(std::make_shared<SessionHandle>(this)) {
     const StatusOr<Actor> actor =
         gate.Authorize(context, "/drawbridge.v1.RelaySessionService/Connect");
     if (!actor.ok()) {
@@ -218,18 +231,37 @@ class SessionReactor final : public grpc::ServerBidiReactor<v1::RelayMessage, v1
   void Send(v1::ServerMessage message) DRAWBRIDGE_EXCLUDES(mutex_) {
     const MutexLock lock(mutex_);
     if (is_finishing_) return;
-    if (outgoing_.size() >= kQueueMax) {
-      FinishLocked({StatusCode::kResourceExhausted, Reason::kUnavailable,
-                    "the relay does not read its messages"});
+    const size_t bytes = message.ByteSizeLong();
+    if (!outgoing_.empty() &&
+        (outgoing_.size() >= kQueueMax || outgoing_bytes_ + bytes > kQueueBytesMax)) {
+      is_finishing_ = true;
+      why_ = {StatusCode::kResourceExhausted, Reason::kUnavailable,
+              "the relay does not read its messages"};
+      CancelLocked();
       return;
     }
     outgoing_.push_back(std::move(message));
+    outgoing_bytes_ += bytes;
     WriteNext();
   }
 
   void FinishWith(const Status& why) DRAWBRIDGE_EXCLUDES(mutex_) {
     const MutexLock lock(mutex_);
-    FinishLocked(why);
+    if (is_finishing_) return;
+    is_finishing_ = true;
+    why_ = why;
+    FinishNow();
+    if (is_finished_) return;
+    patience_.Set(gpr_time_add(gpr_now(GPR_CLOCK_MONOTONIC),
+                               gpr_time_from_nanos(closing_patience_.count(), GPR_TIMESPAN)),
+                  [handle = handle_](bool is_over) {
+                    if (is_over) handle->CutOff();
+                  });
+  }
+
+  void CutOff() DRAWBRIDGE_EXCLUDES(mutex_) {
+    const MutexLock lock(mutex_);
+    if (!is_finished_) CancelLocked();
   }
 
   void OnReadDone(bool ok) override {
@@ -249,8 +281,12 @@ class SessionReactor final : public grpc::ServerBidiReactor<v1::RelayMessage, v1
   void OnWriteDone(bool ok) override {
     const MutexLock lock(mutex_);
     is_writing_ = false;
-    if (!outgoing_.empty()) outgoing_.pop_front();
-    if (!ok) is_finishing_ = true;
+    outgoing_bytes_ -= outgoing_.front().ByteSizeLong();
+    outgoing_.pop_front();
+    if (!ok) {
+      outgoing_.clear();  // nothing arrives any more
+      is_finishing_ = true;
+    }
     if (is_finishing_) {
       FinishNow();
     } else {
@@ -335,11 +371,12 @@ class SessionReactor final : public grpc::ServerBidiReactor<v1::RelayMessage, v1
     StartWrite(&outgoing_.front());
   }
 
-  void FinishLocked(const Status& why) DRAWBRIDGE_REQUIRES(mutex_) {
-    if (is_finishing_) return;
-    is_finishing_ = true;
-    why_ = why;
-    FinishNow();
+  // The write that waits fails, and Finish follows it. gRPC runs what comes of this on another
+  // thread, so the lock may be held.
+  void CancelLocked() DRAWBRIDGE_REQUIRES(mutex_) {
+    kLog.Warn("relay does not read: session cut off",
+              {{"relay_id", relay_}, {"waiting", outgoing_.size()}, {"text", why_.message()}});
+    context_.TryCancel();
   }
 
   void FinishNow() DRAWBRIDGE_REQUIRES(mutex_) {
@@ -355,6 +392,8 @@ class SessionReactor final : public grpc::ServerBidiReactor<v1::RelayMessage, v1
   }
 
   FleetController& fleet_;
+  grpc::CallbackServerContext& context_;
+  const Duration closing_patience_;
   const std::shared_ptr<SessionHandle> handle_;
   RelayName relay_;
   WallTime certificate_not_after_{};
@@ -364,11 +403,13 @@ class SessionReactor final : public grpc::ServerBidiReactor<v1::RelayMessage, v1
   v1::RelayMessage incoming_;
 
   Mutex mutex_;
-  std::deque<v1::ServerMessage> outgoing_ DRAWBRIDGE_GUARDED_BY(mutex_);
+  std::deque<v1::ServerMessage> outgoing_ DRAWBRIDGE_GUARDED_BY(mutex_);  // first: being written
+  size_t outgoing_bytes_ DRAWBRIDGE_GUARDED_BY(mutex_) = 0;
   bool is_writing_ DRAWBRIDGE_GUARDED_BY(mutex_) = false;
   bool is_finishing_ DRAWBRIDGE_GUARDED_BY(mutex_) = false;
   bool is_finished_ DRAWBRIDGE_GUARDED_BY(mutex_) = false;
   Status why_ DRAWBRIDGE_GUARDED_BY(mutex_);
+  grpc::Alarm patience_ DRAWBRIDGE_GUARDED_BY(mutex_);
 };
 
 void SessionHandle::Send(ToRelay message) {
@@ -382,11 +423,17 @@ void SessionHandle::Close(Status why) {
   if (reactor_ != nullptr) reactor_->FinishWith(why);
 }
 
+void SessionHandle::CutOff() {
+  const MutexLock lock(mutex_);
+  if (reactor_ != nullptr) reactor_->CutOff();
+}
+
 }  // namespace
 
 grpc::ServerBidiReactor<v1::RelayMessage, v1::ServerMessage>* RelaySessionServiceImpl::Connect(
     grpc::CallbackServerContext* context) {
-  return new SessionReactor(fleet_, gate_, *context);  // deletes itself in OnDone
+  // Deletes itself in OnDone.
+  return new SessionReactor(fleet_, gate_, *context, closing_patience_);
 }
 
 grpc::ServerUnaryReactor* RelaySessionServiceImpl::GetSecret(grpc::CallbackServerContext* context,

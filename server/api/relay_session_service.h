@@ -13,14 +13,19 @@ namespace drawbridge {
 // certificate says. gRPC calls it from its own threads.
 class RelaySessionServiceImpl final : public v1::RelaySessionService::CallbackService {
  public:
+  // A session that is closed while its relay does not read ends so much later.
+  static constexpr Duration kClosingPatience = std::chrono::seconds(3);
+
   RelaySessionServiceImpl(CallGate& gate, FleetController& fleet, RelayStore& relays,
-                          SecretVault& vault, const RelayCa& ca, EnrolmentAnswers answers)
+                          SecretVault& vault, const RelayCa& ca, EnrolmentAnswers answers,
+                          Duration closing_patience = kClosingPatience)
       : gate_(gate),
         fleet_(fleet),
         relays_(relays),
         vault_(vault),
         ca_(ca),
-        answers_(std::move(answers)) {}
+        answers_(std::move(answers)),
+        closing_patience_(closing_patience) {}
 
   grpc::ServerBidiReactor<v1::RelayMessage, v1::ServerMessage>* Connect(
       grpc::CallbackServerContext* context) override;
@@ -41,6 +46,7 @@ class RelaySessionServiceImpl final : public v1::RelaySessionService::CallbackSe
   SecretVault& vault_;
   const RelayCa& ca_;
   const EnrolmentAnswers answers_;
+  const Duration closing_patience_;
 };
 
 }  // namespace drawbridge
