@@ -201,7 +201,7 @@ size_t KafkaSink::Submit(Batch& batch, size_t from, uint32_t window) {
     // Refused before it went anywhere; it comes back like any other failure.
     ++in_flight_;
     record.owner.reset();
-    Report(*in_flight, error, false, refused_at_once_);
+    Report(*in_flight, error, refused_at_once_);
   }
   return i - from;
 }
@@ -247,17 +247,15 @@ void KafkaSink::TakeReports(rd_kafka_event_t* event, std::vector<Confirmation>& 
   bool has_success = false;
   while (const rd_kafka_message_t* const message = rd_kafka_event_message_next(event)) {
     auto* const in_flight = static_cast<InFlight*>(message->_private);
-    const bool may_be_written =
-        rd_kafka_message_status(message) == RD_KAFKA_MSG_STATUS_POSSIBLY_PERSISTED;
     has_success = has_success || message->err == RD_KAFKA_RESP_ERR_NO_ERROR;
-    Report(*in_flight, message->err, may_be_written, confirmations);
+    Report(*in_flight, message->err, confirmations);
   }
   if (!has_success) return;
   waiting_since_ = clock_.Now();
   trouble_.Succeeded(waiting_since_);
 }
 
-void KafkaSink::Report(InFlight& in_flight, rd_kafka_resp_err_t error, bool may_be_written,
+void KafkaSink::Report(InFlight& in_flight, rd_kafka_resp_err_t error,
                        std::vector<Confirmation>& confirmations) {
   --in_flight_;
   std::optional<DeliveryFailure> failure;
@@ -278,7 +276,6 @@ void KafkaSink::Report(InFlight& in_flight, rd_kafka_resp_err_t error, bool may_
     (failure ? last->failed_end : last->range.end) = in_flight.covered.end;
     ++last->records;
     last->bytes += in_flight.weight;
-    last->may_be_written = last->may_be_written || may_be_written;
   } else {
     Confirmation confirmation{.slot = in_flight.slot,
                               .window = in_flight.window,
@@ -287,8 +284,7 @@ void KafkaSink::Report(InFlight& in_flight, rd_kafka_resp_err_t error, bool may_
                               .records = 1,
                               .bytes = in_flight.weight,
                               .failure = std::nullopt,
-                              .status = {},
-                              .may_be_written = may_be_written};
+                              .status = {}};
     if (failure) {
       confirmation.failure = failure->disposition;
       confirmation.status = std::move(failure->status);

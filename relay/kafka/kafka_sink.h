@@ -33,7 +33,6 @@ class KafkaSink final : public Sink {
   void Poll(std::vector<Confirmation>& confirmations) override;
   bool IsReady() const override { return client_ != nullptr && !is_ending_ && !drained_by_; }
   std::optional<Condition> Trouble() const override;
-  void Flush() override {}  // lingers for milliseconds only
   std::vector<int> descriptors() const override;
 
  private:
@@ -56,7 +55,7 @@ class KafkaSink final : public Sink {
   HeadersHandle HeadersFor(Writing& writing, const Record& record);
   rd_kafka_resp_err_t Produce(Writing& writing, Record& record, InFlight& in_flight);
   void TakeReports(rd_kafka_event_t* event, std::vector<Confirmation>& confirmations);
-  void Report(InFlight& in_flight, rd_kafka_resp_err_t error, bool may_be_written,
+  void Report(InFlight& in_flight, rd_kafka_resp_err_t error,
               std::vector<Confirmation>& confirmations);
   void ShrinkBatches(const std::vector<Confirmation>& confirmations);
   void TakeStatistics(const char* json);

@@ -10,7 +10,7 @@
 
 #include "model/provenance.h"
 #include "tests/fakes/mock_kafka.h"
-#include "tests/relay/kafka/waiting.h"
+#include "tests/relay/waiting.h"
 
 namespace drawbridge {
 namespace {

@@ -8,7 +8,7 @@
 #include <gtest/gtest.h>
 
 #include "tests/fakes/mock_kafka.h"
-#include "tests/relay/kafka/waiting.h"
+#include "tests/relay/waiting.h"
 
 namespace drawbridge {
 namespace {
