@@ -61,6 +61,10 @@ int main(int argc, char** argv) {
                  "A further name or address for the server's certificate");
   app.add_option("--master-key", master_key, "File with the key that seals secrets")
       ->envname("DRAWBRIDGE_MASTER_KEY");
+  app.add_option("--master-key-credential", settings.master_key_credential,
+                 "Name of the service manager's credential (LoadCredential= of the unit) that is "
+                 "this key, in place of a file")
+      ->envname("DRAWBRIDGE_MASTER_KEY_CREDENTIAL");
   app.add_flag("--forget-secrets", settings.forgets_secrets,
                "The master key is lost: delete the secrets that it sealed; every credential has to "
                "be set again. Nothing happens while the key fits");

@@ -42,20 +42,43 @@ constexpr int kApiMessageMax = 4 << 20;
 constexpr auto kShutdownPatience = 10s;
 constexpr Duration kCertificateLookEvery = 1min;
 
+// Loads the key from where the settings say. It is made only if it is the server's own file and
+// `may_make`: a key that somebody else keeps is theirs to make.
+StatusOr<Keyring> LoadKeyring(const ServerSettings& settings, bool may_make) {
+  if (!settings.master_key_credential.empty()) {
+    return Keyring::LoadCredential(settings.master_key_credential);
+  }
+  if (!settings.master_key.empty()) return Keyring::Load(settings.master_key);
+  const std::filesystem::path own = settings.state / "master.key";
+  return may_make ? Keyring::LoadOrCreate(own) : Keyring::Load(own);
+}
+
+std::string KeyPlace(const ServerSettings& settings) {
+  if (!settings.master_key_credential.empty()) {
+    return "credential " + settings.master_key_credential;
+  }
+  return (settings.master_key.empty() ? settings.state / "master.key" : settings.master_key)
+      .string();
+}
+
 // The key that seals secrets. Null while it is not the one that sealed what is stored: the server
 // then serves all but secrets.
 StatusOr<std::unique_ptr<SecretBox>> OpenBox(const ServerSettings& settings,
                                              ControlDatabase& database,
                                              const std::string& deployment_id) {
-  const std::filesystem::path file =
-      settings.master_key.empty() ? settings.state / "master.key" : settings.master_key;
+  if (!settings.master_key.empty() && !settings.master_key_credential.empty()) {
+    return Status(StatusCode::kInvalidArgument, Reason::kFieldInvalid,
+                  "give the master key as a file or as a credential, not both: leave out "
+                  "--master-key or --master-key-credential");
+  }
   const StatusOr<std::string> check = database.KeyCheck();
   if (!check.ok()) return check.status();
   const bool is_first = check->empty();
   // A missing key is made only where nothing is sealed, or shall be forgotten.
-  const bool may_make = (is_first || settings.forgets_secrets) && settings.master_key.empty();
-  StatusOr<Keyring> keyring = may_make ? Keyring::LoadOrCreate(file) : Keyring::Load(file);
-  if (!keyring.ok() && is_first) return keyring.status();
+  StatusOr<Keyring> keyring = LoadKeyring(settings, is_first || settings.forgets_secrets);
+  if (!keyring.ok() && is_first) {
+    return Status(keyring.status().code(), Reason::kSecretUnavailable, keyring.status().message());
+  }
   std::unique_ptr<SecretBox> box;
   Status fits = keyring.status();
   if (keyring.ok()) {
@@ -64,7 +87,8 @@ StatusOr<std::unique_ptr<SecretBox>> OpenBox(const ServerSettings& settings,
   }
   if (!is_first && fits.ok()) return box;
   if (!box || (!is_first && !settings.forgets_secrets)) {
-    kLog.Error("secrets cannot be opened", {{"path", file.string()}, {"text", fits.message()}});
+    kLog.Error("secrets cannot be opened",
+               {{"from", KeyPlace(settings)}, {"text", fits.message()}});
     return std::unique_ptr<SecretBox>();
   }
   const StatusOr<std::string> made = box->MakeKeyCheck();

@@ -18,8 +18,11 @@ struct ServerSettings {
   // Where relays and people reach the server, if not at the addresses above: host:port.
   std::string api_address;
   std::string relay_address;
-  std::filesystem::path master_key;  // empty: <state>/master.key, made at first start
-  std::vector<std::string> hosts;    // further names and addresses for the certificate
+  // The key that seals secrets: this file, or this credential of the service manager. Neither:
+  // <state>/master.key, made at first start.
+  std::filesystem::path master_key;
+  std::string master_key_credential;
+  std::vector<std::string> hosts;  // further names and addresses for the certificate
   Duration certificate_ttl = std::chrono::days(7);  // of relays
   Duration lease_ttl = std::chrono::seconds(30);
   bool has_reflection = false;

@@ -63,7 +63,15 @@ StatusOr<SealingKey> ParseLine(std::string_view line) {
                       kBase64Digits) == kBase64DecodedBytes;
   if (is_hex || is_base64) return SealingKey::Create(key.key());
   return Status(StatusCode::kInvalidArgument,
-                "a line of the key ring is neither 64 hex digits nor 44 of base64");
+                "a line of the key ring is neither 64 hex digits nor 44 of base64: "
+                "`openssl rand -base64 32` makes a key");
+}
+
+// Which of the places that a key may come from holds the wrong thing.
+StatusOr<Keyring> ParseFrom(const std::string& place, const Secret& content) {
+  StatusOr<Keyring> ring = Keyring::Parse(content);
+  if (ring.ok()) return ring;
+  return Status(ring.status().code(), fmt::format("{}: {}", place, ring.status().message()));
 }
 
 std::string_view Trimmed(std::string_view line) {
@@ -134,14 +142,17 @@ StatusOr<Keyring> Keyring::Parse(const Secret& content) {
     if (!key.ok()) return key.status();
     keys.push_back(*std::move(key));
   }
-  if (keys.empty()) return Status(StatusCode::kInvalidArgument, "the key ring holds no key");
+  if (keys.empty()) {
+    return Status(StatusCode::kInvalidArgument,
+                  "the key ring holds no key: `openssl rand -base64 32` makes one");
+  }
   return Keyring(std::move(keys));
 }
 
 StatusOr<Keyring> Keyring::Load(const std::filesystem::path& file) {
   const StatusOr<Secret> content = ReadPrivateFile(file, Readers::kOwner);
   if (!content.ok()) return content.status();
-  return Parse(*content);
+  return ParseFrom(file.string(), *content);
 }
 
 StatusOr<Keyring> Keyring::LoadOrCreate(const std::filesystem::path& file) {
@@ -170,7 +181,9 @@ StatusOr<Keyring> Keyring::LoadCredential(std::string_view name) {
   const char* folder = std::getenv("CREDENTIALS_DIRECTORY");  // NOLINT(concurrency-mt-unsafe)
   if (folder == nullptr) {
     return Status(StatusCode::kFailedPrecondition,
-                  "the service manager gives no credentials: is LoadCredential= in the unit?");
+                  fmt::format("the service manager gives no credentials: put "
+                              "LoadCredential={}:FILE or LoadCredentialEncrypted= into the unit",
+                              name));
   }
   if (name.empty() || name.find('/') != std::string_view::npos) {
     return Status(StatusCode::kInvalidArgument, "the name of a credential has no '/'");
@@ -178,8 +191,14 @@ StatusOr<Keyring> Keyring::LoadCredential(std::string_view name) {
   // systemd lets the service read it through an access list, whose mask shows as the group's bits.
   const StatusOr<Secret> content =
       ReadPrivateFile(std::filesystem::path(folder) / name, Readers::kOwnerAndGroup);
+  if (content.status().code() == StatusCode::kNotFound) {
+    return Status(StatusCode::kNotFound,
+                  fmt::format("the service manager gives no credential called {0}: put "
+                              "LoadCredential={0}:FILE or LoadCredentialEncrypted= into the unit",
+                              name));
+  }
   if (!content.ok()) return content.status();
-  return Parse(*content);
+  return ParseFrom(fmt::format("credential {}", name), *content);
 }
 
 const SealingKey* Keyring::Find(const KeyId& id) const {
