@@ -303,7 +303,7 @@ void KafkaSink::Report(InFlight& in_flight, rd_kafka_resp_err_t error,
 
 // Where records that fit are refused since their batch does not, batches become smaller.
 void KafkaSink::FitBatches(const std::vector<Confirmation>& confirmations) {
-  if (drained_by_ || is_ending_) return;
+  if (drained_by_) return;  // at most once for each client
   const BootTime now = clock_.Now();
   const bool is_refused = std::ranges::any_of(confirmations, [](const Confirmation& one) {
     return one.failure == Disposition::kRefuse && one.records > 1 &&

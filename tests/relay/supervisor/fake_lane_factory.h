@@ -28,12 +28,11 @@ class FakeLaneFactory final : public LaneFactory {
     FakeSink sink;
     bool fails = false;  // the lane's next turn throws
     bool is_alive = true;
-    BridgeSecrets secrets;
     LaneBudget budget;
     FileDescriptor wake{eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)};
 
-    Ends(FakeLogs& logs, const Clock& clock, BridgeSecrets its_secrets, LaneBudget its_budget)
-        : source(logs, clock), secrets(std::move(its_secrets)), budget(its_budget) {}
+    Ends(FakeLogs& logs, const Clock& clock, LaneBudget its_budget)
+        : source(logs, clock), budget(its_budget) {}
   };
   using Lanes = std::vector<std::unique_ptr<Ends>>;
 
@@ -66,11 +65,11 @@ class FakeLaneFactory final : public LaneFactory {
     refusal_ = std::move(status);
   }
 
-  StatusOr<LaneEnds> MakeLane(const BridgeAssignment& /*bridge*/, const BridgeSecrets& secrets,
+  StatusOr<LaneEnds> MakeLane(const BridgeAssignment& /*bridge*/, const BridgeSecrets& /*secrets*/,
                               LaneBudget budget) override {
     const MutexLock lock(mutex_);
     if (refusal_) return *refusal_;
-    lanes_.push_back(std::make_unique<Ends>(logs_, clock_, secrets, budget));
+    lanes_.push_back(std::make_unique<Ends>(logs_, clock_, budget));
     Ends& ends = *lanes_.back();
     ends.sink.SetAutomatic(is_automatic_);
     return LaneEnds{.source = std::make_unique<SourceEnd>(mutex_, ends),
