@@ -3,7 +3,7 @@
 Every contender copies the same topic from one cluster to another, in alternation, and is measured
 from its first record at the target to its last: MB/s, CPU-seconds per GB (user and system, of the
 replicator alone), and peak resident memory. Absolute figures of a small machine say little; the
-ratios within one run say more.
+ratios within one round say more. Ends with 1 when something could not be run, whatever the figures.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import platform
 import shutil
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -21,25 +21,22 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench import report
+from bench.report import DRAWBRIDGE, FLOOR, MIRROR_MAKER, Failure, Run
 from rig import jars, records
+from rig.admin import AdminError
 from rig.kafka import KafkaCluster
-from rig.processes import Child, wait_until
+from rig.processes import Child, RigError, wait_until
 
 ROOT = Path(__file__).resolve().parent.parent
-MIRROR_MAKER = Path(__file__).resolve().parent / "mirror_maker.properties"
+MIRROR_MAKER_SETTINGS = Path(__file__).resolve().parent / "mirror_maker.properties"
+START_SECONDS = 300
 COPY_SECONDS = 1800
-LOADS = {"json1k": 1_000_000, "random1000": 1_000_000, "random120": 4_000_000}
-
-
-@dataclass
-class Run:
-    """One contender's copy of one load."""
-
-    contender: str
-    load: str
-    mb_per_second: float
-    cpu_seconds_per_gb: float
-    peak_rss_mb: float
+# As many as three rounds copy in half an hour on 2 cores: a JVM becomes faster for many seconds.
+LOADS = {"json1k": 6_000_000, "random1000": 3_000_000, "random120": 9_000_000}
+ROUNDS = 3
+QUICK_SHARE = 30
+FAILURES = (RigError, OSError, subprocess.SubprocessError)
 
 
 @dataclass
@@ -51,9 +48,30 @@ class Bench:
     folder: Path
     programs: Path
     partitions: int
-    memory_mb: int
+    memory_mib: int
     compression: str
     jar_set: str
+
+
+@dataclass(frozen=True)
+class Load:
+    """A topic of the source that is filled and waits to be copied."""
+
+    name: str
+    topic: str
+    records: int
+    payload_bytes: int
+
+
+@dataclass(frozen=True)
+class Copy:
+    """What was seen of one contender's copy of a load."""
+
+    startup_seconds: float
+    seconds: float
+    payload_bytes: float
+    cpu_seconds: float
+    peak_rss_mib: float
 
 
 def cpu_seconds(pid: int) -> float:
@@ -62,12 +80,12 @@ def cpu_seconds(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def peak_rss_mb(pid: int) -> float:
+def peak_rss_mib(pid: int) -> float:
     """The most memory that a process ever had resident."""
     for line in Path(f"/proc/{pid}/status").read_text().splitlines():
         if line.startswith("VmHWM:"):
             return int(line.split()[1]) / 1024
-    return 0.0
+    raise RigError(f"process {pid} shows no peak of its memory")
 
 
 def arrived(bench: Bench, topic: str) -> int:
@@ -75,48 +93,51 @@ def arrived(bench: Bench, topic: str) -> int:
     return sum(bench.target.admin.list_offsets(topic, "latest").values())
 
 
-def measure(bench: Bench, name: str, topic: str, total: int, payload: int, child: Child) -> Run:
-    """Watches a replicator that has been started until all records are there."""
-    wait_until(lambda: arrived(bench, topic) > 0 or not child.is_running, 300, "the first record")
-    began, first, before = time.monotonic(), arrived(bench, topic), cpu_seconds(child.pid)
-    cpu = before
-    rss = 0.0
+def measure(bench: Bench, load: Load, child: Child, started: float) -> Copy:
+    """Watches a replicator that was started at `started` until all records are there."""
 
-    def is_done() -> bool:
-        nonlocal cpu, rss
-        if child.is_running:  # the floor ends by itself
-            cpu, rss = cpu_seconds(child.pid), peak_rss_mb(child.pid)
-        return arrived(bench, topic) >= total
+    def has(count: int) -> bool:
+        if not child.is_running:
+            raise RigError(f"{child.name} ended with {child.exit_code}: {child.log_tail()}")
+        return arrived(bench, load.topic) >= count
 
-    wait_until(is_done, COPY_SECONDS, f"{name} to copy {topic}", every=0.1)
-    seconds = time.monotonic() - began
-    bytes_copied = payload * (total - first) / total
-    cpu_per_gb = (cpu - before) / (bytes_copied / 1e9)
-    return Run(name, topic, bytes_copied / seconds / 1e6, cpu_per_gb, rss)
+    wait_until(lambda: has(1), START_SECONDS, f"{child.name}: no record of {load.topic}")
+    began, first, cpu = time.monotonic(), arrived(bench, load.topic), cpu_seconds(child.pid)
+    wait_until(
+        lambda: has(load.records), COPY_SECONDS, f"{child.name}: not all of {load.topic}", 0.1
+    )
+    return Copy(
+        startup_seconds=began - started,
+        seconds=time.monotonic() - began,
+        payload_bytes=load.payload_bytes * (load.records - first) / load.records,
+        cpu_seconds=cpu_seconds(child.pid) - cpu,
+        peak_rss_mib=peak_rss_mib(child.pid),
+    )
 
 
-def run_floor(bench: Bench, topic: str, total: int, payload: int) -> Run:
+def run_floor(bench: Bench, load: Load) -> Copy:
     """The bare loop."""
+    started = time.monotonic()
     child = Child.start(
         [
             str(bench.programs / "floor"),
             bench.source.bootstrap("plaintext")[0],
             bench.target.bootstrap("plaintext")[0],
-            topic,
+            load.topic,
             str(bench.partitions),
-            str(bench.memory_mb),
+            str(bench.memory_mib),
             bench.compression,
         ],
         name="floor",
         log=bench.folder / "floor.log",
     )
     try:
-        return measure(bench, "floor", topic, total, payload, child)
+        return measure(bench, load, child, started)
     finally:
         child.stop()
 
 
-def run_drawbridge(bench: Bench, topic: str, total: int, payload: int) -> Run:
+def run_drawbridge(bench: Bench, load: Load) -> Copy:
     """The relay, with a server beside it that is not counted."""
     state = Path(tempfile.mkdtemp(dir=bench.folder, prefix="drawbridge-"))
     context = state / "server" / "admin.context"
@@ -155,17 +176,18 @@ def run_drawbridge(bench: Bench, topic: str, total: int, payload: int) -> Run:
             f"  b: {endpoint.format(bench.target.bootstrap('plaintext')[0])}\n"
             "bridges:\n"
             "  bench:\n"
-            f"    source: {{ endpoint: a, topics: [{topic}] }}\n"
+            f"    source: {{ endpoint: a, topics: [{load.topic}] }}\n"
             f"    target: {{ endpoint: b, compression: {bench.compression} }}\n"
         )
+        started = time.monotonic()
         relay = Child.start(
             [relay_program, "run", "--state", str(state / "relay")]
-            + ["--memory-limit", f"{bench.memory_mb}MB"],
+            + ["--memory-limit", f"{bench.memory_mib}MB"],
             name="relay",
             log=state / "relay.log",
         )
         subprocess.run([*cli, "apply", "-f", str(definition)], check=True, capture_output=True)
-        return measure(bench, "drawbridge", topic, total, payload, relay)
+        return measure(bench, load, relay, started)
     finally:
         if relay:
             relay.stop()
@@ -173,17 +195,18 @@ def run_drawbridge(bench: Bench, topic: str, total: int, payload: int) -> Run:
         shutil.rmtree(state, ignore_errors=True)
 
 
-def run_mirror_maker(bench: Bench, topic: str, total: int, payload: int) -> Run:
+def run_mirror_maker(bench: Bench, load: Load) -> Copy:
     """MirrorMaker 2, tuned, at least once."""
     settings = bench.folder / "mirror_maker.properties"
     settings.write_text(
-        MIRROR_MAKER.read_text()
+        MIRROR_MAKER_SETTINGS.read_text()
         .replace("@SOURCE@", bench.source.bootstrap("plaintext")[0])
         .replace("@TARGET@", bench.target.bootstrap("plaintext")[0])
-        .replace("@TOPIC@", topic)
+        .replace("@TOPIC@", load.topic)
         .replace("@TASKS@", str(bench.partitions))
         .replace("@COMPRESSION@", bench.compression)
     )
+    started = time.monotonic()
     child = Child.start(
         [jars.java(), "-server", "-Xms512m", "-Xmx2g", "-XX:+UseG1GC", "-XX:MaxGCPauseMillis=20"]
         + [*jars.logging_options(bench.jar_set), "-cp", jars.class_path(bench.jar_set)]
@@ -192,16 +215,31 @@ def run_mirror_maker(bench: Bench, topic: str, total: int, payload: int) -> Run:
         log=bench.folder / "mirror_maker.log",
     )
     try:
-        return measure(bench, "mirror-maker", topic, total, payload, child)
+        return measure(bench, load, child, started)
     finally:
         child.stop()
 
 
-CONTENDERS: dict[str, Callable[[Bench, str, int, int], Run]] = {
-    "floor": run_floor,
-    "drawbridge": run_drawbridge,
-    "mirror-maker": run_mirror_maker,
+CONTENDERS: dict[str, Callable[[Bench, Load], Copy]] = {
+    FLOOR: run_floor,
+    DRAWBRIDGE: run_drawbridge,
+    MIRROR_MAKER: run_mirror_maker,
 }
+
+
+def create_topic(cluster: KafkaCluster, topic: str, partitions: int) -> None:
+    """Creates a topic and waits until the broker shows it: it answers before it knows it itself."""
+    cluster.admin.create_topic(topic, partitions, configs={"max.message.bytes": "16777216"})
+
+    def is_known() -> bool:
+        try:
+            return len(cluster.admin.list_offsets(topic, "latest")) == partitions
+        except AdminError as error:
+            if error.name != "UnknownTopicOrPartitionException":
+                raise
+            return False
+
+    wait_until(is_known, 60, f"{topic} to be known to its broker")
 
 
 def clear_target(bench: Bench, topic: str) -> None:
@@ -209,79 +247,155 @@ def clear_target(bench: Bench, topic: str) -> None:
     for known in bench.target.admin.list_topics():
         bench.target.admin.delete_topic(known)
     wait_until(lambda: not bench.target.admin.list_topics(), 60, "the target to be empty")
-    bench.target.admin.create_topic(
-        topic, bench.partitions, configs={"max.message.bytes": "16777216"}
+    create_topic(bench.target, topic, bench.partitions)
+    # Nobody's time goes to the disk for what the one before has left.
+    os.sync()
+
+
+def preload(bench: Bench, name: str, count: int) -> Load:
+    """Fills the source topic of a load."""
+    topic = f"bench-{name}"
+    create_topic(bench.source, topic, bench.partitions)
+    client = bench.source.java_properties("plaintext")
+    manifest = records.load(client, topic, records=count, shape=name, compression="lz4")
+    total = sum(bench.source.admin.list_offsets(topic, "latest").values())
+    return Load(name, topic, total, manifest["bytes"])
+
+
+def order(contenders: list[str], round_number: int) -> list[str]:
+    """Each round begins with another contender, so that none is always the first or the last."""
+    turn = (round_number - 1) % len(contenders)
+    return contenders[turn:] + contenders[:turn]
+
+
+def reason(error: Exception) -> str:
+    """Why something failed, with what a program said about it."""
+    said = getattr(error, "stderr", None)
+    return f"{error}: {said}" if said else str(error)
+
+
+def run_once(bench: Bench, load: Load, round_number: int, contender: str) -> Run | Failure:
+    """One contender's turn."""
+    try:
+        clear_target(bench, load.topic)
+        copy = CONTENDERS[contender](bench, load)
+    except FAILURES as error:
+        return Failure(load.name, round_number, contender, reason(error))
+    return Run(
+        load=load.name,
+        round=round_number,
+        contender=contender,
+        startup_seconds=copy.startup_seconds,
+        seconds=copy.seconds,
+        mb_per_second=copy.payload_bytes / copy.seconds / 1e6,
+        cpu_seconds_per_gb=copy.cpu_seconds / (copy.payload_bytes / 1e9),
+        peak_rss_mib=copy.peak_rss_mib,
     )
 
 
-def preload(bench: Bench, load: str, count: int) -> tuple[str, int, int]:
-    """Fills the source topic of a load; returns its name, records and bytes."""
-    topic = f"bench-{load}"
-    bench.source.admin.create_topic(topic, bench.partitions)
-    client = bench.source.java_properties("plaintext")
-    records.load(client, topic, records=count, shape=load, compression="lz4")
-    total = sum(bench.source.admin.list_offsets(topic, "latest").values())
-    size = {"json1k": 1033, "random1000": 1000, "random120": 120}[load]
-    return topic, total, total * size
+def conditions(asked: argparse.Namespace) -> dict[str, object]:
+    """What the figures were measured on and with."""
+    relay = subprocess.run(
+        [asked.programs / "drawbridge-relay", "--version"],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    models = [
+        line.partition(":")[2].strip()
+        for line in Path("/proc/cpuinfo").read_text().splitlines()
+        if line.startswith("model name")
+    ]
+    return {
+        "relay": relay.stdout.strip(),
+        "kafka": asked.kafka,
+        "cores": os.cpu_count(),
+        "cpu": models[0] if models else platform.machine(),
+        "memory_mib": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") >> 20,
+        "kernel": platform.release(),
+        "memory_limit_mib": asked.memory_mb,
+        "partitions": asked.partitions,
+        "compression": asked.compression,
+        "rounds": asked.rounds,
+        "records": ", ".join(f"{load} {records_of(asked, load)}" for load in asked.loads),
+    }
 
 
-def report(runs: list[Run]) -> None:
-    """Medians of each contender and load, and their ratios to the floor and to MirrorMaker 2."""
-    print(f"\n{'LOAD':16}{'CONTENDER':14}{'RUNS':>5}{'MB/S':>9}{'CPU-S/GB':>10}{'RSS MB':>9}"
-          f"{'MB/S : FLOOR':>14}{'CPU : FLOOR':>13}{'CPU : MM2':>11}")
-    for load in dict.fromkeys(run.load for run in runs):
-        medians = {}
-        for name in dict.fromkeys(run.contender for run in runs):
-            of = [run for run in runs if run.load == load and run.contender == name]
-            medians[name] = (
-                statistics.median(run.mb_per_second for run in of),
-                statistics.median(run.cpu_seconds_per_gb for run in of),
-                max(run.peak_rss_mb for run in of),
-                len(of),
-            )
-        for name, (speed, cpu, rss, count) in medians.items():
-            def ratio(other: str, column: int, own: float) -> str:
-                return f"{own / medians[other][column]:.2f}" if other in medians else "-"
-
-            print(f"{load:16}{name:14}{count:5}{speed:9.0f}{cpu:10.2f}{rss:9.0f}"
-                  f"{ratio('floor', 0, speed):>14}{ratio('floor', 1, cpu):>13}"
-                  f"{ratio('mirror-maker', 1, cpu):>11}")
+def records_of(asked: argparse.Namespace, load: str) -> int:
+    """How many records a load has."""
+    return asked.records or LOADS[load] // (QUICK_SHARE if asked.quick else 1)
 
 
-def main() -> int:
-    """Runs what the command line asks for."""
+def write_results(path: Path, content: dict[str, object]) -> None:
+    """Replaces the file as a whole: whoever reads it while the bench runs sees no half."""
+    draft = path.with_name(f"{path.name}.draft")
+    draft.write_text(json.dumps(content, indent=1) + "\n")
+    draft.replace(path)
+
+
+def parse() -> argparse.Namespace:
+    """The command line."""
     parser = argparse.ArgumentParser(prog="bench", description=__doc__)
     parser.add_argument("--programs", type=Path, default=ROOT / "build/release/bin")
     parser.add_argument("--loads", nargs="+", choices=LOADS, default=list(LOADS))
     parser.add_argument("--contenders", nargs="+", choices=CONTENDERS, default=list(CONTENDERS))
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, help=f"default: {ROUNDS}; fewer are not judged")
     parser.add_argument("--records", type=int, help="of each load, in place of its usual number")
+    parser.add_argument(
+        "--quick",
+        action="store_true",
+        help="one round of few records, to see that all runs; too little for a verdict",
+    )
     parser.add_argument("--partitions", type=int, default=4)
-    parser.add_argument("--memory-mb", type=int, default=256)
+    parser.add_argument("--memory-mb", type=int, default=256, help="limit, of 2^20 bytes each")
     parser.add_argument("--compression", default="lz4")
     parser.add_argument("--kafka", default="4.1.1")
+    parser.add_argument("--results", type=Path, help="JSON file, rewritten after each run")
     asked = parser.parse_args()
+    asked.rounds = asked.rounds or (1 if asked.quick else ROUNDS)
+    return asked
+
+
+def main() -> int:
+    """Runs what the command line asks for."""
+    asked = parse()
+    measured_on = conditions(asked)
+    for name, value in measured_on.items():
+        print(f"{name}: {value}", flush=True)
     runs: list[Run] = []
-    broker = {"message.max.bytes": "16777216", "log.retention.ms": "-1"}
+    failures: list[Failure] = []
+
+    def note(result: Run | Failure) -> None:
+        (runs if isinstance(result, Run) else failures).append(result)
+        print(report.line(result), flush=True)
+        if asked.results:
+            found = report.document(runs, failures, asked.loads, asked.memory_mb)
+            write_results(asked.results, {"conditions": measured_on, **found})
+
+    broker = {
+        "message.max.bytes": "16777216",
+        "log.retention.ms": "-1",
+        # The topic of the run before is not to be written out while the next one runs.
+        "log.segment.delete.delay.ms": "0",
+    }
     options = {"version": asked.kafka, "heap": "1g", "jvm_options": (), "properties": broker}
     with tempfile.TemporaryDirectory(prefix="drawbridge-bench-") as folder, KafkaCluster(
         "source", **options
     ) as source, KafkaCluster("target", **options) as target:
         bench = Bench(source, target, Path(folder), asked.programs, asked.partitions,
                       asked.memory_mb, asked.compression, f"kafka-{asked.kafka}")
-        for load in asked.loads:
-            topic, total, payload = preload(bench, load, asked.records or LOADS[load])
-            for number in range(asked.rounds):
-                for name in asked.contenders:
-                    clear_target(bench, topic)
-                    run = CONTENDERS[name](bench, topic, total, payload)
-                    runs.append(run)
-                    print(f"{topic} round {number + 1} {name}: {run.mb_per_second:.0f} MB/s, "
-                          f"{run.cpu_seconds_per_gb:.2f} CPU-s/GB, {run.peak_rss_mb:.0f} MB",
-                          flush=True)
-            source.admin.delete_topic(topic)
-    report(runs)
-    return 0
+        for name in asked.loads:
+            try:
+                load = preload(bench, name, records_of(asked, name))
+            except FAILURES as error:
+                note(Failure(name, 0, "source", reason(error)))
+                continue
+            for number in range(1, asked.rounds + 1):
+                for contender in order(asked.contenders, number):
+                    note(run_once(bench, load, number, contender))
+            source.admin.delete_topic(load.topic)
+    print("\n" + report.text(runs, failures, asked.loads, asked.memory_mb))
+    return 1 if failures else 0
 
 
 if __name__ == "__main__":

@@ -127,6 +127,18 @@ void SetLimits(grpc::ServerBuilder& builder, int message_max, int streams_max) {
   builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, streams_max);
 }
 
+// A program that is linked with the reflection service has it in every server, unless it is taken
+// out again.
+class WithoutReflection final : public grpc::ServerBuilderOption {
+ public:
+  void UpdateArguments(grpc::ChannelArguments* /*arguments*/) override {}
+  void UpdatePlugins(std::vector<std::unique_ptr<grpc::ServerBuilderPlugin>>* plugins) override {
+    std::erase_if(*plugins, [](const auto& plugin) {
+      return dynamic_cast<grpc::reflection::ProtoServerReflectionPlugin*>(plugin.get()) != nullptr;
+    });
+  }
+};
+
 std::string WithPort(const std::string& listen, int port) {
   return fmt::format("{}:{}", listen.substr(0, listen.rfind(':')), port);
 }
@@ -240,6 +252,7 @@ Status Server::Parts::Listen() {
     builder.AddListeningPort(settings.relay_listen,
                              Credentials(certificate->files(), &relay_ca->ca_file()), &relay_port);
     builder.RegisterService(session_service.get());
+    builder.SetOption(std::make_unique<WithoutReflection>());
     relay = builder.BuildAndStart();
   }
   if (!relay || relay_port == 0) {
@@ -259,8 +272,8 @@ Status Server::Parts::Listen() {
   api_services.push_back(std::make_unique<StreamServiceImpl>(*gate, *fleet, *streams));
   api_services.push_back(
       std::make_unique<RelayServiceImpl>(*gate, *fleet, *relays, *relay_ca, answers, clock));
-  if (settings.has_reflection) grpc::reflection::InitProtoReflectionServerBuilderPlugin();
   grpc::ServerBuilder builder;
+  if (!settings.has_reflection) builder.SetOption(std::make_unique<WithoutReflection>());
   SetLimits(builder, kApiMessageMax, 100);
   builder.AddListeningPort(settings.api_listen, Credentials(certificate->files(), nullptr),
                            &api_port);

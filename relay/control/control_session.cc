@@ -197,8 +197,11 @@ void ControlSession::RunOnce() {
     acknowledged_.clear();
   }
   changed_.notify_all();
-  const MutexLock lock(write_mutex_);  // nobody writes while the stream ends
-  const Status ended = FromGrpc(stream->Finish());
+  Status ended;
+  {
+    const MutexLock lock(write_mutex_);  // nobody writes while the stream ends
+    ended = FromGrpc(stream->Finish());
+  }
   if (ended.reason() == Reason::kDuplicateIdentity || ended.reason() == Reason::kRelayRevoked) {
     kLog.Error("server refuses this relay",
                {{"reason", Name(ended.reason())}, {"text", ended.message()}});
@@ -211,6 +214,14 @@ void ControlSession::RunOnce() {
   } else {
     kLog.Warn("session ended", {{"server", settings_.server}, {"text", ended.ToString()}});
   }
+  if (ended.reason() == Reason::kRelayRevoked) GiveUp();
+}
+
+// Others have its partitions for good: what this relay carried on would arrive twice for ever, with
+// secrets that are no longer meant for it.
+void ControlSession::GiveUp() {
+  supervisor_->Apply({}, {});
+  secrets_.clear();
 }
 
 bool ControlSession::HasExpired() {

@@ -79,6 +79,7 @@ class ControlSession {
   void End();
   void ReadLoop();
   void RunOnce();
+  void GiveUp();
   void Take(const v1::ServerMessage& message);
   void Take(const v1::Assignments& message);
   void Take(const v1::CommitResults& message);

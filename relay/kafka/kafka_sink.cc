@@ -18,8 +18,14 @@ const Log kLog("relay.kafka");
 // know addresses only that nobody answers at any more.
 constexpr Duration kDeadAfter = 5min;
 constexpr Duration kReconnectAfter = 1s;
-constexpr int64_t kBatchBytesLeast = 8 << 10;
 constexpr Duration kDrainPatience = 5s;
+
+// A topic may take records that are as large as its batches may be, and no larger batch.
+constexpr int64_t kBatchBytesLeast = 8 << 10;
+constexpr int64_t kBatchStep = 8;
+// When larger ones are tried again: somebody may have mended the topic, or the bridge has left it.
+constexpr Duration kGrowFirst = 10min;
+constexpr Duration kGrowMost = 6h;
 
 bool IsPurge(rd_kafka_resp_err_t error) {
   return error == RD_KAFKA_RESP_ERR__PURGE_QUEUE || error == RD_KAFKA_RESP_ERR__PURGE_INFLIGHT ||
@@ -53,7 +59,8 @@ KafkaSink::KafkaSink(KafkaCluster cluster, Compression compression, KafkaBudget 
       budget_(budget),
       reaper_(reaper),
       clock_(clock),
-      trouble_(Side::kTarget, ContextOf(cluster_)) {}
+      trouble_(Side::kTarget, ContextOf(cluster_)),
+      grow_after_(kGrowFirst) {}
 
 KafkaSink::~KafkaSink() {
   if (!client_) return;
@@ -201,7 +208,7 @@ size_t KafkaSink::Submit(Batch& batch, size_t from, uint32_t window) {
     // Refused before it went anywhere; it comes back like any other failure.
     ++in_flight_;
     record.owner.reset();
-    Report(*in_flight, error, false, refused_at_once_);
+    Report(*in_flight, error, refused_at_once_);
   }
   return i - from;
 }
@@ -233,9 +240,9 @@ void KafkaSink::Poll(std::vector<Confirmation>& confirmations) {
         break;
     }
   }
-  ShrinkBatches(confirmations);
+  FitBatches(confirmations);
   if (drained_by_ && (in_flight_ == 0 || clock_.Now() >= *drained_by_)) {
-    EndClient("the target refuses batches of this size");
+    EndClient("batches change their size");
   }
   if (!is_ending_ && in_flight_ > 0 && clock_.Now() - waiting_since_ > kDeadAfter) {
     EndClient("no confirmation for minutes");
@@ -247,17 +254,15 @@ void KafkaSink::TakeReports(rd_kafka_event_t* event, std::vector<Confirmation>& 
   bool has_success = false;
   while (const rd_kafka_message_t* const message = rd_kafka_event_message_next(event)) {
     auto* const in_flight = static_cast<InFlight*>(message->_private);
-    const bool may_be_written =
-        rd_kafka_message_status(message) == RD_KAFKA_MSG_STATUS_POSSIBLY_PERSISTED;
     has_success = has_success || message->err == RD_KAFKA_RESP_ERR_NO_ERROR;
-    Report(*in_flight, message->err, may_be_written, confirmations);
+    Report(*in_flight, message->err, confirmations);
   }
   if (!has_success) return;
   waiting_since_ = clock_.Now();
   trouble_.Succeeded(waiting_since_);
 }
 
-void KafkaSink::Report(InFlight& in_flight, rd_kafka_resp_err_t error, bool may_be_written,
+void KafkaSink::Report(InFlight& in_flight, rd_kafka_resp_err_t error,
                        std::vector<Confirmation>& confirmations) {
   --in_flight_;
   std::optional<DeliveryFailure> failure;
@@ -278,7 +283,6 @@ void KafkaSink::Report(InFlight& in_flight, rd_kafka_resp_err_t error, bool may_
     (failure ? last->failed_end : last->range.end) = in_flight.covered.end;
     ++last->records;
     last->bytes += in_flight.weight;
-    last->may_be_written = last->may_be_written || may_be_written;
   } else {
     Confirmation confirmation{.slot = in_flight.slot,
                               .window = in_flight.window,
@@ -287,8 +291,7 @@ void KafkaSink::Report(InFlight& in_flight, rd_kafka_resp_err_t error, bool may_
                               .records = 1,
                               .bytes = in_flight.weight,
                               .failure = std::nullopt,
-                              .status = {},
-                              .may_be_written = may_be_written};
+                              .status = {}};
     if (failure) {
       confirmation.failure = failure->disposition;
       confirmation.status = std::move(failure->status);
@@ -299,17 +302,27 @@ void KafkaSink::Report(InFlight& in_flight, rd_kafka_resp_err_t error, bool may_
 }
 
 // Where records that fit are refused since their batch does not, batches become smaller.
-void KafkaSink::ShrinkBatches(const std::vector<Confirmation>& confirmations) {
+void KafkaSink::FitBatches(const std::vector<Confirmation>& confirmations) {
+  if (drained_by_) return;  // at most once for each client
+  const BootTime now = clock_.Now();
   const bool is_refused = std::ranges::any_of(confirmations, [](const Confirmation& one) {
     return one.failure == Disposition::kRefuse && one.records > 1 &&
            one.status.reason() == Reason::kRecordTooLarge;
   });
-  if (!is_refused || batch_bytes_ <= kBatchBytesLeast) return;
-  batch_bytes_ = std::max(kBatchBytesLeast, batch_bytes_ / 8);
-  kLog.Info("batches become smaller",
+  const int64_t before = batch_bytes_;
+  if (is_refused) {
+    batch_bytes_ = std::max(kBatchBytesLeast, batch_bytes_ / kBatchStep);
+    grow_at_ = now + grow_after_;
+    grow_after_ = std::min(2 * grow_after_, kGrowMost);
+  } else if (batch_bytes_ < kBatchBytesMost && now >= grow_at_) {
+    batch_bytes_ = std::min(kBatchBytesMost, batch_bytes_ * kBatchStep);
+    grow_at_ = now + kGrowFirst;
+  }
+  if (batch_bytes_ == before) return;
+  kLog.Info("batches change their size",
             {{"endpoint", cluster_.endpoint.name}, {"bytes_max", batch_bytes_}});
   // What is on its way is left to arrive: a purge would have it sent twice.
-  if (!drained_by_) drained_by_ = clock_.Now() + kDrainPatience;
+  drained_by_ = now + kDrainPatience;
 }
 
 void KafkaSink::TakeStatistics(const char* text) {

@@ -33,8 +33,11 @@ class KafkaSink final : public Sink {
   void Poll(std::vector<Confirmation>& confirmations) override;
   bool IsReady() const override { return client_ != nullptr && !is_ending_ && !drained_by_; }
   std::optional<Condition> Trouble() const override;
-  void Flush() override {}  // lingers for milliseconds only
   std::vector<int> descriptors() const override;
+
+  // How large the requests are that it makes at present. A target that refuses larger ones makes
+  // them smaller, for all slots; after a while larger ones are tried again.
+  int64_t batch_bytes() const { return batch_bytes_; }
 
  private:
   // A record between produce and its delivery report.
@@ -56,9 +59,9 @@ class KafkaSink final : public Sink {
   HeadersHandle HeadersFor(Writing& writing, const Record& record);
   rd_kafka_resp_err_t Produce(Writing& writing, Record& record, InFlight& in_flight);
   void TakeReports(rd_kafka_event_t* event, std::vector<Confirmation>& confirmations);
-  void Report(InFlight& in_flight, rd_kafka_resp_err_t error, bool may_be_written,
+  void Report(InFlight& in_flight, rd_kafka_resp_err_t error,
               std::vector<Confirmation>& confirmations);
-  void ShrinkBatches(const std::vector<Confirmation>& confirmations);
+  void FitBatches(const std::vector<Confirmation>& confirmations);
   void TakeStatistics(const char* json);
   void EndClient(std::string_view why);
   void Rebuild();
@@ -72,6 +75,8 @@ class KafkaSink final : public Sink {
   const Clock& clock_;
   ClientTrouble trouble_;
   int64_t batch_bytes_ = kBatchBytesMost;
+  Duration grow_after_;
+  BootTime grow_at_{};  // when batches below the most may be larger again
   bool is_ending_ = false;
   std::optional<BootTime> drained_by_;  // nothing more is taken until the client is made anew
   BootTime next_attempt_{};

@@ -17,6 +17,7 @@ const Log kLog("relay.kafka");
 // A client that has had no success for this long is made anew: it may know addresses only that
 // nobody answers at any more.
 constexpr Duration kDeadAfter = 5min;
+constexpr Duration kReconnectAfter = 1s;
 
 // ListOffsets' own words for the two ends of a log.
 constexpr int64_t kLatest = -1;
@@ -294,7 +295,7 @@ void KafkaSource::Serve(std::vector<SourceEvent>& events) {
         break;
     }
   }
-  RebuildIfDead();
+  RebuildIfDead(events);
 }
 
 // Every few seconds: what the library knows of logs, and when each broker last said something. On a
@@ -329,10 +330,12 @@ void KafkaSource::TakeStatistics(const char* text) {
   }
 }
 
-void KafkaSource::RebuildIfDead() {
+void KafkaSource::RebuildIfDead(std::vector<SourceEvent>& events) {
   const BootTime now = clock_.Now();
   const BootTime alive_at = std::max(trouble_.last_success().value_or(BootTime{}), connected_at_);
-  if (client_ && (now - alive_at < kDeadAfter || !trouble_.At(now))) return;
+  const bool is_dead = client_ ? now - alive_at >= kDeadAfter && trouble_.At(now)
+                               : now - alive_at >= kReconnectAfter;
+  if (!is_dead) return;
   kLog.Warn("source client is made anew", {{"endpoint", cluster_.endpoint.name}});
   consumer_queue_.reset();
   main_queue_.reset();
@@ -344,7 +347,13 @@ void KafkaSource::RebuildIfDead() {
     return;
   }
   for (auto& [slot, reading] : readings_) {
-    if (reading.is_assigned) reading.is_assigned = AssignInLibrary(reading).ok();
+    if (!reading.is_assigned) continue;
+    Status assigned = AssignInLibrary(reading);
+    if (assigned.ok()) continue;
+    reading.is_assigned = false;
+    slots_.erase(reading.name);
+    events.emplace_back(SourceFault{
+        .slot = slot, .fetch = reading.fetch, .status = std::move(assigned), .halts = false});
   }
 }
 

@@ -57,7 +57,7 @@ class KafkaSource final : public Source {
   void TakeStatistics(const char* json);
   std::optional<Offset> AskOffset(const Reading& reading, int64_t which);
   void TakeOutOfRange(Slot slot, Offset asked, std::vector<SourceEvent>& events);
-  void RebuildIfDead();
+  void RebuildIfDead(std::vector<SourceEvent>& events);
   Reading* Find(const rd_kafka_topic_t* topic, PartitionNumber partition, Slot& slot);
   Reading* Find(const TopicPartition& name, Slot& slot);
 
@@ -67,7 +67,7 @@ class KafkaSource final : public Source {
   Reaper& reaper_;
   const Clock& clock_;
   ClientTrouble trouble_;
-  BootTime connected_at_{};
+  BootTime connected_at_{};  // or tried to
   ClientHandle client_;
   QueueHandle main_queue_;  // destroyed before the client
   QueueHandle consumer_queue_;

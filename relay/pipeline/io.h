@@ -119,7 +119,8 @@ class Source {
 // What the lane does about a record that was not written.
 enum class Disposition {
   kRetry,   // passing: replay after a while
-  kRefuse,  // this record's fault: replay once, then halt the partition
+  kRefuse,  // the fault of this record, or of one sent with it: the lane finds out which one it is
+            // by sending fewer at a time, and halts the partition there
   kBlock,   // the target's fault: replay after a while, and say so
 };
 
@@ -133,8 +134,7 @@ struct Confirmation {
   int64_t records = 0;
   size_t bytes = 0;  // what Submit counted for them
   std::optional<Disposition> failure;
-  Status status;                // of the failure
-  bool may_be_written = false;  // a replay may repeat it
+  Status status;  // of the failure
 };
 
 // Where records go. Writes to a partition keep their order as far as the target lets them.
@@ -152,14 +152,12 @@ class Sink {
   // Appends what is known by now. Confirmations of adjacent records are merged.
   virtual void Poll(std::vector<Confirmation>& confirmations) = 0;
 
-  // Whether records of the slot can be submitted at present (not while its client is rebuilt).
+  // Whether records can be submitted at present: of any slot, or of none (a client that is rebuilt
+  // serves all of them).
   virtual bool IsReady() const = 0;
 
   // What is wrong with the target at present, beside failures of records.
   virtual std::optional<Condition> Trouble() const = 0;
-
-  // Pushes out what waits for company. Does not wait.
-  virtual void Flush() = 0;
 
   // Readable when Poll has something.
   virtual std::vector<int> descriptors() const = 0;

@@ -34,10 +34,10 @@ struct Lane::Partition {
   Partition(Slot number, LanePartition order)
       : slot(number),
         route(std::move(order.route)),
-        token(order.token),
+        token(order.last.token),
         is_paused(order.is_paused),
-        noted(order.start.next),
-        progress(route.key, order.token, order.base, order.start) {}
+        noted(order.last.to.next),
+        progress(std::move(order.last)) {}
 
   const Slot slot;
   const Route route;
@@ -92,6 +92,7 @@ struct Lane::Partition {
   int64_t records_filtered = 0;
 
   size_t submitted_bytes() const { return in_flight_bytes + overtaken_bytes; }
+  int64_t submitted_records() const { return in_flight_records + overtaken_records; }
 };
 
 Lane::Lane(LaneSettings settings, Source& source, Sink& sink, Journal& journal,
@@ -128,8 +129,8 @@ void Lane::Start(LanePartition order) {
   now_ = clock_.Now();
   const PartitionKey key = order.route.key;
   if (Partition* const before = Find(key)) {
-    if (before->token > order.token) return;  // told late
-    if (before->token == order.token) {
+    if (before->token > order.last.token) return;  // told late
+    if (before->token == order.last.token) {
       SetPaused(key, order.is_paused);
       if (!std::exchange(before->release_until, std::nullopt)) return;
       if (before->state != PartitionState::kHalted) Resume(*before);
@@ -440,7 +441,7 @@ void Lane::Hold(Partition& partition, Batch batch) {
 void Lane::SubmitHeld(Partition& partition) {
   const size_t cap = window_.PartitionCap(by_key_.size());
   const auto has_room = [&] {
-    if (partition.suspect_until) return partition.in_flight_records == 0;
+    if (partition.suspect_until) return partition.submitted_records() == 0;
     const size_t submitted = partition.submitted_bytes();
     return submitted == 0 || submitted + partition.held.front().bytes <= cap;
   };
@@ -502,8 +503,7 @@ void Lane::RunTimers() {
     }
     if (partition->retry_at && now_ >= *partition->retry_at) Resume(*partition);
     if (partition->release_until &&
-        (partition->in_flight_records + partition->overtaken_records == 0 ||
-         now_ >= *partition->release_until)) {
+        (partition->submitted_records() == 0 || now_ >= *partition->release_until)) {
       released_.push_back({.key = partition->route.key,
                            .token = partition->token,
                            .last = partition->progress.Commit()});

@@ -22,9 +22,9 @@ namespace drawbridge {
 // One partition for a lane to carry.
 struct LanePartition {
   Route route;
-  FencingToken token;
-  Offset base;       // where the range begins that was confirmed under the token
-  Checkpoint start;  // where to go on
+  // Where to go on, and what was passed below that and is not stored yet: the next commit carries
+  // it.
+  CommitItem last;
   bool is_paused = false;
 };
 

@@ -11,9 +11,14 @@ constexpr size_t kFilteredMax = 64;  // in a commit, however long the server is 
 
 }  // namespace
 
-PartitionProgress::PartitionProgress(PartitionKey key, FencingToken token, Offset base,
-                                     Checkpoint start)
-    : key_(key), token_(token), base_(base), tracker_(start.next), anchor_(start.anchor) {}
+PartitionProgress::PartitionProgress(CommitItem last)
+    : key_(last.key),
+      token_(last.token),
+      base_(last.base),
+      tracker_(last.to.next),
+      anchor_(last.to.anchor),
+      gaps_(std::move(last.gaps)),
+      filtered_passed_(std::move(last.filtered)) {}
 
 Status PartitionProgress::Begin(const Batch& batch) {
   if (batch.from > tracker_.read_to()) {

@@ -18,7 +18,8 @@ namespace drawbridge {
 // Runs on the lane's thread only.
 class PartitionProgress {
  public:
-  PartitionProgress(PartitionKey key, FencingToken token, Offset base, Checkpoint start);
+  // Goes on from `last.to`; what `last` passed counts as not stored.
+  explicit PartitionProgress(CommitItem last);
 
   // Registers a batch as read; its records wait for confirmation. Records that the source gave
   // twice, below what was read before, must have been taken out. Fails with kInternal if the source
@@ -46,7 +47,6 @@ class PartitionProgress {
 
   Checkpoint checkpoint() const { return {.next = tracker_.checkpoint(), .anchor = anchor_}; }
   Offset read_to() const { return tracker_.read_to(); }
-  bool is_settled() const { return tracker_.is_settled(); }
 
   // Time of the oldest record that is not confirmed, milliseconds; nullopt: none in hand, or it has
   // no time.

@@ -124,7 +124,10 @@ void Supervisor::Tick() {
         partition.lane = 0;
         partition.is_releasing = false;
         if (const auto entry = journal_.Read(key); entry && entry->token == token) {
-          partition.assignment.start = entry->checkpoint;
+          partition.last.to = entry->checkpoint;
+          // Nothing below the journal's checkpoint waits to be stored.
+          partition.last.gaps.clear();
+          partition.last.filtered.clear();
         }
       }
       lane.partitions.clear();
@@ -199,7 +202,7 @@ Status Supervisor::TakePartition(RunningBridge& bridge, const StreamAssignment& 
     return reserved;
   }
   const auto found = bridge.partitions.find(key);
-  if (found != bridge.partitions.end() && found->second.assignment.token == wanted.token) {
+  if (found != bridge.partitions.end() && found->second.last.token == wanted.token) {
     RunningPartition& running = found->second;
     running.is_wanted = true;
     running.route = RouteOf(bridge.assignment, stream, wanted.partition);
@@ -215,8 +218,12 @@ Status Supervisor::TakePartition(RunningBridge& bridge, const StreamAssignment& 
     return {};
   }
   RunningPartition partition{.route = RouteOf(bridge.assignment, stream, wanted.partition),
-                             .assignment = wanted,
-                             .base = wanted.start.next,
+                             .last = {.key = key,
+                                      .token = wanted.token,
+                                      .base = wanted.start.next,
+                                      .to = wanted.start,
+                                      .gaps = {},
+                                      .filtered = {}},
                              .is_paused = stream.is_paused,
                              .is_wanted = true,
                              .is_releasing = false,
@@ -224,11 +231,11 @@ Status Supervisor::TakePartition(RunningBridge& bridge, const StreamAssignment& 
   // After a restart the journal knows more than the server did when it answered.
   const std::optional<JournalEntry> entry = journal_.Read(key);
   if (entry && entry->token == wanted.token && entry->checkpoint.next >= wanted.start.next) {
-    partition.base = entry->base;
-    partition.assignment.start = entry->checkpoint;
+    partition.last.base = entry->base;
+    partition.last.to = entry->checkpoint;
   } else {
     journal_.Write(
-        {.key = key, .token = wanted.token, .base = partition.base, .checkpoint = wanted.start});
+        {.key = key, .token = wanted.token, .base = wanted.start.next, .checkpoint = wanted.start});
   }
   if (found != bridge.partitions.end()) {
     // Another position or a new grant: what runs under the old token is forgotten by the lane.
@@ -237,7 +244,7 @@ Status Supervisor::TakePartition(RunningBridge& bridge, const StreamAssignment& 
     found->second = std::move(partition);
     RunningLane* const lane = FindLane(bridge, found->second.lane);
     if (lane != nullptr) {
-      StartOn(bridge, found->second, *lane);
+      StartOn(found->second, *lane);
     } else {
       found->second.lane = 0;
     }
@@ -293,9 +300,7 @@ Supervisor::RunningLane* Supervisor::FindLane(RunningBridge& bridge, uint64_t id
 // One step of a bridge towards what is wanted of it; called again whenever something has moved.
 void Supervisor::Converge(RunningBridge& bridge) {
   const int lanes = std::clamp(bridge.assignment.spec.lanes, 1, kLanesMax);
-  std::erase_if(bridge.partitions, [](const auto& entry) {
-    return !entry.second.is_wanted && entry.second.lane == 0;
-  });
+  GiveBackUnwanted(bridge);
   // How many partitions a lane may have when all lanes have their share.
   const size_t fair =
       (bridge.partitions.size() + static_cast<size_t>(lanes) - 1) / static_cast<size_t>(lanes);
@@ -309,7 +314,7 @@ void Supervisor::Converge(RunningBridge& bridge) {
                    {{"bridge", bridge.assignment.spec.name}, {"text", chosen.status().message()}});
         return;  // again at the next tick
       }
-      StartOn(bridge, partition, **chosen);
+      StartOn(partition, **chosen);
       continue;
     }
     const bool is_obsolete = lane->version != bridge.version || lane->index >= lanes;
@@ -367,18 +372,27 @@ StatusOr<Supervisor::RunningLane*> Supervisor::LaneFor(RunningBridge& bridge) {
   return &bridge.lanes.back();
 }
 
-void Supervisor::StartOn(RunningBridge& /*bridge*/, RunningPartition& partition,
-                         RunningLane& lane) {
+void Supervisor::StartOn(RunningPartition& partition, RunningLane& lane) {
   if (partition.is_releasing) --lane.releasing;  // a new order takes the release back
   partition.lane = lane.id;
   partition.is_releasing = false;
-  lane.partitions[partition.route.key] = partition.assignment.token;
+  lane.partitions[partition.route.key] = partition.last.token;
   lane.thread->Post([order = LanePartition{.route = partition.route,
-                                           .token = partition.assignment.token,
-                                           .base = partition.base,
-                                           .start = partition.assignment.start,
-                                           .is_paused = partition.is_paused}](Lane& its_lane) {
-    its_lane.Start(order);
+                                           .last = partition.last,
+                                           .is_paused = partition.is_paused}](
+                        Lane& its_lane) mutable { its_lane.Start(std::move(order)); });
+}
+
+// What is not wanted here and on no lane belongs to the server again.
+void Supervisor::GiveBackUnwanted(RunningBridge& bridge) {
+  std::erase_if(bridge.partitions, [this](auto& entry) {
+    auto& [key, partition] = entry;
+    if (partition.is_wanted || partition.lane != 0) return false;
+    on_given_back_({.key = key,
+                    .token = partition.last.token,
+                    .last = std::move(partition.last),
+                    .is_leaving = is_leaving_});
+    return true;
   });
 }
 
@@ -397,7 +411,7 @@ void Supervisor::TakeReleased(BridgeId id, uint64_t lane_id, ReleasedPartition r
   RunningBridge& bridge = found->second;
   const auto running = bridge.partitions.find(released.key);
   if (running == bridge.partitions.end() || running->second.lane != lane_id ||
-      running->second.assignment.token != released.token) {
+      running->second.last.token != released.token) {
     return;
   }
   RunningPartition& partition = running->second;
@@ -407,13 +421,7 @@ void Supervisor::TakeReleased(BridgeId id, uint64_t lane_id, ReleasedPartition r
   }
   partition.lane = 0;
   partition.is_releasing = false;
-  partition.assignment.start = released.last.to;
-  if (!partition.is_wanted) {
-    on_given_back_({.key = released.key,
-                    .token = released.token,
-                    .last = std::move(released.last),
-                    .is_leaving = is_leaving_});
-  }
+  partition.last = std::move(released.last);
   Converge(bridge);
   if (bridge.partitions.empty() && bridge.lanes.empty() && !bridge.survey) bridges_.erase(found);
   ShareMemory();

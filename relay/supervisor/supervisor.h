@@ -78,8 +78,9 @@ class Supervisor {
   };
   struct RunningPartition {
     Route route;
-    PartitionAssignment assignment;
-    Offset base;
+    // Where it goes on when it is on no lane, with what the last lane passed and the server has not
+    // stored.
+    CommitItem last;
     bool is_paused = false;
     bool is_wanted = true;
     bool is_releasing = false;
@@ -108,7 +109,8 @@ class Supervisor {
   void Converge(RunningBridge& bridge);
   StatusOr<RunningLane*> LaneFor(RunningBridge& bridge);
   RunningLane* FindLane(RunningBridge& bridge, uint64_t id);
-  void StartOn(RunningBridge& bridge, RunningPartition& partition, RunningLane& lane);
+  void StartOn(RunningPartition& partition, RunningLane& lane);
+  void GiveBackUnwanted(RunningBridge& bridge);
   void Release(RunningBridge& bridge, RunningPartition& partition);
   void TakeReleased(BridgeId bridge, uint64_t lane, ReleasedPartition released);
   void ShareMemory();

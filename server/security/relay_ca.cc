@@ -1,5 +1,6 @@
 #include "server/security/relay_ca.h"
 
+#include <algorithm>
 #include <array>
 #include <utility>
 
@@ -15,6 +16,9 @@ namespace {
 
 constexpr Duration kAuthorityLife = std::chrono::days{3650};
 constexpr Duration kClockSkewMax = std::chrono::minutes{5};
+// A relay renews at the half of the certificate's life, which counts from the time put back: that
+// must be well after the signing.
+constexpr int kSkewsInLifeMin = 10;
 constexpr size_t kRequestBytesMax = size_t{16} * 1024;
 constexpr int kRsaBitsMin = 2048;
 constexpr int kRsaBitsMax = 8192;  // a larger one keeps the server busy checking it
@@ -113,7 +117,7 @@ StatusOr<RelayCertificate> RelayCa::SignRelay(std::string_view csr_pem, std::str
   text.common_name = relay_name;
   text.names = {{SubjectName::Kind::kUri, RelayUri(deployment_id_, relay_name)}};
   text.use = CertificateUse::kClient;
-  text.not_before = Later(now, -kClockSkewMax);
+  text.not_before = Later(now, -std::min(kClockSkewMax, ttl / kSkewsInLifeMin));
   text.not_after = Later(now, ttl);
   const StatusOr<CertificateHandle> certificate =
       authority_.Sign(std::move(text), *X509_REQ_get0_pubkey(request->get()));

@@ -47,7 +47,7 @@ class FakeSink final : public Sink {
   // for all that follow one another.
   void Fail(PartitionKey key, OffsetRange range, Disposition disposition,
             Status status = {StatusCode::kUnavailable, Reason::kBrokerError, "no leader"},
-            bool may_be_written = false) {
+            bool is_written = false) {
     std::optional<Confirmation> failure;
     const auto chosen = [&](const Pending& one) {
       return Holds(range, one.offset) && (!failure || failure->window == one.window);
@@ -60,12 +60,11 @@ class FakeSink final : public Sink {
         failure->failed_end = one.covered.end;
         failure->bytes += one.bytes;
       }
-      if (may_be_written) Write(std::move(one));
+      if (is_written) Write(std::move(one));
     });
     ASSERT_TRUE(failure) << "nothing to fail";
     failure->failure = disposition;
     failure->status = std::move(status);
-    failure->may_be_written = may_be_written;
     told_.push_back(std::move(*failure));
   }
   void Fail(PartitionKey key, Offset offset, Disposition disposition) {
@@ -160,7 +159,6 @@ class FakeSink final : public Sink {
 
   bool IsReady() const override { return is_ready_; }
   std::optional<Condition> Trouble() const override { return trouble_; }
-  void Flush() override {}
   std::vector<int> descriptors() const override { return {}; }
 
  private:
@@ -182,8 +180,7 @@ class FakeSink final : public Sink {
               .records = 1,
               .bytes = bytes,
               .failure = std::nullopt,
-              .status = {},
-              .may_be_written = false};
+              .status = {}};
     }
   };
 

@@ -393,12 +393,16 @@ class Deployment:
 
     # The API
 
+    @property
+    def authority(self) -> str:
+        """The CA of the API's certificate, as the context has it."""
+        return "".join(_block(self.context.read_text(), "ca"))
+
     @functools.cached_property
     def channel(self) -> grpc.Channel:
         """A channel that trusts the context's CA and sends its token."""
-        ca = "".join(_block(self.context.read_text(), "ca"))
         credentials = grpc.composite_channel_credentials(
-            grpc.ssl_channel_credentials(ca.encode()),
+            grpc.ssl_channel_credentials(self.authority.encode()),
             grpc.access_token_call_credentials(self.context_line("token")),
         )
         return grpc.secure_channel(self.api, credentials)

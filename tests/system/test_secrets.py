@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
+import resource
+import signal
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from deployment import Deployment, stubs, unique
+import pytest
+from deployment import START_SECONDS, Deployment, program, stubs, unique
+
+from rig.processes import Child
 
 CANARY = "canary-4f1c77d2-in-the-mine"
+# Keys that the programs made for themselves, each at the one place where it may be.
+OWN_KEYS = ("one/identity.pem", "server/master.key", "server/relay-ca.key", "server/server-ca.key")
 
 
 def command_lines() -> Iterator[bytes]:
@@ -85,12 +95,88 @@ def test_no_secret_leaves_its_place(
     places |= {
         f"output {i}": (answer.stdout + answer.stderr).encode() for i, answer in enumerate(spoken)
     }
-    token = deployment.context_line("token")
-    for secret, allowed in (
+    secrets: list[tuple[str, set[str]]] = [
         (CANARY, set()),
         (password, set()),
         (key, set()),
-        (token, {"server/admin.context"}),
-    ):
+        (deployment.context_line("token"), {"server/admin.context"}),
+    ]
+    for name in OWN_KEYS:
+        secrets.append((places[name].decode().splitlines()[1], {name}))
+    for secret, allowed in secrets:
         found = {name for name, text in places.items() if secret.encode() in text}
         assert found <= allowed, f"a secret is in {sorted(found - allowed)}"
+
+
+@pytest.fixture
+def core_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Where programs that start from here on may leave core files, as large as they like."""
+    folder = tmp_path / "cores"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    soft, hard = resource.getrlimit(resource.RLIMIT_CORE)
+    resource.setrlimit(resource.RLIMIT_CORE, (hard, hard))
+    yield folder
+    resource.setrlimit(resource.RLIMIT_CORE, (soft, hard))
+
+
+def abort_another_program(core_folder: Path) -> None:
+    """Leaves the core file of a program that takes no care, or skips where no such files are."""
+    subprocess.run(
+        [sys.executable, "-c", "import os, sys; secret = sys.stdin.read(); os.abort()"],
+        input=CANARY,
+        text=True,
+    )
+    cores = list(core_folder.iterdir())
+    if not cores:
+        pytest.skip("this machine leaves no core files in the working folder")
+    for core in cores:
+        assert CANARY.encode() in core.read_bytes(), core
+        core.unlink()
+
+
+def start_cli_with_a_secret(deployment: Deployment) -> Child:
+    """The CLI as it waits for a server that does not answer."""
+    secret = deployment.folder / "secret"
+    secret.touch(mode=0o600)
+    secret.write_text(CANARY + "\n")
+    assert deployment.server is not None
+    deployment.server.pause()
+    cli = Child.start(
+        [
+            program("drawbridge"), "--context", deployment.context, "credential", "set", "canary",
+            "--kind", "sasl-plain", "--username", "somebody", "--password-file", secret,
+        ],
+        name="cli",
+        log=deployment.folder / "cli.log",
+    )
+
+    def has_connected() -> bool:
+        with contextlib.suppress(OSError):
+            files = Path(f"/proc/{cli.pid}/fd").iterdir()
+            return any(str(file.readlink()).startswith("socket:") for file in files)
+        return False
+
+    deployment.wait(has_connected, START_SECONDS, "the CLI talks to the server")
+    return cli
+
+
+def test_no_secret_is_in_a_core_file(
+    start_deployment: Callable[..., Deployment], core_folder: Path
+) -> None:
+    """Programs that have secrets in their memory crash, and leave no core file at all."""
+    abort_another_program(core_folder)
+    deployment = start_deployment("one")
+    topic = unique("cores")
+    deployment.make_topics(topic)
+    deployment.oci.admin.produce(topic, ["record"])
+    deployment.apply_bridge("cores", [topic])
+    deployment.wait_until_carried("cores", [topic])
+    cli = start_cli_with_a_secret(deployment)
+
+    assert deployment.server is not None
+    for child in (cli, deployment.relays["one"].process, deployment.server):
+        child.signal(signal.SIGABRT)
+        child.resume()
+        assert child.wait(START_SECONDS) == -signal.SIGABRT, child.name
+        assert not list(core_folder.iterdir()), child.name

@@ -9,8 +9,9 @@
 #include <gtest/gtest.h>
 
 #include "model/provenance.h"
+#include "tests/fakes/fake_clock.h"
 #include "tests/fakes/mock_kafka.h"
-#include "tests/relay/kafka/waiting.h"
+#include "tests/relay/waiting.h"
 
 namespace drawbridge {
 namespace {
@@ -328,6 +329,36 @@ TEST_F(KafkaSinkTest, GoesOnWithANewProducerAfterAFatalError) {
   EXPECT_EQ(Failure(), nullptr);
   EXPECT_EQ(confirmations_.front().range.first, Offset{10});
   EXPECT_EQ(kafka_.Read("copy", 0, 5).size(), 5);
+}
+
+TEST_F(KafkaSinkTest, MakesBatchesSmallerThatTheTargetRefusesAndTriesLargerOnesLater) {
+  FakeClock clock;
+  sink_ = *KafkaSink::Open(kafka_.cluster(), Compression::kNone, {}, reaper_, clock);
+  OpenSlot(0, true);
+  const int64_t most = sink_->batch_bytes();
+  const auto becomes_ready = [&] {
+    clock.Advance(std::chrono::milliseconds(100));
+    sink_->Poll(confirmations_);
+    return sink_->IsReady();
+  };
+  kafka_.FailNext(MockKafka::kProduce, {RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE});
+  Submit(Numbered(100));
+  Await(100);
+  EXPECT_LT(sink_->batch_bytes(), most);
+  confirmations_.clear();
+  ASSERT_TRUE(TurnUntil(sink_->descriptors(), becomes_ready));
+  Submit(Numbered(100), 100, 2);
+  Await(100);
+  EXPECT_EQ(Failure(), nullptr);
+
+  clock.Advance(std::chrono::hours(1));
+  sink_->Poll(confirmations_);
+  EXPECT_EQ(sink_->batch_bytes(), most);
+  ASSERT_TRUE(TurnUntil(sink_->descriptors(), becomes_ready));
+  confirmations_.clear();
+  Submit(Numbered(100), 200, 3);
+  Await(100);
+  EXPECT_EQ(Failure(), nullptr);
 }
 
 TEST_F(KafkaSinkTest, ReturnsEachRecordOnceWhenItsProducerEnds) {

@@ -7,8 +7,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "tests/fakes/fake_clock.h"
 #include "tests/fakes/mock_kafka.h"
-#include "tests/relay/kafka/waiting.h"
+#include "tests/relay/waiting.h"
 
 namespace drawbridge {
 namespace {
@@ -257,6 +258,29 @@ TEST_F(KafkaSourceTest, SaysWhatIsWrongUntilItIsRight) {
   TakeRecords(1);
 
   EXPECT_FALSE(source_->Trouble());
+}
+
+TEST_F(KafkaSourceTest, GoesOnWithANewClientWhenNobodyHasAnsweredForLong) {
+  FakeClock clock;
+  source_ = *KafkaSource::Open(kafka_.cluster(), "group", {}, reaper_, clock);
+  kafka_.Write("audit", 0, Numbered(2));
+  Assign(0);
+  TakeRecords(2);
+  kafka_.SetDown();
+  TakeUntil([&] {
+    clock.Advance(std::chrono::milliseconds(100));
+    return source_->Trouble().has_value();
+  });
+  const std::vector<int> before = source_->descriptors();
+
+  clock.Advance(std::chrono::minutes(6));
+  source_->Serve(events_);
+  EXPECT_NE(source_->descriptors(), before);
+  kafka_.SetUp();
+  kafka_.Write("audit", 0, Numbered(1));
+  TakeRecords(3);
+
+  EXPECT_EQ(Records().back()->offset, Offset{2}) << "nothing is read twice";
 }
 
 TEST_F(KafkaSourceTest, ReportsWhatBefallsOnePartition) {

@@ -17,7 +17,12 @@ class LaneFailureTest : public LaneFixture {
   static Status Refused() {
     return {StatusCode::kInvalidArgument, Reason::kRecordTooLarge, "too large for the target"};
   }
+  // The target refuses one record and takes what was sent behind it.
   void Refuse(int64_t offset, int partition = 0) {
+    RefuseAlone(offset, partition);
+    ConfirmAll(partition);
+  }
+  void RefuseAlone(int64_t offset, int partition = 0) {
     sink_->Fail(KeyOf(partition), {Offset{offset}, Next({offset})}, Disposition::kRefuse,
                 Refused());
     Turn();
@@ -237,6 +242,17 @@ TEST_F(LaneFailureTest, FindsTheRecordForWhichABatchWasRefused) {
   EXPECT_EQ(shown().commit.to.next, Offset{4}) << "all before it has arrived";
 }
 
+TEST_F(LaneFailureTest, SendsASuspectOnlyWhenNothingElseOfItsPartitionIsWithTheSink) {
+  Produce(10);
+  Start();
+  RefuseAlone(0);
+  Pass(10s);
+  EXPECT_EQ(pending(), Offsets(1, 10)) << "a client may put it into one batch with these";
+
+  ConfirmAll();
+  EXPECT_EQ(pending(), Offsets(0, 1));
+}
+
 TEST_F(LaneFailureTest, GoesOnAtFullWidthWhenTheSuspectsHavePassed) {
   Produce(200);
   Start();
@@ -258,7 +274,7 @@ TEST_F(LaneFailureTest, CountsRefusalsOfOneRecordOnly) {
   Start();
   Refuse(0);
   Pass(10s);
-  ConfirmAll();
+  ConfirmWhatComes();
   Produce(2);
   Turn();
   Refuse(10);
@@ -276,7 +292,6 @@ TEST_F(LaneFailureTest, TriesAHaltedPartitionAgainAfterAPause) {
     Pass(10s);
   }
   ASSERT_EQ(state(), PartitionState::kHalted);
-  sink_->Confirm(KeyOf(0));  // what was behind it, under the older windows
   SetPaused(true);
   SetPaused(false);
   ASSERT_EQ(pending(), Offsets(0, 10));

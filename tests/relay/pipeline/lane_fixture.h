@@ -74,9 +74,10 @@ class LaneFixture : public testing::Test {
     order.route.source_topic = "source";
     order.route.target_topic = "target";
     order.route.partition = partition;
-    order.token = kToken;
-    order.base = {next};
-    order.start.next = {next};
+    order.last.key = order.route.key;
+    order.last.token = kToken;
+    order.last.base = {next};
+    order.last.to.next = {next};
     return order;
   }
   void Start(int partition = 0, int64_t next = 0) { Start(OrderOf(partition, next)); }
@@ -88,7 +89,7 @@ class LaneFixture : public testing::Test {
   // Starts at a checkpoint that rests on the record at `anchor`, as it is in the log now.
   void StartAfter(int64_t anchor, int64_t next, int partition = 0) {
     LanePartition order = OrderOf(partition, next);
-    order.start.anchor = AnchorAt(anchor, partition);
+    order.last.to.anchor = AnchorAt(anchor, partition);
     Start(std::move(order));
   }
   Anchor AnchorAt(int64_t offset, int partition = 0) {

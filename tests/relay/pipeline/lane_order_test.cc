@@ -15,7 +15,7 @@ class LaneOrderTest : public LaneFixture {
   // A rewind or a new owner: the same partition from another offset under the next epoch.
   void StartAgain(int64_t next, int64_t epoch = 2) {
     LanePartition order = OrderOf(0, next);
-    order.token.epoch = epoch;
+    order.last.token.epoch = epoch;
     Start(order);
   }
 };
@@ -380,10 +380,10 @@ TEST_F(LaneOrderTest, TakesAnIncarnationForNewerThanAnyEpoch) {
   Produce(10);
   StartAgain(5, 900);
   LanePartition restored = OrderOf(0, 2);
-  restored.token = {.incarnation = 2, .epoch = 1};
+  restored.last.token = {.incarnation = 2, .epoch = 1};
   Start(restored);
 
-  EXPECT_EQ(news().commit.token, restored.token);
+  EXPECT_EQ(news().commit.token, restored.last.token);
   EXPECT_EQ(news().commit.to.next, Offset{2});
 }
 

@@ -34,7 +34,7 @@ TEST_F(LanePositionTest, HaltsWhereAnotherRecordIsInTheAnchorsPlace) {
   const Anchor anchor = AnchorAt(9);
   log().Replace({9}, {.key = {}, .value = "another life", .headers = {}});
   LanePartition order = OrderOf(0, 10);
-  order.start.anchor = anchor;
+  order.last.to.anchor = anchor;
   Start(order);
   Start(1);
 
@@ -50,7 +50,7 @@ TEST_F(LanePositionTest, StaysHaltedUntilItIsToldOtherwise) {
   const Anchor anchor = AnchorAt(9);
   log().Replace({9}, {.key = {}, .value = "another life", .headers = {}});
   LanePartition order = OrderOf(0, 10);
-  order.start.anchor = anchor;
+  order.last.to.anchor = anchor;
   Start(order);
 
   Pass(1h);
@@ -63,7 +63,7 @@ TEST_F(LanePositionTest, StaysHaltedUntilItIsToldOtherwise) {
   EXPECT_THAT(pending(), IsEmpty());
 
   LanePartition accepted = OrderOf(0, 0);
-  accepted.token.epoch = 2;
+  accepted.last.token.epoch = 2;
   Start(accepted);
   EXPECT_EQ(pending(), Offsets(0, 20));
 }
@@ -73,7 +73,7 @@ TEST_F(LanePositionTest, GoesOnWhereTheAnchorsRecordWasCompactedAway) {
   const Anchor anchor = AnchorAt(9);
   log().Compact({9});
   LanePartition order = OrderOf(0, 10);
-  order.start.anchor = anchor;
+  order.last.to.anchor = anchor;
   Start(order);
 
   EXPECT_EQ(pending(), Offsets(10, 20));
@@ -95,7 +95,7 @@ TEST_F(LanePositionTest, GoesOnWhereTheAnchorAndAllBehindItAreGone) {
   const Anchor anchor = AnchorAt(9);
   log().Compact({9});
   LanePartition order = OrderOf(0, 10);
-  order.start.anchor = anchor;
+  order.last.to.anchor = anchor;
   Start(order);
   EXPECT_EQ(state(), PartitionState::kRunning);
 
@@ -109,7 +109,7 @@ TEST_F(LanePositionTest, SeesNoGapWhereOnlyTheAnchorExpired) {
   const Anchor anchor = AnchorAt(5);
   log().Expire({8});
   LanePartition order = OrderOf(0, 10);
-  order.start.anchor = anchor;
+  order.last.to.anchor = anchor;
   Start(order);
 
   EXPECT_EQ(pending(), Offsets(10, 20));
@@ -122,7 +122,7 @@ TEST_F(LanePositionTest, SeesAGapFromTheCheckpointNotFromTheAnchor) {
   const Anchor anchor = AnchorAt(5);
   log().Expire({14});
   LanePartition order = OrderOf(0, 10);
-  order.start.anchor = anchor;
+  order.last.to.anchor = anchor;
   Start(order);
 
   EXPECT_EQ(pending(), Offsets(14, 20));
@@ -134,7 +134,7 @@ TEST_F(LanePositionTest, ComparesAfterAPauseWhatItCouldNotCompareBefore) {
   const Anchor anchor = AnchorAt(9);
   log().Replace({9}, {.key = {}, .value = "another life", .headers = {}});
   LanePartition order = OrderOf(0, 10);
-  order.start.anchor = anchor;
+  order.last.to.anchor = anchor;
   order.is_paused = true;
   Start(order);
   EXPECT_EQ(state(), PartitionState::kPaused);
@@ -146,7 +146,7 @@ TEST_F(LanePositionTest, ComparesAfterAPauseWhatItCouldNotCompareBefore) {
 TEST_F(LanePositionTest, IsCheckingUntilTheSourceHasAnswered) {
   Produce(20);
   LanePartition order = OrderOf(0, 10);
-  order.start.anchor = AnchorAt(9);
+  order.last.to.anchor = AnchorAt(9);
   ASSERT_TRUE(journal_->Reserve(order.route.key).ok());
   lane_->Start(order);
 
@@ -338,7 +338,7 @@ TEST_F(LanePositionTest, HaltsOverALogThatEndsBetweenTheAnchorAndTheCheckpoint) 
   const Anchor anchor = AnchorAt(9);
   log().Truncate({12});
   LanePartition order = OrderOf(0, 15);
-  order.start.anchor = anchor;
+  order.last.to.anchor = anchor;
   Start(order);
   Pass(10s);
 

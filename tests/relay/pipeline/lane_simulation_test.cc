@@ -211,14 +211,15 @@ class Simulation {
     LanePartition order;
     order.route.key = truth.key;
     order.route.partition = truth.key.partition;
-    order.token = truth.token;
-    order.base = truth.stored.next;
-    order.start = truth.stored;
+    order.last.key = truth.key;
+    order.last.token = truth.token;
+    order.last.base = truth.stored.next;
+    order.last.to = truth.stored;
     order.is_paused = truth.is_paused;
     const std::optional<JournalEntry> entry = journal_->Read(truth.key);
     if (entry && entry->token == truth.token && entry->checkpoint.next >= truth.stored.next) {
-      order.base = entry->base;
-      order.start = entry->checkpoint;  // the relay knows more than the server
+      order.last.base = entry->base;
+      order.last.to = entry->checkpoint;  // the relay knows more than the server
     }
     return order;
   }
@@ -228,7 +229,7 @@ class Simulation {
     life.truth.is_held = true;
     ++life.disturbances;
     LanePartition order = OrderFor(life.truth);
-    life.truth.Started(order.start.next);
+    life.truth.Started(order.last.to.next);
     lane_->Start(std::move(order));
   }
 
@@ -262,7 +263,7 @@ class Simulation {
 
   void TellAnOlderToken(Life& life) {
     LanePartition late = OrderFor(life.truth);
-    --late.token.epoch;
+    --late.last.token.epoch;
     if (life.truth.is_held) lane_->Start(late);
   }
 

@@ -112,7 +112,7 @@ TEST_F(LaneTest, RepeatsExactlyTheWindowAfterAKill) {
   Kill();
   const JournalEntry entry = *journal_->Read(KeyOf(0));
   LanePartition order = OrderOf(0, entry.checkpoint.next.value);
-  order.start = entry.checkpoint;
+  order.last.to = entry.checkpoint;
   Start(order);
 
   EXPECT_EQ(entry.checkpoint.next, Offset{12});
@@ -122,14 +122,14 @@ TEST_F(LaneTest, RepeatsExactlyTheWindowAfterAKill) {
 TEST_F(LaneTest, JournalsTheTokenAndTheBaseOfTheRange) {
   Produce(10);
   LanePartition order = OrderOf(0, 4);
-  order.token = {.incarnation = 3, .epoch = 9};
-  order.base = {2};
+  order.last.token = {.incarnation = 3, .epoch = 9};
+  order.last.base = {2};
   Start(order);
   ConfirmAll();
 
   EXPECT_EQ(journal_->Read(KeyOf(0)),
             (JournalEntry{.key = KeyOf(0),
-                          .token = order.token,
+                          .token = order.last.token,
                           .base = {2},
                           .checkpoint = {.next = {10}, .anchor = AnchorAt(9)}}));
   EXPECT_EQ(news().commit.base, Offset{2});
@@ -177,7 +177,7 @@ TEST_F(LaneTest, KeepsPartitionsOfTheSameNumberApart) {
   logs_[other].AppendMany(20);
   Start();
   LanePartition order = OrderOf(0, 0);
-  order.route.key = other;
+  order.route.key = order.last.key = other;
   Start(order);
 
   sink_->Confirm(other);

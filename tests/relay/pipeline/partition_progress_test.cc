@@ -23,7 +23,12 @@ class PartitionProgressTest : public testing::Test {
   }
 
   const Anchor anchor_{.offset = {99}, .timestamp_ms = 1, .hash = 2};
-  PartitionProgress progress_{kKey, kToken, Offset{90}, {.next = {100}, .anchor = anchor_}};
+  PartitionProgress progress_{{.key = kKey,
+                               .token = kToken,
+                               .base = Offset{90},
+                               .to = {.next = {100}, .anchor = anchor_},
+                               .gaps = {},
+                               .filtered = {}}};
 };
 
 TEST_F(PartitionProgressTest, CommitsUnderItsTokenFromItsBase) {

@@ -17,6 +17,7 @@ namespace {
 
 using std::chrono::days;
 using std::chrono::minutes;
+using std::chrono::seconds;
 
 class RelayCaTest : public testing::Test {
  protected:
@@ -70,6 +71,17 @@ TEST_F(RelayCaTest, SaysWhatItSigned) {
   EXPECT_EQ(relay.not_before, clock_.WallNow() - minutes{5});
   EXPECT_EQ(relay.not_after, clock_.WallNow() + days{7});
   EXPECT_EQ(ValidityOf(*certificate)->not_after, relay.not_after);
+}
+
+TEST_F(RelayCaTest, SignsForAShortLifeSoThatItsHalfIsStillToCome) {
+  for (const Duration ttl : {Duration(seconds{10}), Duration(minutes{1}), Duration(minutes{5})}) {
+    const StatusOr<RelayCertificate> relay = Load().SignRelay(request_, "r1", ttl);
+    ASSERT_TRUE(relay.ok()) << relay.status().ToString();
+
+    const auto half = relay->not_before + (relay->not_after - relay->not_before) / 2;
+    EXPECT_GE(half, clock_.WallNow() + std::chrono::duration_cast<seconds>(ttl) / 3);
+    EXPECT_EQ(VerifyClient(relay->certificate_pem, Load().ca_pem()), "ok");
+  }
 }
 
 TEST_F(RelayCaTest, IgnoresWhoTheRequestSaysItIs) {

@@ -1,0 +1,192 @@
+#pragma once
+
+#include <algorithm>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <stdexcept>
+#include <utility>
+#include <vector>
+
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "base/mutex.h"
+#include "relay/supervisor/lane_factory.h"
+#include "tests/fakes/fake_sink.h"
+#include "tests/fakes/fake_source.h"
+
+namespace drawbridge {
+
+// Makes lanes between fake sources and fake sinks. Lanes run on threads of their own: whatever a
+// test does with a lane's ends or with the logs, it does in With(). Thread-safe.
+class FakeLaneFactory final : public LaneFactory {
+ public:
+  // The two ends of a lane that was made, in the order of making. They stay when the lane has gone.
+  struct Ends {
+    FakeSource source;
+    FakeSink sink;
+    bool fails = false;  // the lane's next turn throws
+    bool is_alive = true;
+    LaneBudget budget;
+    FileDescriptor wake{eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)};
+
+    Ends(FakeLogs& logs, const Clock& clock, LaneBudget its_budget)
+        : source(logs, clock), budget(its_budget) {}
+  };
+  using Lanes = std::vector<std::unique_ptr<Ends>>;
+
+  explicit FakeLaneFactory(const Clock& clock) : clock_(clock) {}
+
+  // Runs `task` while all lanes stand still, and wakes them after it.
+  template <typename Task>
+  auto With(Task task) {
+    const MutexLock lock(mutex_);
+    const Waker waker{lanes_};
+    return task(lanes_);
+  }
+  void WithLogs(const std::function<void(FakeLogs&)>& task) {
+    const MutexLock lock(mutex_);
+    const Waker waker{lanes_};
+    task(logs_);
+  }
+
+  // Whether sinks confirm what they take.
+  void SetAutomatic(bool is_automatic) {
+    With([&](Lanes& lanes) {
+      is_automatic_ = is_automatic;
+      for (const auto& lane : lanes) lane->sink.SetAutomatic(is_automatic);
+    });
+  }
+
+  // MakeLane fails until it is called with nullopt.
+  void RefuseLanes(std::optional<Status> status) {
+    const MutexLock lock(mutex_);
+    refusal_ = std::move(status);
+  }
+
+  StatusOr<LaneEnds> MakeLane(const BridgeAssignment& /*bridge*/, const BridgeSecrets& /*secrets*/,
+                              LaneBudget budget) override {
+    const MutexLock lock(mutex_);
+    if (refusal_) return *refusal_;
+    lanes_.push_back(std::make_unique<Ends>(logs_, clock_, budget));
+    Ends& ends = *lanes_.back();
+    ends.sink.SetAutomatic(is_automatic_);
+    return LaneEnds{.source = std::make_unique<SourceEnd>(mutex_, ends),
+                    .sink = std::make_unique<SinkEnd>(mutex_, ends)};
+  }
+
+  StatusOr<std::unique_ptr<Survey>> MakeSurvey(const BridgeAssignment& bridge,
+                                               const BridgeSecrets& /*secrets*/) override {
+    return std::unique_ptr<Survey>(std::make_unique<CompleteSurvey>(bridge));
+  }
+
+  std::vector<EndpointCheck> TestEndpoint(const EndpointSpec& /*endpoint*/,
+                                          const std::optional<CredentialSecret>& /*secret*/,
+                                          const std::vector<std::string>& /*topics*/,
+                                          Duration /*deadline*/) override {
+    return {};
+  }
+
+ private:
+  struct Waker {
+    const Lanes& lanes;
+    ~Waker() {
+      const uint64_t one = 1;
+      for (const auto& lane : lanes) std::ignore = write(lane->wake.get(), &one, sizeof one);
+    }
+  };
+
+  class SourceEnd final : public Source {
+   public:
+    SourceEnd(Mutex& mutex, Ends& ends) : mutex_(mutex), ends_(ends) {}
+    Status Assign(Slot slot, const Route& route, Offset from, uint32_t fetch) override {
+      const MutexLock lock(mutex_);
+      return ends_.source.Assign(slot, route, from, fetch);
+    }
+    void Unassign(Slot slot) override {
+      const MutexLock lock(mutex_);
+      ends_.source.Unassign(slot);
+    }
+    void Poll(size_t bytes_max, std::vector<SourceEvent>& events) override {
+      const MutexLock lock(mutex_);
+      ends_.source.Poll(bytes_max, events);
+    }
+    void Serve(std::vector<SourceEvent>& events) override {
+      const MutexLock lock(mutex_);
+      if (std::exchange(ends_.fails, false)) throw std::runtime_error("out of luck");
+      ends_.source.Serve(events);
+    }
+    LogView View(Slot slot) const override {
+      const MutexLock lock(mutex_);
+      return ends_.source.View(slot);
+    }
+    std::optional<Duration> SinceSeen(Slot slot, BootTime now) const override {
+      const MutexLock lock(mutex_);
+      return ends_.source.SinceSeen(slot, now);
+    }
+    std::optional<Condition> Trouble() const override { return std::nullopt; }
+    std::vector<int> descriptors() const override { return {ends_.wake.get()}; }
+
+   private:
+    Mutex& mutex_;
+    Ends& ends_;
+  };
+
+  class SinkEnd final : public Sink {
+   public:
+    SinkEnd(Mutex& mutex, Ends& ends) : mutex_(mutex), ends_(ends) {}
+    ~SinkEnd() override {
+      const MutexLock lock(mutex_);
+      ends_.is_alive = false;
+    }
+    Status Open(Slot slot, const Route& route) override {
+      const MutexLock lock(mutex_);
+      return ends_.sink.Open(slot, route);
+    }
+    size_t Submit(Batch& batch, size_t from, uint32_t window) override {
+      const MutexLock lock(mutex_);
+      return ends_.sink.Submit(batch, from, window);
+    }
+    void Poll(std::vector<Confirmation>& confirmations) override {
+      const MutexLock lock(mutex_);
+      ends_.sink.Poll(confirmations);
+    }
+    bool IsReady() const override {
+      const MutexLock lock(mutex_);
+      return ends_.sink.IsReady();
+    }
+    std::optional<Condition> Trouble() const override { return std::nullopt; }
+    std::vector<int> descriptors() const override { return {}; }
+
+   private:
+    Mutex& mutex_;
+    Ends& ends_;
+  };
+
+  class CompleteSurvey final : public Survey {
+   public:
+    explicit CompleteSurvey(const BridgeAssignment& bridge)
+        : bridge_(bridge.bridge), generation_(bridge.generation) {}
+    SurveyResult Look(const std::stop_token& /*stop*/) override {
+      SurveyResult result;
+      result.bridge = bridge_;
+      result.generation = generation_;
+      result.is_complete = true;
+      return result;
+    }
+
+   private:
+    const BridgeId bridge_;
+    const int64_t generation_;
+  };
+
+  const Clock& clock_;
+  Mutex mutex_;
+  FakeLogs logs_;
+  Lanes lanes_ DRAWBRIDGE_GUARDED_BY(mutex_);
+  std::optional<Status> refusal_ DRAWBRIDGE_GUARDED_BY(mutex_);
+  bool is_automatic_ DRAWBRIDGE_GUARDED_BY(mutex_) = true;
+};
+
+}  // namespace drawbridge
