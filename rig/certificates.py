@@ -86,6 +86,10 @@ class Certificates:
         """A server on loopback: SAN 127.0.0.1, ::1 and localhost, signed by the root."""
         return self._leaf(f"server-{name}", name, "root", _SERVER, _VALID_TO)
 
+    def expired_server(self, name: str = "broker") -> KeyPair:
+        """As `server`, but its time is over."""
+        return self._leaf(f"expired-server-{name}", name, "root", _SERVER, _EXPIRED_TO)
+
     def client(self, name: str = "client") -> KeyPair:
         """A client with subject CN=`name`, signed by the intermediate CA, chain included."""
         return self._leaf(f"client-{name}", name, "intermediate", _CLIENT, _VALID_TO)

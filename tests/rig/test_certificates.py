@@ -51,6 +51,10 @@ def test_an_expired_client_is_refused_for_its_date_only(certificates: Certificat
     assert "certificate has expired" in verify(certificates.expired_client(), certificates.root)
 
 
+def test_an_expired_server_is_refused_for_its_date_only(certificates: Certificates) -> None:
+    assert "certificate has expired" in verify(certificates.expired_server(), certificates.root)
+
+
 def test_a_foreign_client_is_trusted_by_the_foreign_root_only(certificates: Certificates) -> None:
     foreign = certificates.foreign_client()
 

@@ -58,6 +58,8 @@ class Relay:
         self.log = deployment.folder / f"{name}.log"
         # A test may put another build of it here.
         self.program = program("drawbridge-relay")
+        # Further options of `drawbridge-relay run`.
+        self.options: list[str] = []
         self._deployment = deployment
         self.child: Child | None = None
 
@@ -73,7 +75,7 @@ class Relay:
         With `failpoints` it returns at once: it may die before that.
         """
         self.child = Child.start(
-            [self.program, "run", "--state", self.state],
+            [self.program, "run", "--state", self.state, *self.options],
             name=self.name,
             log=self.log,
             environment={"DRAWBRIDGE_FAILPOINTS": failpoints},
@@ -127,6 +129,8 @@ class Deployment:
         self.server_log = folder / "server.log"
         self._server_options = list(server_options)
         self._addresses: list[str] = []
+        # Where relays reach the server, since it listens.
+        self.relay_port = 0
         self.server: Child | None = None
 
     # Processes
@@ -534,9 +538,9 @@ class Deployment:
     def _remember_addresses(self) -> bool:
         for line in self.server_log.read_text().splitlines():
             if '"server is ready"' in line:
-                port = json.loads(line)["relay_port"]
+                self.relay_port = int(json.loads(line)["relay_port"])
                 self._addresses = [
-                    "--api-listen", self.api, "--relay-listen", f"127.0.0.1:{port}",
+                    "--api-listen", self.api, "--relay-listen", f"127.0.0.1:{self.relay_port}",
                 ]
         return bool(self._addresses)
 

@@ -17,6 +17,8 @@ from google.protobuf import json_format
 
 from rig import presets
 from rig.access import ClusterAccess
+from rig.certificates import Certificates
+from rig.kafka import KafkaCluster
 
 # From the mistake to its name, on a busy machine.
 SECONDS = 15
@@ -256,9 +258,43 @@ def expired_certificate(deployment: Deployment, name: str) -> Mistake:
 def test_a_cluster_that_does_not_let_us_in_is_named(
     shared: Deployment, mistake: Callable[[Deployment, str], Mistake], reason: str, advice: str
 ) -> None:
-    """By `endpoint test`, and by the conditions of a bridge; mended, the records flow."""
     name = unique("bad")
-    wrong = mistake(shared, name)
+    run_mistake(shared, name, mistake(shared, name), reason, advice)
+
+
+def test_a_cluster_whose_certificate_has_expired_is_named(
+    shared: Deployment, start_cluster: Callable[..., KafkaCluster], tmp_path: Path
+) -> None:
+    """Theirs, not ours; its operator renews it while it runs."""
+    name = unique("bad")
+    certificates = Certificates(tmp_path / "certificates")
+    keystore = "listener.name.ssl.ssl.keystore.location"
+    cluster = start_cluster(
+        "outdated",
+        listeners=("ssl", "plaintext"),
+        state=tmp_path,
+        properties={
+            "listener.name.ssl.ssl.keystore.type": "PEM",
+            keystore: certificates.expired_server().bundle,
+        },
+    )
+    shared.set_credential(name, "mtls", pair=cluster.certificates.client(name))
+    mistake = Mistake(
+        cluster,
+        shared.endpoint(cluster, "ssl", name),
+        lambda: cluster.admin.alter_configs(
+            "1", {keystore: certificates.server().bundle}, resource="broker"
+        ),
+    )
+    run_mistake(
+        shared, name, mistake, "TLS_CERTIFICATE_EXPIRED", "the other end's certificate has expired"
+    )
+
+
+def run_mistake(
+    shared: Deployment, name: str, wrong: Mistake, reason: str, advice: str
+) -> None:
+    """It is named by `endpoint test` and by a bridge's conditions; mended, the records flow."""
     bridge = {
         "source": {"endpoint": "oci", "topics": [name]},
         "target": {"endpoint": name, "topic": "copy.{topic}"},
@@ -311,6 +347,31 @@ def test_an_unknown_topic_beside_one_that_flows_is_named(shared: Deployment) -> 
         )
     finally:
         shared.cli("delete", "bridge", name)
+
+
+def test_a_target_topic_that_replaces_times_is_named(shared: Deployment) -> None:
+    """Records flow all the same; mended, they keep their times."""
+    name = unique("rewritten")
+    shared.make_topics(name)
+    shared.oci.admin.produce(name, values(RECORDS))
+    setting = "message.timestamp.type"
+    shared.aws.admin.create_topic(name, 2, configs={setting: "LogAppendTime"})
+    shared.apply_bridge(name, [name])
+    shared.wait_until_shown(
+        name, "TIMESTAMP_REWRITTEN", side="target", says=[name, setting], seconds=SECONDS
+    )
+    shared.wait_until_carried(name, [name])
+    shared.assert_once([name], timestamps="ignore", timestamp_type="ignore")
+    # Otherwise there was nothing to tell.
+    assert shared.check([name]).verdict == "findings"
+
+    shared.aws.admin.alter_configs(name, {setting: "CreateTime"})
+    before = shared.source_ends([name])
+    shared.oci.admin.produce(name, values(RECORDS))
+    shared.wait_until_carried(name, [name])
+    starts = {name: {partition: end for (_, partition), end in before.items()}}
+    shared.assert_once([name], start=starts, target_start=starts)
+    shared.cli("delete", "bridge", name)
 
 
 # What a cluster refuses

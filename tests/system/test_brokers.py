@@ -9,13 +9,13 @@ import time
 from collections.abc import Callable, Iterator
 
 import pytest
-from deployment import START_SECONDS, Deployment, program, unique
+from deployment import Deployment, unique
 
 from rig import presets, records
 from rig.access import Listener
 from rig.admin import AdminError
 from rig.kafka import KafkaCluster
-from rig.processes import Child, RigError, process_identity, wait_until
+from rig.processes import RigError, process_identity, wait_until
 
 BROKERS = 3
 PARTITIONS = 6
@@ -232,16 +232,8 @@ def restart_small(deployment: Deployment) -> None:
     """Restarts the relay with so little memory that a stuck partition soon fills its share."""
     relay = deployment.relays["one"]
     assert relay.terminate() == 0
-    relay.child = Child.start(
-        [program("drawbridge-relay"), "run", "--state", relay.state, "--memory-limit", "32MB"],
-        name=relay.name,
-        log=relay.log,
-    )
-    deployment.wait(
-        lambda: deployment.relay_state(relay.name) == "CONNECTED",
-        START_SECONDS,
-        f"{relay.name} is connected",
-    )
+    relay.options = ["--memory-limit", "32MB"]
+    relay.start()
 
 
 def rate_of(

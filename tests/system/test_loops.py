@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
-import struct
 from collections import Counter
-from typing import NamedTuple
 
 from deployment import CARRY_SECONDS, Deployment, unique
+from provenance import Origin, cluster_key, origin_of
 
 from rig.access import ClusterAccess
 from rig.admin import Record
@@ -15,42 +13,20 @@ from rig.admin import Record
 RECORDS = 60
 ROUNDS = 2
 PARTITIONS = 2
-# Version, flags, cluster, source epoch, partition, offset, topic: of a record that has passed one.
-PROVENANCE = struct.Struct(">BBQHIQQ")
 
 
-class Origin(NamedTuple):
-    """Where a record was first read."""
-
-    cluster: int
-    partition: int
-    offset: int
-
-
-def cluster_key(cluster: ClusterAccess) -> int:
-    identity = cluster.admin.describe_cluster()["cluster_id"]
-    return int.from_bytes(hashlib.sha256(identity.encode()).digest()[:8], "big")
-
-
-def origin_of(record: Record) -> Origin | None:
-    """As the provenance header says it; None for a record that nobody carried."""
-    headers = [value for name, value in record.headers if name == "drawbridge"]
-    if not headers:
-        return None
-    assert len(headers) == 1 and headers[0] is not None, record
-    assert len(headers[0]) == PROVENANCE.size, f"went through more than one cluster: {record}"
-    _, _, cluster, _, partition, offset, _ = PROVENANCE.unpack(headers[0])
-    return Origin(cluster, partition, offset)
-
-
-def apply_both_ways(deployment: Deployment, topic: str) -> None:
-    """The bridges `there`, oci to aws, and `back`; the topic keeps its name on both ways."""
+def apply_both_ways(
+    deployment: Deployment, selector: str, there: str = "{topic}", back: str = "{topic}"
+) -> None:
+    """The bridges `there`, oci to aws, and `back`, each with its mapping."""
     bridges = {
         bridge: {
-            "source": {"endpoint": source, "topics": [topic]},
-            "target": {"endpoint": target, "topic": "{topic}"},
+            "source": {"endpoint": source, "topics": [selector]},
+            "target": {"endpoint": target, "topic": mapping},
         }
-        for bridge, source, target in (("there", "oci", "aws"), ("back", "aws", "oci"))
+        for bridge, source, target, mapping in (
+            ("there", "oci", "aws", there), ("back", "aws", "oci", back)
+        )
     }
     deployment.apply({"endpoints": deployment.endpoints(), "bridges": bridges})
 
@@ -126,3 +102,50 @@ def test_a_record_crosses_once_and_does_not_come_back(deployment: Deployment) ->
         )
         assert filtered == ROUNDS * RECORDS, (bridge, filtered)
     assert not deployment.conditions("there") and not deployment.conditions("back")
+
+
+def test_a_topic_that_was_carried_is_not_carried_back_under_a_longer_name(
+    deployment: Deployment,
+) -> None:
+    """Each side takes all topics that it finds, and marks them with where they come from."""
+    run = unique("names")
+    clusters = (deployment.oci, deployment.aws)
+    topics = {cluster.name: f"{run}.at-{cluster.name}" for cluster in clusters}
+    for cluster in clusters:
+        cluster.admin.create_topic(topics[cluster.name], PARTITIONS)
+        write(cluster, topics[cluster.name], 0)
+    apply_both_ways(
+        deployment, f"/(.*[.])?{run}[.].*/", there="from-oci.{topic}", back="from-aws.{topic}"
+    )
+
+    def found(cluster: ClusterAccess) -> dict[str, int]:
+        return {
+            topic: sum(cluster.admin.list_offsets(topic).values())
+            for topic in cluster.admin.list_topics()
+            if run in topic
+        }
+
+    wanted = [
+        {topics[here.name]: RECORDS, f"from-{other.name}.{topics[other.name]}": RECORDS}
+        for here, other in (clusters, clusters[::-1])
+    ]
+    deployment.wait(
+        lambda: [found(cluster) for cluster in clusters] == wanted,
+        CARRY_SECONDS,
+        f"there is {wanted}",
+        0.5,
+    )
+    # A topic that is new to both surveys: when it is there, they have looked at all the others.
+    later = f"{run}.later"
+    for cluster in clusters:
+        cluster.admin.create_topic(later, PARTITIONS)
+        write(cluster, later, 0)
+    for here, other, names in zip(clusters, clusters[::-1], wanted, strict=True):
+        names |= {later: RECORDS, f"from-{other.name}.{later}": RECORDS}
+        deployment.wait(
+            lambda here=here, name=f"from-{other.name}.{later}": found(here).get(name) == RECORDS,
+            CARRY_SECONDS,
+            f"the later topic is at {here.name}",
+            0.5,
+        )
+    assert [found(cluster) for cluster in clusters] == wanted
