@@ -12,31 +12,38 @@
 namespace drawbridge {
 namespace {
 
+using namespace std::chrono_literals;
+
 const Log kLog("relay");
+
+// For giving everything back. With what ends the threads, less than the 30 s that Kubernetes gives.
+constexpr Duration kStopPatience = 24s;
 
 }  // namespace
 
 // In the order in which they need each other: the last to be made is the first to go.
 struct Relay::Parts {
   Parts(const RelaySettings& wanted, FileDescriptor locked, std::unique_ptr<Journal> opened,
-        RelayIdentity identity, const std::string& server, const Clock& clock)
-      : lock(std::move(locked)),
+        RelayIdentity identity, const std::string& server, const Clock& its_clock)
+      : clock(its_clock),
+        lock(std::move(locked)),
         journal(std::move(opened)),
-        factory(clock),
+        factory(its_clock),
         board([this] { session.Wake(); }),
         session({.server = server,
                  .state = wanted.state,
                  .version = kVersion,
                  .librdkafka_version = LibraryVersion(),
                  .librdkafka_features = LibraryFeatures()},
-                std::move(identity), factory, board, clock),
+                std::move(identity), factory, board, its_clock),
         supervisor(
-            {.memory_limit = wanted.memory_limit}, factory, *journal, board, clock,
+            {.memory_limit = wanted.memory_limit}, factory, *journal, board, its_clock,
             [this](GivenBack back) { session.GiveBack(std::move(back)); },
             [this](SurveyResult result) { session.Surveyed(std::move(result)); }) {
     session.Start(supervisor);
   }
 
+  const Clock& clock;
   FileDescriptor lock;
   std::unique_ptr<Journal> journal;
   KafkaLaneFactory factory;
@@ -78,9 +85,18 @@ StatusOr<std::unique_ptr<Relay>> Relay::Start(const RelaySettings& settings, con
 Relay::Relay(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
 
 Relay::~Relay() {
-  parts_->supervisor.Drain();
-  parts_->session.Stop();
-  kLog.Info("relay has given everything back");
+  const BootTime deadline = parts_->clock.Now() + kStopPatience;
+  const bool is_drained = parts_->supervisor.Drain();
+  const bool is_said = parts_->session.Stop(deadline);
+  if (!is_drained) {
+    kLog.Warn("relay stops before the target has confirmed everything: what was in flight comes "
+              "twice");
+  }
+  if (is_said) {
+    kLog.Info("relay has given everything back");
+  } else {
+    kLog.Warn("relay stops before the server knows: its partitions move when its lease has run out");
+  }
 }
 
 }  // namespace drawbridge

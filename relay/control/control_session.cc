@@ -128,17 +128,18 @@ void ControlSession::Surveyed(SurveyResult result) {
   changed_.notify_all();
 }
 
-void ControlSession::Stop() {
+bool ControlSession::Stop(BootTime deadline) {
   std::shared_ptr<Stream> stream;
+  bool is_said = false;
   {
     MutexLock lock(mutex_);
     is_stopping_ = true;
     // The last commits are under way: their results say that the server has them.
-    const BootTime deadline = clock_.Now() + 3s;
     while (is_welcome_ && (!given_back_.empty() || awaited_batch_ != 0) &&
            clock_.Now() < deadline) {
       changed_.wait_for(mutex_, 50ms);
     }
+    is_said = is_welcome_ && given_back_.empty() && awaited_batch_ == 0;
     stream = stream_;
   }
   changed_.notify_all();
@@ -149,10 +150,11 @@ void ControlSession::Stop() {
     }
     // The server ends the stream when it has read to there.
     MutexLock lock(mutex_);
-    const BootTime deadline = clock_.Now() + 2s;
-    while (stream_ && clock_.Now() < deadline) changed_.wait_for(mutex_, 20ms);
+    const BootTime patience = clock_.Now() + 2s;
+    while (stream_ && clock_.Now() < patience) changed_.wait_for(mutex_, 20ms);
   }
   End();
+  return is_said;
 }
 
 // --- Reading ------------------------------------------------------------------------------------

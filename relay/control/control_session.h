@@ -51,9 +51,10 @@ class ControlSession {
   void GiveBack(GivenBack given_back);
   void Surveyed(SurveyResult result);
 
-  // Says what is still to be said, and ends the session with its threads. After the supervisor was
-  // drained, and before it dies.
-  void Stop();
+  // Says what is still to be said, waits until `deadline` for the server to answer it, and ends the
+  // session with its threads; whether the server has all of it. After the supervisor was drained,
+  // and before it dies.
+  bool Stop(BootTime deadline);
 
  private:
   using Stream = grpc::ClientReaderWriter<v1::RelayMessage, v1::ServerMessage>;

@@ -145,6 +145,8 @@ std::vector<std::pair<StreamId, Status>> Supervisor::Apply(
   using Errors = std::vector<std::pair<StreamId, Status>>;
   return Call<Errors>([this, assignments = std::move(assignments), secrets = std::move(secrets)] {
     Errors errors;
+    // Sent before the server heard of it: nothing that is given back is taken up again.
+    if (is_leaving_) return errors;
     std::set<BridgeId> wanted;
     for (const BridgeAssignment& bridge : assignments.bridges) {
       wanted.insert(bridge.bridge);
@@ -495,7 +497,7 @@ std::vector<std::pair<BridgeId, int64_t>> Supervisor::Converged() {
   });
 }
 
-void Supervisor::Drain() {
+bool Supervisor::Drain() {
   Call<int>([this] {
     is_leaving_ = true;
     for (auto& [id, bridge] : bridges_) {
@@ -513,10 +515,11 @@ void Supervisor::Drain() {
       return std::ranges::all_of(bridges_,
                                  [](const auto& entry) { return entry.second.partitions.empty(); });
     });
-    if (is_empty) return;
+    if (is_empty) return true;
     const MutexLock lock(mutex);
     never.wait_for(mutex, 20ms);
   }
+  return false;
 }
 
 }  // namespace drawbridge

@@ -52,6 +52,7 @@ class Supervisor {
   Supervisor& operator=(const Supervisor&) = delete;
 
   // Makes the assignments true. Returns the streams that could not be taken over, with the reason.
+  // After Drain() it does nothing.
   std::vector<std::pair<StreamId, Status>> Apply(Assignments assignments,
                                                  std::map<SecretRef, CredentialSecret> secrets);
 
@@ -64,8 +65,9 @@ class Supervisor {
   // Generations that run here.
   std::vector<std::pair<BridgeId, int64_t>> Converged();
 
-  // Gives everything back, and returns when all of it is, or after the drain timeout.
-  void Drain();
+  // Gives everything back, and returns when all of it is, or after the drain timeout; whether all of it
+  // is. For the last time: nothing is taken up any more.
+  bool Drain();
 
  private:
   struct RunningLane {

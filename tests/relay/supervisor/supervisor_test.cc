@@ -3,6 +3,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -391,6 +392,23 @@ TEST_F(SupervisorTest, GivesEverythingBackBeforeItStops) {
 
   ASSERT_EQ(given_back().size(), 3U);
   for (const GivenBack& back : given_back()) EXPECT_TRUE(back.is_leaving);
+}
+
+TEST_F(SupervisorTest, TakesNothingUpAgainWhileItStops) {
+  factory_.SetAutomatic(false);
+  Produce(10);
+  Apply(Wanted(1));
+  ASSERT_TRUE(Until([&] { return News() && News()->report.in_flight_records == 10; }));
+
+  std::thread stopping([this] { supervisor_->Drain(); });
+  EXPECT_TRUE(Until([&] { return ReadersOf(0).empty(); }));
+  Apply(Wanted(2));  // on their way when it began to stop
+  factory_.SetAutomatic(true);
+  stopping.join();
+
+  ASSERT_EQ(given_back().size(), 1U);
+  EXPECT_EQ(given_back().front().last.to.next, Offset{10});
+  EXPECT_EQ(lanes_made(), 1U);
 }
 
 // --- What others ask ----------------------------------------------------------------------------
