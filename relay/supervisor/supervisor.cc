@@ -181,13 +181,18 @@ void Supervisor::ApplyBridge(const BridgeAssignment& wanted, BridgeSecrets secre
 
   std::set<PartitionKey> keys;
   for (const StreamAssignment& stream : wanted.streams) {
-    Status taken;
+    Status reserved = Reserve(stream);
     for (const PartitionAssignment& partition : stream.partitions) {
-      keys.insert({.stream = stream.stream, .partition = partition.partition});
-      Status one = TakePartition(bridge, stream, partition);
-      if (!one.ok()) taken = std::move(one);
+      const PartitionKey key{.stream = stream.stream, .partition = partition.partition};
+      keys.insert(key);
+      // The server goes by it that nothing new of a refused stream runs here.
+      if (reserved.ok() || bridge.partitions.contains(key)) {
+        TakePartition(bridge, stream, partition);
+      }
     }
-    if (!taken.ok()) errors.emplace_back(stream.stream, std::move(taken));
+    if (reserved.ok()) continue;
+    kLog.Error("journal has no room", {{"text", reserved.message()}});
+    errors.emplace_back(stream.stream, std::move(reserved));
   }
   for (auto& [key, partition] : bridge.partitions) {
     if (!keys.contains(key)) partition.is_wanted = false;
@@ -196,13 +201,18 @@ void Supervisor::ApplyBridge(const BridgeAssignment& wanted, BridgeSecrets secre
   Converge(bridge);
 }
 
-Status Supervisor::TakePartition(RunningBridge& bridge, const StreamAssignment& stream,
-                                 const PartitionAssignment& wanted) {
-  const PartitionKey key{.stream = stream.stream, .partition = wanted.partition};
-  if (Status reserved = journal_.Reserve(key); !reserved.ok()) {
-    kLog.Error("journal has no room", {{"text", reserved.message()}});
-    return reserved;
+// Room in the journal for all of a stream.
+Status Supervisor::Reserve(const StreamAssignment& stream) {
+  for (const PartitionAssignment& partition : stream.partitions) {
+    Status reserved = journal_.Reserve({.stream = stream.stream, .partition = partition.partition});
+    if (!reserved.ok()) return reserved;
   }
+  return {};
+}
+
+void Supervisor::TakePartition(RunningBridge& bridge, const StreamAssignment& stream,
+                               const PartitionAssignment& wanted) {
+  const PartitionKey key{.stream = stream.stream, .partition = wanted.partition};
   const auto found = bridge.partitions.find(key);
   if (found != bridge.partitions.end() && found->second.last.token == wanted.token) {
     RunningPartition& running = found->second;
@@ -217,7 +227,7 @@ Status Supervisor::TakePartition(RunningBridge& bridge, const StreamAssignment& 
         });
       }
     }
-    return {};
+    return;
   }
   RunningPartition partition{.route = RouteOf(bridge.assignment, stream, wanted.partition),
                              .last = {.key = key,
@@ -250,10 +260,9 @@ Status Supervisor::TakePartition(RunningBridge& bridge, const StreamAssignment& 
     } else {
       found->second.lane = 0;
     }
-    return {};
+    return;
   }
   bridge.partitions.emplace(key, std::move(partition));
-  return {};
 }
 
 void Supervisor::ApplySurvey(RunningBridge& bridge, bool has_changed) {

@@ -65,8 +65,8 @@ class Supervisor {
   // Generations that run here.
   std::vector<std::pair<BridgeId, int64_t>> Converged();
 
-  // Gives everything back, and returns when all of it is, or after the drain timeout; whether all of it
-  // is. For the last time: nothing is taken up any more.
+  // Gives everything back, and returns when all of it is, or after the drain timeout; whether all
+  // of it is. For the last time: nothing is taken up any more.
   bool Drain();
 
  private:
@@ -105,8 +105,9 @@ class Supervisor {
 
   void ApplyBridge(const BridgeAssignment& wanted, BridgeSecrets secrets,
                    std::vector<std::pair<StreamId, Status>>& errors);
-  Status TakePartition(RunningBridge& bridge, const StreamAssignment& stream,
-                       const PartitionAssignment& wanted);
+  Status Reserve(const StreamAssignment& stream);
+  void TakePartition(RunningBridge& bridge, const StreamAssignment& stream,
+                     const PartitionAssignment& wanted);
   void ApplySurvey(RunningBridge& bridge, bool has_new_clients);
   void Converge(RunningBridge& bridge);
   StatusOr<RunningLane*> LaneFor(RunningBridge& bridge);

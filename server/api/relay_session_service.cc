@@ -17,6 +17,7 @@
 #include "model/convert/checkpoint.h"
 #include "model/convert/credential.h"
 #include "model/convert/endpoint.h"
+#include "model/convert/field_reader.h"
 #include "model/convert/observation.h"
 #include "model/convert/time.h"
 
@@ -31,7 +32,11 @@ constexpr size_t kQueueMax = 1000;
 constexpr size_t kQueueBytesMax = size_t{16} << 20;
 // Of what comes in parts.
 constexpr size_t kHeldMax = 1'000'000;
-constexpr size_t kSurveyedTopicsMax = 100'000;
+constexpr size_t kSurveyBytesMax = size_t{32} << 20;
+// Commits that the database has not answered: a relay waits for its answer, and asks again for one
+// that it takes for lost.
+constexpr int kCommitsMax = 8;
+constexpr int kNameBytesMax = 128;
 
 // --- To the wire --------------------------------------------------------------------------------
 
@@ -108,14 +113,22 @@ Status AddHeld(const google::protobuf::RepeatedPtrField<v1::HeldPartition>& mess
 }
 
 StatusOr<RelayHello> HelloFrom(const v1::Hello& message, const RelayName& relay) {
-  RelayHello hello{.relay = relay,
-                   .boot_id = message.boot_id(),
-                   .version = message.version(),
-                   .librdkafka = message.librdkafka_version(),
-                   .incarnation = message.incarnation(),
-                   .revision = message.revision(),
-                   .held = {},
-                   .certificate_not_after = {}};
+  FieldReader fields;
+  const auto name = [&](std::string_view field, const std::string& text) {
+    fields.Check(text.size() <= kNameBytesMax, field,
+                 fmt::format("has more than {} bytes", kNameBytesMax));
+    return fields.NotEmpty(field, text);
+  };
+  StatusOr<RelayHello> hello = fields.Finish(
+      RelayHello{.relay = relay,
+                 .boot_id = name("boot_id", message.boot_id()),
+                 .version = name("version", message.version()),
+                 .librdkafka = name("librdkafka_version", message.librdkafka_version()),
+                 .incarnation = fields.NotNegative("incarnation", message.incarnation()),
+                 .revision = fields.NotNegative("revision", message.revision()),
+                 .held = {},
+                 .certificate_not_after = {}});
+  if (!hello.ok()) return hello.status().At("hello");
   if (message.protocol_min() > kProtocol || message.protocol_max() < kProtocol) {
     return Status(
         StatusCode::kFailedPrecondition, Reason::kFieldInvalid,
@@ -123,7 +136,7 @@ StatusOr<RelayHello> HelloFrom(const v1::Hello& message, const RelayName& relay)
                     "of the two",
                     message.protocol_min(), message.protocol_max(), kProtocol));
   }
-  if (Status added = AddHeld(message.held(), hello.held); !added.ok()) return added;
+  if (Status added = AddHeld(message.held(), hello->held); !added.ok()) return added.At("hello");
   return hello;
 }
 
@@ -190,6 +203,7 @@ class SessionHandle final : public RelaySession {
  public:
   explicit SessionHandle(SessionReactor* reactor) : reactor_(reactor) {}
 
+  void ReadOn() override;
   void Send(ToRelay message) override;
   void Close(Status why) override;
   // The peer has had its time to read what was said before the end.
@@ -204,7 +218,9 @@ class SessionHandle final : public RelaySession {
   SessionReactor* reactor_ DRAWBRIDGE_GUARDED_BY(mutex_);
 };
 
-// One read and one write in flight; Finish once, with no write outstanding; nothing blocks.
+// One read and one write in flight; Finish once, with no write outstanding; nothing blocks. The
+// next read begins when the controller has dealt with what the last one brought, and not while too
+// many commits wait for the database: what a relay sends faster waits in its own memory.
 //
 // A write is outstanding for as long as the peer does not read, so Finish alone cannot end a
 // session with such a peer: the call is cancelled, which fails the write. That is done at once when
@@ -225,12 +241,22 @@ class SessionReactor final : public grpc::ServerBidiReactor<v1::RelayMessage, v1
     }
     relay_ = actor->relay;
     certificate_not_after_ = NotAfterOf(context);
-    StartRead(&incoming_);
+    ReadOn();
+  }
+
+  void ReadOn() DRAWBRIDGE_EXCLUDES(mutex_) {
+    const MutexLock lock(mutex_);
+    may_read_ = true;
+    ReadNext();
   }
 
   void Send(v1::ServerMessage message) DRAWBRIDGE_EXCLUDES(mutex_) {
     const MutexLock lock(mutex_);
     if (is_finishing_) return;
+    if (message.has_commit_results()) {
+      --unanswered_commits_;
+      ReadNext();
+    }
     const size_t bytes = message.ByteSizeLong();
     if (!outgoing_.empty() &&
         (outgoing_.size() >= kQueueMax || outgoing_bytes_ + bytes > kQueueBytesMax)) {
@@ -273,9 +299,7 @@ class SessionReactor final : public grpc::ServerBidiReactor<v1::RelayMessage, v1
       kLog.Warn("relay sent what cannot be read",
                 {{"relay_id", relay_}, {"text", taken.ToString()}});
       FinishWith(taken);
-      return;
     }
-    StartRead(&incoming_);
   }
 
   void OnWriteDone(bool ok) override {
@@ -305,6 +329,12 @@ class SessionReactor final : public grpc::ServerBidiReactor<v1::RelayMessage, v1
   }
 
  private:
+  // Parts of a survey, and how long they were on the wire.
+  struct Surveyed {
+    std::vector<SurveyedTopic> topics;
+    size_t bytes = 0;
+  };
+
   static WallTime NotAfterOf(const grpc::CallbackServerContext& context) {
     const auto pem = context.auth_context()->FindPropertyValues(GRPC_X509_PEM_CERT_PROPERTY_NAME);
     if (pem.empty()) return {};
@@ -314,34 +344,44 @@ class SessionReactor final : public grpc::ServerBidiReactor<v1::RelayMessage, v1
     return validity.ok() ? validity->not_after : WallTime{};
   }
 
+  // Reads on, or hands the message to the controller, which then does.
   Status TakeIncoming() {
-    if (incoming_.has_hello() || incoming_.has_held_partitions()) return TakeHello();
-    if (!has_said_hello_) {
-      return {StatusCode::kInvalidArgument, Reason::kFieldInvalid, "the first message is Hello"};
+    if (!has_said_hello_) return TakeHello();
+    if (incoming_.has_hello() || incoming_.has_held_partitions()) {
+      return InvalidField("Hello was said twice");
     }
     if (incoming_.has_survey_part()) return TakePart();
     StatusOr<FromRelay> message = Read(incoming_);
     if (!message.ok()) return message.status();
     if (auto* const survey = std::get_if<SurveyResult>(&*message)) Complete(*survey);
+    if (incoming_.has_commit()) {
+      const MutexLock lock(mutex_);
+      ++unanswered_commits_;
+    }
     fleet_.Receive(handle_.get(), *std::move(message));
     return {};
   }
 
-  // Hello, or more of it.
+  // Hello, and then more of it while it says so.
   Status TakeHello() {
-    if (has_said_hello_ || incoming_.has_hello() == hello_.has_value()) {
-      return {StatusCode::kInvalidArgument, Reason::kFieldInvalid, "Hello was said twice"};
+    if (incoming_.has_hello() == hello_.has_value()) {
+      return InvalidField(hello_ ? "Hello was said twice" : "the first message is Hello");
+    }
+    if (hello_ && !incoming_.has_held_partitions()) {
+      return InvalidField("Hello is not complete: its held_follows says that more follows");
     }
     if (incoming_.has_hello()) {
       StatusOr<RelayHello> hello = HelloFrom(incoming_.hello(), relay_);
       if (!hello.ok()) return hello.status();
       hello->certificate_not_after = certificate_not_after_;
       hello_ = *std::move(hello);
-      if (incoming_.hello().held_follows()) return {};
-    } else {
-      const v1::HeldPartitions& part = incoming_.held_partitions();
-      if (Status added = AddHeld(part.held(), hello_->held); !added.ok()) return added;
-      if (part.held_follows()) return {};
+    } else if (Status added = AddHeld(incoming_.held_partitions().held(), hello_->held);
+               !added.ok()) {
+      return added.At("held_partitions");
+    }
+    if (incoming_.hello().held_follows() || incoming_.held_partitions().held_follows()) {
+      ReadOn();
+      return {};
     }
     has_said_hello_ = true;
     fleet_.Connect(handle_, *std::exchange(hello_, std::nullopt));
@@ -352,17 +392,31 @@ class SessionReactor final : public grpc::ServerBidiReactor<v1::RelayMessage, v1
   Status TakePart() {
     StatusOr<SurveyResult> part = FromProto(incoming_.survey_part());
     if (!part.ok()) return part.status();
-    std::vector<SurveyedTopic>& topics = surveyed_[part->bridge];
-    std::ranges::move(part->topics, std::back_inserter(topics));
-    if (topics.size() <= kSurveyedTopicsMax) return {};
-    return {StatusCode::kResourceExhausted, Reason::kFieldInvalid,
-            fmt::format("a survey has at most {} topics", kSurveyedTopicsMax)};
+    Surveyed& surveyed = surveyed_[part->bridge];
+    std::ranges::move(part->topics, std::back_inserter(surveyed.topics));
+    surveyed.bytes += incoming_.ByteSizeLong();
+    surveyed_bytes_ += incoming_.ByteSizeLong();
+    if (surveyed_bytes_ > kSurveyBytesMax) {
+      return {StatusCode::kResourceExhausted, Reason::kFieldInvalid,
+              fmt::format("parts of surveys that are not whole have at most {} MiB: select fewer "
+                          "topics",
+                          kSurveyBytesMax >> 20)};
+    }
+    ReadOn();
+    return {};
   }
   void Complete(SurveyResult& survey) {
     const auto before = surveyed_.find(survey.bridge);
     if (before == surveyed_.end()) return;
-    std::ranges::move(before->second, std::back_inserter(survey.topics));
+    std::ranges::move(before->second.topics, std::back_inserter(survey.topics));
+    surveyed_bytes_ -= before->second.bytes;
     surveyed_.erase(before);
+  }
+
+  void ReadNext() DRAWBRIDGE_REQUIRES(mutex_) {
+    if (!may_read_ || is_finishing_ || unanswered_commits_ >= kCommitsMax) return;
+    may_read_ = false;
+    StartRead(&incoming_);
   }
 
   void WriteNext() DRAWBRIDGE_REQUIRES(mutex_) {
@@ -398,11 +452,14 @@ class SessionReactor final : public grpc::ServerBidiReactor<v1::RelayMessage, v1
   RelayName relay_;
   WallTime certificate_not_after_{};
   bool has_said_hello_ = false;
-  std::optional<RelayHello> hello_;                          // while more of it is to come
-  std::map<BridgeId, std::vector<SurveyedTopic>> surveyed_;  // of surveys that are not whole yet
+  std::optional<RelayHello> hello_;        // while more of it is to come
+  std::map<BridgeId, Surveyed> surveyed_;  // of surveys that are not whole yet
+  size_t surveyed_bytes_ = 0;
   v1::RelayMessage incoming_;
 
   Mutex mutex_;
+  bool may_read_ DRAWBRIDGE_GUARDED_BY(mutex_) = false;
+  int unanswered_commits_ DRAWBRIDGE_GUARDED_BY(mutex_) = 0;
   std::deque<v1::ServerMessage> outgoing_ DRAWBRIDGE_GUARDED_BY(mutex_);  // first: being written
   size_t outgoing_bytes_ DRAWBRIDGE_GUARDED_BY(mutex_) = 0;
   bool is_writing_ DRAWBRIDGE_GUARDED_BY(mutex_) = false;
@@ -411,6 +468,11 @@ class SessionReactor final : public grpc::ServerBidiReactor<v1::RelayMessage, v1
   Status why_ DRAWBRIDGE_GUARDED_BY(mutex_);
   grpc::Alarm patience_ DRAWBRIDGE_GUARDED_BY(mutex_);
 };
+
+void SessionHandle::ReadOn() {
+  const MutexLock lock(mutex_);
+  if (reactor_ != nullptr) reactor_->ReadOn();
+}
 
 void SessionHandle::Send(ToRelay message) {
   v1::ServerMessage wire = std::visit(ToMessage{}, message);

@@ -1,6 +1,7 @@
 #include "server/control/fleet_controller.h"
 
 #include <algorithm>
+#include <utility>
 
 #include <fmt/format.h>
 #include <pthread.h>
@@ -19,6 +20,24 @@ constexpr Duration kSendAgainAfter = 5s;  // what a relay could not take over
 constexpr Duration kQueryPatience = 14s;
 constexpr Duration kSilentHeartbeats = 10s;  // two of them missed
 constexpr Duration kTwinShownFor = 60s;      // it comes back every 15 s at the latest
+// A database that was rolled back lacks so many incarnations at most. A relay that claims more is
+// broken: if it were believed, nothing would be left to count up to.
+constexpr int64_t kIncarnationsAheadMax = 1000;
+
+int64_t NewestIncarnation(const RelayHello& hello) {
+  int64_t newest = hello.incarnation;
+  for (const HeldPartition& held : hello.held) newest = std::max(newest, held.token.incarnation);
+  return newest;
+}
+
+bool Names(const Assignments& assignments, PartitionKey key) {
+  return std::ranges::any_of(assignments.bridges, [&](const BridgeAssignment& bridge) {
+    const auto stream = std::ranges::find(bridge.streams, key.stream, &StreamAssignment::stream);
+    return stream != bridge.streams.end() &&
+           std::ranges::find(stream->partitions, key.partition, &PartitionAssignment::partition) !=
+               stream->partitions.end();
+  });
+}
 
 Condition StreamRefusal(StreamId stream, BridgeId bridge, const Status& status) {
   return {.side = Side::kRelay,
@@ -396,7 +415,8 @@ void FleetController::SendAssignments() {
     for (const BridgeAssignment& bridge : assignments.bridges) {
       for (const StreamAssignment& stream : bridge.streams) {
         for (const PartitionAssignment& partition : stream.partitions) {
-          relay.held.insert({.stream = stream.stream, .partition = partition.partition});
+          const PartitionKey key{.stream = stream.stream, .partition = partition.partition};
+          if (relay.held.insert(key).second) relay.offered.insert(key);
         }
       }
     }
@@ -427,6 +447,15 @@ Status FleetController::Refusal(const RelayHello& hello) {
   if (stored->is_revoked) {
     return {StatusCode::kPermissionDenied, Reason::kRelayRevoked,
             "this relay's identity was revoked: enrol it under another name"};
+  }
+  if (const int64_t newest = NewestIncarnation(hello);
+      newest - desired_.incarnation > kIncarnationsAheadMax) {
+    return {StatusCode::kInvalidArgument, Reason::kFieldInvalid,
+            fmt::format("the relay claims incarnation {}, and the database has {}: the relay's "
+                        "state is damaged or of another deployment; enrol it anew with an empty "
+                        "state folder",
+                        newest, desired_.incarnation),
+            "hello.incarnation"};
   }
   const auto known = relays_.find(hello.relay);
   if (known != relays_.end() && known->second.session && known->second.boot_id != hello.boot_id &&
@@ -478,13 +507,13 @@ void FleetController::Accept(std::shared_ptr<RelaySession> session, const RelayH
                               .lease_ttl = settings_.lease.ttl,
                               .commit_interval = settings_.commit_interval,
                               .report_interval = settings_.report_interval});
+  relay.session->ReadOn();
   Wake();
 }
 
 // Takes what the relay confirmed while nobody listened, and notices a database that was rolled
 // back.
 void FleetController::AdoptHeld(const RelayHello& hello) {
-  int64_t newest = hello.incarnation;
   bool is_rolled_back =
       hello.incarnation > desired_.incarnation ||
       (hello.incarnation == desired_.incarnation && hello.revision > desired_.revision);
@@ -494,7 +523,6 @@ void FleetController::AdoptHeld(const RelayHello& hello) {
   }
   std::vector<CommitItem> items;
   for (const HeldPartition& held : hello.held) {
-    newest = std::max(newest, held.token.incarnation);
     const auto known = stored.find(held.key);
     if (known == stored.end()) continue;
     if (held.token > known->second) is_rolled_back = true;
@@ -510,7 +538,7 @@ void FleetController::AdoptHeld(const RelayHello& hello) {
     kLog.Error("the database was rolled back: everything issued before is fenced",
                {{"relay_id", hello.relay}, {"revision", hello.revision}});
     const StatusOr<int64_t> bumped = checkpoint_store_.BumpIncarnation(
-        "relay " + hello.relay.value + " knew a newer state", newest + 1);
+        "relay " + hello.relay.value + " knew a newer state", NewestIncarnation(hello) + 1);
     if (!bumped.ok()) kLog.Error("fencing failed", {{"text", bumped.status().message()}});
     LoadDesired();
     return;
@@ -547,6 +575,7 @@ void FleetController::Receive(const RelaySession* session, FromRelay message) {
     if (relay == nullptr) return;
     relay->last_seen = clock_.WallNow();
     std::visit([&](auto& content) { Take(name, *relay, std::move(content)); }, message);
+    relay->session->ReadOn();
   });
 }
 
@@ -554,6 +583,12 @@ void FleetController::Take(const RelayName& name, Relay& relay, RelayAck ack) {
   if (ack.nonce != relay.awaited_nonce) return;
   relay.awaited_nonce.clear();
   relay.refusals.clear();
+  // What it refused and did not have before, it does not run.
+  for (const PartitionKey& key : std::exchange(relay.offered, {})) {
+    const bool is_refused = std::ranges::any_of(
+        ack.errors, [&](const auto& error) { return error.first == key.stream; });
+    if (is_refused || !ack.status.ok()) relay.held.erase(key);
+  }
   if (!ack.status.ok()) {
     kLog.Warn("relay refuses assignments", {{"relay_id", name}, {"text", ack.status.ToString()}});
     relay.send_again_at = clock_.Now() + kSendAgainAfter;
@@ -629,8 +664,10 @@ void FleetController::Take(const RelayName& name, Relay& /*relay*/, SurveyResult
 }
 
 void FleetController::Take(const RelayName& name, Relay& relay, RelayReleased released) {
-  relay.held.erase(released.key);
   relay.is_leaving = relay.is_leaving || released.is_leaving;
+  // It was given the partition again meanwhile, and will run it: it has it until it releases that.
+  if (!relay.is_leaving && Names(relay.sent, released.key)) return;
+  relay.held.erase(released.key);
   kLog.Info("partition released", {{"relay_id", name},
                                    {"stream", released.key.stream},
                                    {"partition", released.key.partition},

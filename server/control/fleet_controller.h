@@ -75,9 +75,11 @@ class FleetController {
   FleetController(const FleetController&) = delete;
   FleetController& operator=(const FleetController&) = delete;
 
-  // A relay has said Hello. The session is accepted with a Welcome or closed with the reason.
+  // A relay has said Hello. The session is accepted with a Welcome and reads on, or is closed with
+  // the reason.
   void Connect(std::shared_ptr<RelaySession> session, RelayHello hello);
   void Disconnect(const RelaySession* session);
+  // A message of an accepted session, which reads on when it has been taken.
   void Receive(const RelaySession* session, FromRelay message);
 
   // Tells relays that the server goes away, and closes their sessions.
@@ -108,9 +110,11 @@ class FleetController {
     std::shared_ptr<RelaySession> session;  // none: not connected
     WallTime certificate_not_after{};
     std::string boot_id;
-    bool is_leaving = false;      // it is stopping: it gets nothing more
-    std::set<PartitionKey> held;  // what it may be running
-    Assignments sent;             // the newest that it was sent in this session
+    bool is_leaving = false;         // it is stopping: it gets nothing more
+    std::set<PartitionKey> held;     // what it may be running
+    std::set<PartitionKey> offered;  // of it, what it has with the unanswered assignments for the
+                                     // first time
+    Assignments sent;                // the newest that it was sent in this session
     bool has_been_sent = false;
     std::string awaited_nonce;  // not answered yet; empty: none
     BootTime sent_at{};

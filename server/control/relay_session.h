@@ -98,10 +98,13 @@ struct RelayReleased {
 using FromRelay =
     std::variant<RelayAck, RelayHeartbeat, RelayCommit, Report, SurveyResult, RelayReleased>;
 
-// One open session. Thread-safe; neither call waits.
+// One open session. Thread-safe; no call waits.
 class RelaySession {
  public:
   virtual ~RelaySession() = default;
+  // What was received last is dealt with: the next message may be read. Before that none is, so a
+  // relay cannot fill the server's memory.
+  virtual void ReadOn() = 0;
   // Queues a message. After Close() it goes nowhere.
   virtual void Send(ToRelay message) = 0;
   virtual void Close(Status why) = 0;

@@ -1,5 +1,7 @@
 #include "server/control/fleet_controller.h"
 
+#include <limits>
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -17,6 +19,10 @@ using testing::SizeIs;
 // A session that keeps what it was sent. Thread-safe.
 class FakeSession final : public RelaySession {
  public:
+  void ReadOn() override {
+    const MutexLock lock(mutex_);
+    ++reads_;
+  }
   void Send(ToRelay message) override {
     const MutexLock lock(mutex_);
     sent_.push_back(std::move(message));
@@ -31,6 +37,11 @@ class FakeSession final : public RelaySession {
     const MutexLock lock(mutex_);
     return closed_ ? WhyNot(*closed_) : "OPEN";
   }
+  // How many messages it was told to read.
+  int reads() const {
+    const MutexLock lock(mutex_);
+    return reads_;
+  }
   template <typename Message>
   std::vector<Message> all() const {
     const MutexLock lock(mutex_);
@@ -43,6 +54,7 @@ class FakeSession final : public RelaySession {
 
  private:
   mutable Mutex mutex_;
+  int reads_ DRAWBRIDGE_GUARDED_BY(mutex_) = 0;
   std::vector<ToRelay> sent_ DRAWBRIDGE_GUARDED_BY(mutex_);
   std::optional<Status> closed_ DRAWBRIDGE_GUARDED_BY(mutex_);
 };
@@ -217,6 +229,40 @@ TEST_F(FleetControllerTest, LetsAnotherProcessInWhenTheFirstHasFallenSilent) {
   EXPECT_NE(before->end(), "OPEN");
 }
 
+TEST_F(FleetControllerTest, LetsTheNextMessageInWhenItHasDealtWithTheLast) {
+  Enrol("fra-1");
+  StartFleet();
+
+  const auto session = Connect("fra-1");
+  EXPECT_EQ(session->reads(), 1) << "after Hello";
+  Beat(session);
+  Settle();
+
+  EXPECT_EQ(session->reads(), 2);
+  EXPECT_EQ(Connect("stranger")->reads(), 0);
+}
+
+TEST_F(FleetControllerTest, RefusesARelayThatClaimsMoreIncarnationsThanThereCanBe) {
+  Enrol("fra-1");
+  StartFleet();
+  const int64_t incarnation = State().incarnation;
+
+  for (const int64_t claimed : {int64_t{5000}, std::numeric_limits<int64_t>::max()}) {
+    RelayHello hello = HelloOf("fra-1");
+    hello.incarnation = claimed;
+    EXPECT_EQ(Connect(hello)->end(), "FIELD_INVALID");
+    hello = HelloOf("fra-1");
+    hello.held = {{.key = {.stream = {1}, .partition = 0},
+                   .token = {.incarnation = claimed, .epoch = 1},
+                   .base = {0},
+                   .checkpoint = {},
+                   .is_running = false}};
+    EXPECT_EQ(Connect(hello)->end(), "FIELD_INVALID");
+  }
+
+  EXPECT_EQ(State().incarnation, incarnation);
+}
+
 TEST_F(FleetControllerTest, EndsASessionWithItsCertificate) {
   Enrol("fra-1");
   StartFleet();
@@ -290,6 +336,48 @@ TEST_F(PartitionsTest, StayWithTheirOwnerUntilItHasReleasedThem) {
   EXPECT_EQ(OwnerOf(Key(moving)), "fra-2");
   EXPECT_EQ(Partition(Key(moving)).token.epoch, epoch + 1);
   EXPECT_THAT(Assigned(two), ElementsAre(moving));
+}
+
+TEST_F(PartitionsTest, StayWithARelayThatWasGivenThemAgainBeforeItReleasedThem) {
+  StartFleet();
+  const auto one = Connect("fra-1");
+  Acknowledge(one);
+  const auto two = Connect("fra-2");
+  Acknowledge(two);
+  Acknowledge(one);
+  ASSERT_THAT(Assigned(one), SizeIs(1));
+  const PartitionNumber moving = 1 - Assigned(one)[0];
+
+  // The other goes, so both are for the first again; what it says of before arrives after that.
+  Release(two, Key(moving), true);
+  ASSERT_THAT(Assigned(one), ElementsAre(0, 1));
+  Release(one, Key(moving), false);
+  Acknowledge(one);
+  Disconnect(two);
+  const auto three = Connect("fra-2");
+  Acknowledge(three);
+
+  EXPECT_EQ(OwnerOf(Key(0)), "fra-1");
+  EXPECT_EQ(OwnerOf(Key(1)), "fra-1");
+  EXPECT_THAT(Assigned(three), IsEmpty()) << "the first may run both until it releases one";
+}
+
+TEST_F(PartitionsTest, GoOnFromARelayThatRefusedThem) {
+  StartFleet();
+  const auto one = Connect("fra-1");
+  ASSERT_THAT(Assigned(one), ElementsAre(0, 1));
+  fleet_->Receive(
+      one.get(),
+      RelayAck{.nonce = one->all<NumberedAssignments>().back().nonce,
+               .revision = 1,
+               .status = {},
+               .errors = {{stream_, Status(StatusCode::kResourceExhausted, "no room")}}});
+  Settle();
+
+  const auto two = Connect("fra-2");
+  Acknowledge(two);
+
+  EXPECT_THAT(Assigned(two), SizeIs(1)) << "nobody has to release what nobody runs";
 }
 
 TEST_F(PartitionsTest, StayWithADeadRelayUntilItsLeaseHasRunOut) {
