@@ -103,10 +103,10 @@ v1::Bridge ToProto(const BridgeSpec& bridge) {
   return message;
 }
 
+// Fields are named as in a file of definitions, where a bridge is its spec.
 StatusOr<BridgeSpec> FromProto(const v1::Bridge& message) {
-  FieldReader fields;
-  return fields.Finish(
-      fields.Require("spec", message.has_spec(), FromProto(message.name(), message.spec())));
+  if (!message.has_spec()) return InvalidField("is missing", "spec");
+  return FromProto(message.name(), message.spec());
 }
 
 StatusOr<BridgeSpec> FromProto(const std::string& name, const v1::BridgeSpec& message) {

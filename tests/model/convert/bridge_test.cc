@@ -80,25 +80,25 @@ TEST_F(BridgeTest, RefusesOrKeepsWhateverComes) {
 
 TEST_F(BridgeTest, BlamesTheFieldByItsPath) {
   ExpectBlamed(message_, "spec", [](auto& it) { it.clear_spec(); });
-  ExpectBlamed(message_, "spec.source", [](auto& it) { it.mutable_spec()->clear_source(); });
-  ExpectBlamed(message_, "spec.target", [](auto& it) { it.mutable_spec()->clear_target(); });
-  ExpectBlamed(message_, "spec.lanes", [](auto& it) { it.mutable_spec()->set_lanes(-1); });
-  ExpectBlamed(message_, "spec.lanes", [](auto& it) { it.mutable_spec()->set_lanes(65); });
-  ExpectBlamed(message_, "spec.target.replication_factor",
+  ExpectBlamed(message_, "source", [](auto& it) { it.mutable_spec()->clear_source(); });
+  ExpectBlamed(message_, "target", [](auto& it) { it.mutable_spec()->clear_target(); });
+  ExpectBlamed(message_, "lanes", [](auto& it) { it.mutable_spec()->set_lanes(-1); });
+  ExpectBlamed(message_, "lanes", [](auto& it) { it.mutable_spec()->set_lanes(65); });
+  ExpectBlamed(message_, "target.replication_factor",
                [](auto& it) { it.mutable_spec()->mutable_target()->set_replication_factor(-1); });
-  ExpectBlamed(message_, "spec.target.compression", [](auto& it) {
+  ExpectBlamed(message_, "target.compression", [](auto& it) {
     it.mutable_spec()->mutable_target()->set_compression(static_cast<v1::Compression>(6));
   });
-  ExpectBlamed(message_, "spec.source.start.time", [](auto& it) {
+  ExpectBlamed(message_, "source.start.time", [](auto& it) {
     it.mutable_spec()->mutable_source()->mutable_start()->mutable_time()->set_nanos(-1);
   });
 }
 
 TEST_F(BridgeTest, RefusesAStartThatSaysNo) {
-  ExpectBlamed(message_, "spec.source.start.latest", [](auto& it) {
+  ExpectBlamed(message_, "source.start.latest", [](auto& it) {
     it.mutable_spec()->mutable_source()->mutable_start()->set_latest(false);
   });
-  ExpectBlamed(message_, "spec.source.start.earliest", [](auto& it) {
+  ExpectBlamed(message_, "source.start.earliest", [](auto& it) {
     it.mutable_spec()->mutable_source()->mutable_start()->set_earliest(false);
   });
 }
