@@ -89,13 +89,15 @@ Relay::~Relay() {
   const bool is_drained = parts_->supervisor.Drain();
   const bool is_said = parts_->session.Stop(deadline);
   if (!is_drained) {
-    kLog.Warn("relay stops before the target has confirmed everything: what was in flight comes "
-              "twice");
+    kLog.Warn(
+        "relay stops before the target has confirmed everything: what was in flight comes "
+        "twice");
   }
   if (is_said) {
     kLog.Info("relay has given everything back");
   } else {
-    kLog.Warn("relay stops before the server knows: its partitions move when its lease has run out");
+    kLog.Warn(
+        "relay stops before the server knows: its partitions move when its lease has run out");
   }
 }
 
