@@ -7,6 +7,7 @@
 #include <pthread.h>
 
 #include "base/log.h"
+#include "server/control/assignment_plan.h"
 
 namespace drawbridge {
 namespace {
@@ -28,15 +29,6 @@ int64_t NewestIncarnation(const RelayHello& hello) {
   int64_t newest = hello.incarnation;
   for (const HeldPartition& held : hello.held) newest = std::max(newest, held.token.incarnation);
   return newest;
-}
-
-bool Names(const Assignments& assignments, PartitionKey key) {
-  return std::ranges::any_of(assignments.bridges, [&](const BridgeAssignment& bridge) {
-    const auto stream = std::ranges::find(bridge.streams, key.stream, &StreamAssignment::stream);
-    return stream != bridge.streams.end() &&
-           std::ranges::find(stream->partitions, key.partition, &PartitionAssignment::partition) !=
-               stream->partitions.end();
-  });
 }
 
 Condition StreamRefusal(StreamId stream, BridgeId bridge, const Status& status) {
@@ -289,106 +281,6 @@ void FleetController::Reassign(const Assigner::Placement& placement) {
   LoadDesired();
 }
 
-std::optional<SecretRef> FleetController::SecretOf(const EndpointSpec& endpoint) const {
-  const auto found =
-      std::ranges::find(desired_.credentials, endpoint.kafka.credential, &StoredCredential::name);
-  if (found == desired_.credentials.end()) return std::nullopt;
-  return SecretRef{.credential = found->id, .version = found->version};
-}
-
-bool FleetController::IsBlocked(const StoredBridge& bridge) const {
-  const auto survey = surveys_.find(bridge.id);
-  return survey != surveys_.end() && survey->second.is_blocked;
-}
-
-std::optional<BridgeAssignment> FleetController::ShareOf(const StoredBridge& bridge,
-                                                         const RelayName& name) const {
-  const auto endpoint = [&](const std::string& wanted) {
-    return std::ranges::find_if(desired_.endpoints,
-                                [&](const auto& other) { return other.spec.name == wanted; });
-  };
-  const auto source = endpoint(bridge.spec.source.endpoint);
-  const auto target = endpoint(bridge.spec.target.endpoint);
-  if (source == desired_.endpoints.end() || target == desired_.endpoints.end()) return std::nullopt;
-  BridgeAssignment share{.bridge = bridge.id,
-                         .generation = bridge.generation,
-                         .spec = bridge.spec,
-                         .source = source->spec,
-                         .target = target->spec,
-                         .source_secret = SecretOf(source->spec),
-                         .target_secret = SecretOf(target->spec),
-                         .source_cluster_id = bridge.source_cluster_id,
-                         .target_cluster_id = bridge.target_cluster_id,
-                         .surveys = false,
-                         .reverse_flows = {},
-                         .streams = {}};
-  const auto survey = surveys_.find(bridge.id);
-  share.surveys = survey != surveys_.end() && survey->second.surveyor == name;
-  for (const StoredStream& stream : desired_.streams) {
-    if (stream.bridge != bridge.id) continue;
-    StreamAssignment part{.stream = stream.id,
-                          .topic = stream.topic,
-                          .target_topic = stream.target_topic,
-                          .source_epoch = stream.source_epoch,
-                          .is_paused = stream.is_paused || bridge.is_paused || IsBlocked(bridge),
-                          .partitions = {}};
-    for (const StoredPartition& partition : desired_.partitions) {
-      if (partition.key.stream != stream.id || partition.owner != name) continue;
-      const auto wanted = placement_.find(partition.key);
-      if (wanted == placement_.end() || wanted->second != name) continue;
-      part.partitions.push_back({.partition = partition.key.partition,
-                                 .token = partition.token,
-                                 .start = partition.checkpoint});
-    }
-    if (!part.partitions.empty()) share.streams.push_back(std::move(part));
-  }
-  if (!share.surveys && share.streams.empty()) return std::nullopt;
-  if (share.surveys) {
-    for (const StoredBridge& other : desired_.bridges) {
-      const auto other_source = endpoint(other.spec.source.endpoint);
-      const auto other_target = endpoint(other.spec.target.endpoint);
-      if (other_source == desired_.endpoints.end() || other_target == desired_.endpoints.end())
-        continue;
-      const auto known = [](const StoredEndpoint& stored) {
-        return KnownEndpoint{stored.spec, stored.cluster_id};
-      };
-      if (AreSameCluster(known(*other_source), known(*target)) &&
-          AreSameCluster(known(*other_target), known(*source))) {
-        share.reverse_flows.emplace_back(other.spec.source.topics, other.spec.target.topic);
-      }
-    }
-  }
-  return share;
-}
-
-Assignments FleetController::AssignmentsFor(const RelayName& name) const {
-  Assignments assignments{
-      .incarnation = desired_.incarnation, .revision = desired_.revision, .bridges = {}};
-  for (const StoredBridge& bridge : desired_.bridges) {
-    if (auto share = ShareOf(bridge, name)) assignments.bridges.push_back(*std::move(share));
-  }
-  return assignments;
-}
-
-namespace {
-
-// Whether a relay has to be told: checkpoints move all the time, and a relay that holds a token
-// knows its own better.
-bool SaysTheSame(const Assignments& a, const Assignments& b) {
-  const auto without_progress = [](Assignments assignments) {
-    assignments.revision = 0;
-    for (BridgeAssignment& bridge : assignments.bridges) {
-      for (StreamAssignment& stream : bridge.streams) {
-        for (PartitionAssignment& partition : stream.partitions) partition.start = {};
-      }
-    }
-    return assignments;
-  };
-  return without_progress(a) == without_progress(b);
-}
-
-}  // namespace
-
 void FleetController::SendAssignments() {
   for (auto& [name, relay] : relays_) {
     if (!relay.session) continue;
@@ -408,7 +300,7 @@ void FleetController::SendAssignments() {
       }
       continue;  // one at a time; what changed meanwhile goes with the next
     }
-    Assignments assignments = AssignmentsFor(name);
+    Assignments assignments = AssignmentsFor(name, desired_, placement_, surveys_);
     const bool tries_again = relay.send_again_at && clock_.Now() >= *relay.send_again_at;
     if (relay.has_been_sent && SaysTheSame(assignments, relay.sent) && !tries_again) continue;
     relay.send_again_at.reset();
@@ -683,102 +575,27 @@ StatusOr<FleetView> FleetController::View() {
       return Status(StatusCode::kUnavailable, Reason::kStorageDegraded,
                     "the database cannot be read");
     }
-    return MakeView();
+    return ViewOf(desired_, Evidence(), clock_.Now(), clock_.WallNow());
   });
 }
 
-FleetView FleetController::MakeView() const {
-  FleetView view;
-  view.stored = desired_;
-  view.at = clock_.WallNow();
+FleetEvidence FleetController::Evidence() const {
+  FleetEvidence evidence{.observations = observations_,
+                         .surveys = surveys_,
+                         .relays = {},
+                         .is_storage_degraded = database_.writer().is_degraded()};
+  for (const auto& [name, relay] : relays_) {
+    evidence.relays[name] = {.is_connected = relay.session != nullptr,
+                             .last_seen = relay.last_seen,
+                             .converged = relay.converged,
+                             .twin_age = std::nullopt};
+  }
   const BootTime now = clock_.Now();
-  std::map<StreamId, std::pair<const StoredStream*, const StoredBridge*>> streams;
-  for (const StoredBridge& bridge : desired_.bridges) {
-    FleetView::Bridge& seen = view.bridges[bridge.id];
-    seen.conditions = observations_.ConditionsOf(bridge.id);
-    seen.observed_generation = bridge.generation;
-    for (const auto& [name, relay] : relays_) {
-      const auto converged = relay.converged.find(bridge.id);
-      if (converged == relay.converged.end()) continue;
-      seen.observed_generation = std::min(seen.observed_generation, converged->second);
-    }
-    const auto survey = surveys_.find(bridge.id);
-    if (survey != surveys_.end()) {
-      seen.surveyor = survey->second.surveyor;
-      seen.surveyed_at = survey->second.succeeded_at;
-      for (const Condition& condition : survey->second.conditions) {
-        seen.conditions.push_back({condition, survey->second.surveyor.value_or(RelayName{})});
-      }
-      if (survey->second.surveyor) ++view.relays[*survey->second.surveyor].surveys;
-    }
-    if (database_.writer().is_degraded()) {
-      seen.conditions.push_back(
-          {{.side = Side::kServer,
-            .reason = Reason::kStorageDegraded,
-            .text = "the server's disk is full or failing: make room there. Records keep flowing; "
-                    "checkpoints wait in the relays' journals",
-            .bridge = bridge.id,
-            .stream = std::nullopt,
-            .partition = std::nullopt,
-            .topic = {},
-            .age = std::nullopt,
-            .blocks = false},
-           RelayName{}});
-    }
-    if (!seen.surveyor) {
-      seen.conditions.push_back(
-          {{.side = Side::kServer,
-            .reason = Reason::kNoRelay,
-            .text =
-                "no relay that may run this bridge is connected: start one with the labels that "
-                "its placement asks for",
-            .bridge = bridge.id,
-            .stream = std::nullopt,
-            .partition = std::nullopt,
-            .topic = {},
-            .age = std::nullopt,
-            .blocks = false},
-           RelayName{}});
-    }
-    for (const StoredStream& stream : desired_.streams) {
-      if (stream.bridge == bridge.id) streams[stream.id] = {&stream, &bridge};
-    }
-  }
-  for (const StoredPartition& partition : desired_.partitions) {
-    const auto stream = streams.find(partition.key.stream);
-    if (stream == streams.end()) continue;
-    const auto [its_stream, its_bridge] = stream->second;
-    const auto survey = surveys_.find(its_bridge->id);
-    const bool has_condition =
-        observations_.HasCondition(its_bridge->id, partition.key) ||
-        (survey != surveys_.end() && survey->second.Blocks(its_stream->topic));
-    view.partitions[partition.key] = observations_.StatusOf(
-        partition, its_stream->is_paused || its_bridge->is_paused, has_condition, now, view.at);
-    if (partition.owner) ++view.relays[*partition.owner].partitions;
-  }
-  for (const StoredRelay& stored : desired_.relays) {
-    FleetView::Relay& seen = view.relays[stored.name];
-    seen.last_seen = stored.last_seen;
-    const auto known = relays_.find(stored.name);
-    if (known == relays_.end()) continue;
-    seen.is_connected = known->second.session != nullptr;
-    if (known->second.last_seen) seen.last_seen = known->second.last_seen;
-  }
   for (const auto& [name, twin] : twins_) {
     if (now - twin.last_seen > kTwinShownFor) continue;
-    view.relays[name].conditions.push_back(
-        {.side = Side::kRelay,
-         .reason = Reason::kDuplicateIdentity,
-         .text = "another process uses this relay's identity and is turned away: stop one of the "
-                 "two, and give a cloned machine an identity of its own",
-         .bridge = {},
-         .stream = std::nullopt,
-         .partition = std::nullopt,
-         .topic = {},
-         .age = now - twin.first_seen,
-         .blocks = false});
+    evidence.relays[name].twin_age = now - twin.first_seen;
   }
-  return view;
+  return evidence;
 }
 
 bool FleetController::NeedsSecret(const RelayName& relay, SecretRef secret) {
@@ -826,12 +643,12 @@ StatusOr<FleetController::EndpointTest> FleetController::TestEndpoint(
     }
     query_id = fmt::format("q{}", ++last_number_);
     queries_.emplace(query_id, PendingQuery{.relay = chosen->first,
-                                            .secret = SecretOf(found->spec),
+                                            .secret = SecretOf(desired_, found->spec),
                                             .answer = std::move(promise)});
     chosen->second.session->Send(EndpointTestQuery{.query_id = query_id,
                                                    .deadline = kQueryPatience,
                                                    .endpoint = found->spec,
-                                                   .secret = SecretOf(found->spec),
+                                                   .secret = SecretOf(desired_, found->spec),
                                                    .topics = topics});
     return answer;
   });

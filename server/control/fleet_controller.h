@@ -15,6 +15,7 @@
 #include "base/mutex.h"
 #include "server/control/assigner.h"
 #include "server/control/fleet_observations.h"
+#include "server/control/fleet_view.h"
 #include "server/control/lease_table.h"
 #include "server/control/relay_session.h"
 #include "server/control/survey_controller.h"
@@ -30,29 +31,6 @@ struct FleetSettings {
   Duration commit_interval = std::chrono::seconds(1);
   Duration report_interval = std::chrono::seconds(1);
   Duration tick = std::chrono::milliseconds(500);
-};
-
-// What operators see: the stored state and the observations, at one moment.
-struct FleetView {
-  struct Bridge {
-    int64_t observed_generation = 0;
-    std::optional<RelayName> surveyor;
-    std::optional<WallTime> surveyed_at;
-    std::vector<SeenCondition> conditions;
-  };
-  struct Relay {
-    bool is_connected = false;
-    std::optional<WallTime> last_seen;
-    int partitions = 0;
-    int surveys = 0;
-    std::vector<Condition> conditions;
-  };
-
-  DesiredState stored;
-  std::map<BridgeId, Bridge> bridges;
-  std::map<PartitionKey, PartitionStatus> partitions;
-  std::map<RelayName, Relay> relays;
-  WallTime at{};
 };
 
 // Makes relays do what the database says. It works on levels, not on events: whatever happens, it
@@ -157,11 +135,7 @@ class FleetController {
   void ChooseSurveyors(const std::vector<Candidate>& candidates);
   void Reassign(const Assigner::Placement& placement);
   void SendAssignments();
-  Assignments AssignmentsFor(const RelayName& name) const;
-  std::optional<BridgeAssignment> ShareOf(const StoredBridge& bridge, const RelayName& name) const;
-  bool IsBlocked(const StoredBridge& bridge) const;
-  std::optional<SecretRef> SecretOf(const EndpointSpec& endpoint) const;
-  FleetView MakeView() const;
+  FleetEvidence Evidence() const;
 
   const FleetSettings settings_;
   ControlDatabase& database_;

@@ -1,6 +1,8 @@
 #pragma once
 
+#include <algorithm>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -86,8 +88,13 @@ struct DesiredState {
   std::vector<StoredCredential> credentials;
   std::vector<StoredBridge> bridges;
   std::vector<StoredStream> streams;
-  std::vector<StoredPartition> partitions;
+  std::vector<StoredPartition> partitions;  // in the order of their keys
   std::vector<StoredRelay> relays;
+
+  std::span<const StoredPartition> PartitionsOf(StreamId stream) const {
+    const auto stream_of = [](const StoredPartition& partition) { return partition.key.stream; };
+    return std::ranges::equal_range(partitions, stream, {}, stream_of);
+  }
 };
 
 // Who changes something, and why; makes the change safe to repeat.
