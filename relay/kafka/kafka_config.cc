@@ -218,7 +218,11 @@ StatusOr<ClientHandle> CreateConsumer(const KafkaCluster& cluster, const std::st
   StatusOr<ClientSettings> client = Connecting(cluster);
   if (!client.ok()) return client.status();
   const Capabilities& profile = CapabilitiesOf(cluster.endpoint.kafka.profile);
-  const int64_t fetch_max = std::max<int64_t>(profile.fetch_bytes, 16 << 20);
+  // An answer is unpacked as a whole when it arrives, to several times its size for logs, so it may
+  // only be a part of what may be read ahead.
+  const int64_t fetch_max = std::max<int64_t>(
+      profile.fetch_bytes,
+      std::min(static_cast<int64_t>(budget.prefetch_bytes) / 4, int64_t{16} << 20));
   // Before 2.2.0 a full prefetch queue stops fetching for a second: there only a longer one helps.
   const size_t prefetch_bytes = budget.prefetch_bytes * (LibraryIsAtLeast(2, 2, 0) ? 1 : 2);
   client->settings
