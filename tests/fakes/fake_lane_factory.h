@@ -81,11 +81,32 @@ class FakeLaneFactory final : public LaneFactory {
     return std::unique_ptr<Survey>(std::make_unique<CompleteSurvey>(bridge));
   }
 
-  std::vector<EndpointCheck> TestEndpoint(const EndpointSpec& /*endpoint*/,
+  // While it is held, no test of an endpoint comes to its end.
+  void HoldTests(bool is_held) {
+    {
+      const MutexLock lock(tests_mutex_);
+      are_tests_held_ = is_held;
+    }
+    tests_go_on_.notify_all();
+  }
+  // How many tests of endpoints run now.
+  size_t tests_running() {
+    const MutexLock lock(tests_mutex_);
+    return tests_running_;
+  }
+
+  std::vector<EndpointCheck> TestEndpoint(const EndpointSpec& endpoint,
                                           const std::optional<CredentialSecret>& /*secret*/,
                                           const std::vector<std::string>& /*topics*/,
                                           Duration /*deadline*/) override {
-    return {};
+    MutexLock lock(tests_mutex_);
+    ++tests_running_;
+    while (are_tests_held_) tests_go_on_.wait(tests_mutex_);
+    --tests_running_;
+    return {{.name = "connect",
+             .is_ok = true,
+             .reason = Reason::kUnspecified,
+             .detail = endpoint.name}};
   }
 
  private:
@@ -187,6 +208,10 @@ class FakeLaneFactory final : public LaneFactory {
   Lanes lanes_ DRAWBRIDGE_GUARDED_BY(mutex_);
   std::optional<Status> refusal_ DRAWBRIDGE_GUARDED_BY(mutex_);
   bool is_automatic_ DRAWBRIDGE_GUARDED_BY(mutex_) = true;
+  Mutex tests_mutex_;
+  ConditionVariable tests_go_on_;
+  bool are_tests_held_ DRAWBRIDGE_GUARDED_BY(tests_mutex_) = false;
+  size_t tests_running_ DRAWBRIDGE_GUARDED_BY(tests_mutex_) = 0;
 };
 
 }  // namespace drawbridge

@@ -1,0 +1,261 @@
+#include "relay/control/control_session.h"
+
+#include <chrono>
+#include <functional>
+#include <future>
+#include <limits>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+#include "base/file.h"
+#include "model/convert/status.h"
+#include "model/convert/time.h"
+#include "tests/relay/control/session_fixture.h"
+
+namespace drawbridge {
+namespace {
+
+using namespace std::chrono_literals;
+using testing::AllOf;
+using testing::Ge;
+using testing::HasSubstr;
+using testing::Le;
+
+constexpr int64_t kMost = std::numeric_limits<int64_t>::max();
+constexpr int64_t kLeast = std::numeric_limits<int64_t>::min();
+
+google::protobuf::Duration Of(int64_t seconds, int32_t nanos = 0) {
+  google::protobuf::Duration duration;
+  duration.set_seconds(seconds);
+  duration.set_nanos(nanos);
+  return duration;
+}
+
+class ControlSessionTest : public SessionTest {};
+
+// --- Any message --------------------------------------------------------------------------------
+
+TEST_F(ControlSessionTest, PassesOverAMessageWithoutContent) {
+  Run();
+
+  ASSERT_TRUE(server_->SayBytes(""));
+  ASSERT_TRUE(server_->SayBytes("\xfa\x06\x02hi"));  // a field that nobody knows
+
+  EXPECT_TRUE(HearsAgain(v1::RelayMessage::kHeartbeat));
+  EXPECT_EQ(server_->heard().sessions, 1);
+  EXPECT_TRUE(GoesOn());
+}
+
+TEST_F(ControlSessionTest, TakesAssignmentsOfFiveMegabytes) {
+  v1::Assignments wanted = Wanted();
+  for (int i = 0; i < 5000; ++i) {
+    v1::StreamAssignment& stream = *wanted.mutable_bridges(0)->add_streams();
+    stream = wanted.bridges(0).streams(0);
+    stream.set_stream_id(1000 + i);
+    stream.set_topic(std::string(1000, 't'));
+    stream.clear_partitions();
+  }
+  ASSERT_GT(wanted.ByteSizeLong(), 5'000'000U);
+
+  const auto ack = Assign(wanted);
+
+  ASSERT_TRUE(ack);
+  EXPECT_FALSE(ack->has_status()) << ack->ShortDebugString();
+  EXPECT_EQ(ack->errors_size(), 0);
+}
+
+TEST_F(ControlSessionTest, ComesBackWhateverEndsASession) {
+  Run();
+  std::vector<grpc::Status> ends = {{grpc::StatusCode::UNAVAILABLE, "why", "no details"},
+                                    {grpc::StatusCode::ABORTED, std::string(3000, 'x')}};
+  for (int code = 0; code <= 16; ++code) {
+    ends.emplace_back(static_cast<grpc::StatusCode>(code), "why");
+  }
+  for (const grpc::Status& status : ends) {
+    ASSERT_TRUE(HearsAgain(v1::RelayMessage::kHeartbeat));
+    const int before = server_->heard().sessions;
+    ASSERT_TRUE(server_->End(status));
+    ASSERT_TRUE(server_->Until([&](const auto& heard) { return heard.sessions > before; }))
+        << status.error_code();
+  }
+  EXPECT_TRUE(GoesOn());
+  EXPECT_TRUE(WorksWithAGoodServer());
+}
+
+// --- Welcome ------------------------------------------------------------------------------------
+
+TEST_F(ControlSessionTest, DoesNotSendHeartbeatsAllTheTimeWhenAWelcomeNamesNoInterval) {
+  Run();
+  v1::Welcome welcome = Welcome();
+  *welcome.mutable_heartbeat_interval() = Of(0, 1);
+  ASSERT_TRUE(SayWelcome(welcome));
+  ASSERT_TRUE(Assign(Wanted()));
+  clock_.Advance(1min);
+  ASSERT_TRUE(HearsAgain(v1::RelayMessage::kHeartbeat));
+  const size_t before = CountHeard(v1::RelayMessage::kHeartbeat);
+
+  for (int i = 0; i < 10; ++i) ASSERT_TRUE(HearsAgain(v1::RelayMessage::kReport));
+
+  EXPECT_LE(CountHeard(v1::RelayMessage::kHeartbeat), before + 1);
+}
+
+TEST_F(ControlSessionTest, TakesAWelcomeThatComesTwice) {
+  Run();
+
+  ASSERT_TRUE(SayWelcome(Welcome()));
+  ASSERT_TRUE(SayWelcome(Welcome()));
+
+  EXPECT_TRUE(HearsAgain(v1::RelayMessage::kHeartbeat));
+  EXPECT_TRUE(GoesOn());
+  EXPECT_EQ(server_->heard().sessions, 1);
+}
+
+// --- Assignments --------------------------------------------------------------------------------
+
+TEST_F(ControlSessionTest, HaltsAPartitionThatStartsBeyondItsLogAndCarriesItsNeighbours) {
+  v1::Assignments wanted = Wanted();
+  *wanted.add_bridges() = Bridge(2);
+  v1::PartitionAssignment& beyond =
+      *wanted.mutable_bridges(1)->mutable_streams(0)->mutable_partitions(0);
+  beyond.set_start_offset(kMost);
+  beyond.mutable_anchor()->set_offset(kMost - 1);
+  Produce(10);
+  Produce(10, 2);
+
+  const auto ack = Assign(wanted);
+
+  ASSERT_TRUE(ack);
+  EXPECT_EQ(ack->errors_size(), 0) << ack->ShortDebugString();
+  EXPECT_TRUE(Carries(1, 10));
+  EXPECT_TRUE(Eventually([&] {
+    clock_.Advance(1s);
+    for (const PartitionNews& news : board_.News()) {
+      if (news.report.key.stream == StreamId{2}) {
+        return news.report.state == PartitionState::kHalted;
+      }
+    }
+    return false;
+  }));
+  EXPECT_EQ(Written(2), 0U);
+}
+
+// --- Secrets ------------------------------------------------------------------------------------
+
+// --- CommitResults ------------------------------------------------------------------------------
+
+TEST_F(ControlSessionTest, CommitsAgainWhenResultsCannotBeRead) {
+  server_->SetOutcome(static_cast<v1::CommitOutcome>(99));
+  Run();
+  ASSERT_TRUE(Commits(1, 10));
+  const size_t from = server_->heard().messages.size();
+  server_->SetOutcome(v1::COMMIT_OUTCOME_STORED);
+
+  EXPECT_TRUE(Commits(1, 10, from));
+}
+
+// --- LeaseGrant, Restarting, SecretsChanged -----------------------------------------------------
+
+TEST_F(ControlSessionTest, GoesOnWhateverLeasesRestartsAndChangesOfSecretsSay) {
+  Run();
+  for (const auto& span : {Of(0), Of(-1), Of(kMost), Of(kLeast, -5), Of(1, -1), Of(3)}) {
+    for (const int64_t stamp : {int64_t{0}, kMost, kLeast}) {
+      v1::ServerMessage message;
+      message.mutable_lease_grant()->set_sent_at_ns(stamp);
+      *message.mutable_lease_grant()->mutable_ttl() = span;
+      ASSERT_TRUE(server_->Say(message));
+    }
+    v1::ServerMessage restarting;
+    restarting.mutable_restarting()->set_reason(std::string(100'000, 'r'));
+    *restarting.mutable_restarting()->mutable_reconnect_after_min() = span;
+    *restarting.mutable_restarting()->mutable_reconnect_after_max() = Of(1);
+    ASSERT_TRUE(server_->Say(restarting));
+  }
+  v1::ServerMessage changed;
+  changed.mutable_secrets_changed();
+  ASSERT_TRUE(server_->Say(changed));
+  *changed.mutable_secrets_changed()->add_secrets() = Ref(-1);
+  ASSERT_TRUE(server_->Say(changed));
+
+  EXPECT_TRUE(HearsAgain(v1::RelayMessage::kHeartbeat));
+  EXPECT_TRUE(GoesOn());
+  EXPECT_EQ(server_->heard().sessions, 1);
+}
+
+// --- Query --------------------------------------------------------------------------------------
+
+v1::Query TestOf(const std::string& id) {
+  v1::Query query;
+  query.set_query_id(id);
+  *query.mutable_deadline() = Of(14);
+  query.mutable_endpoint_test()->mutable_endpoint()->set_name("logs");
+  query.mutable_endpoint_test()->mutable_endpoint()->mutable_kafka()->add_bootstrap("a:1");
+  return query;
+}
+
+TEST_F(ControlSessionTest, AnswersTheTestOfAnEndpoint) {
+  ASSERT_TRUE(AskFor(TestOf("q")));
+
+  const auto answer = AnswerTo("q");
+
+  ASSERT_TRUE(answer);
+  ASSERT_EQ(answer->endpoint_test().checks_size(), 1);
+  EXPECT_TRUE(answer->endpoint_test().checks(0).ok());
+  EXPECT_EQ(answer->endpoint_test().checks(0).detail(), "logs");
+}
+
+// --- A server that is there and does not answer -------------------------------------------------
+
+// Takes connections, and nothing more.
+class DeafListener {
+ public:
+  DeafListener() : socket_(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    socklen_t size = sizeof address;
+    auto* const generic = reinterpret_cast<sockaddr*>(&address);
+    EXPECT_EQ(bind(socket_.get(), generic, size), 0);
+    EXPECT_EQ(listen(socket_.get(), 16), 0);
+    EXPECT_EQ(getsockname(socket_.get(), generic, &size), 0);
+    port_ = ntohs(address.sin_port);
+  }
+  std::string address() const { return fmt::format("localhost:{}", port_); }
+  // Waits for somebody to connect.
+  bool Accept() {
+    accepted_ = FileDescriptor(accept4(socket_.get(), nullptr, nullptr, SOCK_CLOEXEC));
+    return accepted_.is_open();
+  }
+
+ private:
+  FileDescriptor socket_;
+  FileDescriptor accepted_;
+  int port_ = 0;
+};
+
+// --- Certificates -------------------------------------------------------------------------------
+
+TEST_F(ControlSessionTest, KeepsItsIdentityWhenARenewalIsOfNoUse) {
+  const std::string identity = *ReadFile(folder_ / "identity.pem");
+  server_->SetCertificates([](const auto&, v1::RenewCertificateResponse& response) {
+    response.set_certificate_pem("no PEM");
+    response.set_ca_pem("no PEM");
+    return grpc::Status::OK;
+  });
+  clock_.ShiftWall(std::chrono::days(5));
+
+  ASSERT_TRUE(server_->Until([](const auto& heard) { return heard.renewals == 1; }));
+
+  EXPECT_TRUE(WorksWithAGoodServer());
+  EXPECT_EQ(*ReadFile(folder_ / "identity.pem"), identity);
+  EXPECT_EQ(server_->heard().renewals, 1);
+}
+
+}  // namespace
+}  // namespace drawbridge
