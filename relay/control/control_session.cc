@@ -27,6 +27,8 @@ constexpr int kProtocol = 1;
 constexpr auto kUnaryDeadline = 10s;
 constexpr Duration kBatchPatience = 15s;
 constexpr Duration kRenewRetry = 30s;
+constexpr Duration kWelcomePatience = 30s;
+constexpr Duration kEndPatience = 5s;
 constexpr size_t kReportPartitionsMax = 2000;
 // The relay port takes messages of 1 MiB; what is larger goes in parts.
 constexpr size_t kMessageBytesMax = size_t{512} << 10;
@@ -129,28 +131,20 @@ void ControlSession::Surveyed(SurveyResult result) {
 }
 
 void ControlSession::Stop() {
-  std::shared_ptr<Stream> stream;
   {
     MutexLock lock(mutex_);
     is_stopping_ = true;
+    changed_.notify_all();
     // The last commits are under way: their results say that the server has them.
-    const BootTime deadline = clock_.Now() + 3s;
+    const BootTime answered = clock_.Now() + 3s;
     while (is_welcome_ && (!given_back_.empty() || awaited_batch_ != 0) &&
-           clock_.Now() < deadline) {
+           clock_.Now() < answered) {
       changed_.wait_for(mutex_, 50ms);
     }
-    stream = stream_;
-  }
-  changed_.notify_all();
-  if (stream) {
-    {
-      const MutexLock lock(write_mutex_);
-      stream->WritesDone();
-    }
-    // The server ends the stream when it has read to there.
-    MutexLock lock(mutex_);
-    const BootTime deadline = clock_.Now() + 2s;
-    while (stream_ && clock_.Now() < deadline) changed_.wait_for(mutex_, 20ms);
+    // Then the writer says that nothing follows, and the server ends the stream when it has read to
+    // there. A server that does not read is left all the same.
+    const BootTime ended = clock_.Now() + 2s;
+    while (stream_ && clock_.Now() < ended) changed_.wait_for(mutex_, 20ms);
   }
   End();
 }
@@ -179,28 +173,46 @@ void ControlSession::ReadLoop() {
 // One session from its first word to its last.
 void ControlSession::RunOnce() {
   auto context = std::make_shared<grpc::ClientContext>();
-  std::shared_ptr<Stream> stream;
+  std::shared_ptr<v1::RelaySessionService::Stub> stub;
   {
     const MutexLock lock(mutex_);
-    stub_ = v1::RelaySessionService::NewStub(ChannelTo(settings_.server, identity_));
+    if (is_stopping_) return;
+    stub = stub_ = v1::RelaySessionService::NewStub(ChannelTo(settings_.server, identity_));
     context_ = context;
-    stream = stream_ = stub_->Connect(context.get());
   }
-  WriteHello();
-  v1::ServerMessage message;
-  while (stream->Read(&message)) Take(message);
+  // Waits for the connection, so without the mutex: lanes take it, on their way to wake the writer.
+  const std::shared_ptr<Stream> stream = stub->Connect(context.get());
+  {
+    const MutexLock lock(mutex_);
+    stream_ = stream;
+    give_up_at_ = clock_.Now() + kWelcomePatience;
+  }
+  try {
+    WriteHello();
+    v1::ServerMessage message;
+    while (stream->Read(&message)) Take(message);
+  } catch (const std::exception& error) {
+    kLog.Error("session failed", {{"text", error.what()}});
+    context->TryCancel();
+  }
   {
     const MutexLock lock(mutex_);
     is_welcome_ = false;
     stream_.reset();
     awaited_batch_ = 0;
     acknowledged_.clear();
+    // After bytes that are no message nothing more is read, and the end may never come.
+    give_up_at_ = clock_.Now() + kEndPatience;
   }
   changed_.notify_all();
   Status ended;
   {
     const MutexLock lock(write_mutex_);  // nobody writes while the stream ends
     ended = FromGrpc(stream->Finish());
+  }
+  {
+    const MutexLock lock(mutex_);
+    give_up_at_.reset();
   }
   if (ended.reason() == Reason::kDuplicateIdentity || ended.reason() == Reason::kRelayRevoked) {
     kLog.Error("server refuses this relay",
@@ -244,6 +256,7 @@ void ControlSession::Take(const v1::ServerMessage& message) {
                   .report_interval = interval(welcome.report_interval(), 1s)};
         incarnation_ = welcome.incarnation();
         is_welcome_ = true;
+        give_up_at_.reset();
       }
       backoff_.Reset();
       kLog.Info("session began", {{"server", settings_.server}, {"session", welcome.session()}});
@@ -525,7 +538,12 @@ void ControlSession::WriteLoop() {
       const bool is_urgent =
           may_write && (!surveys_.empty() || (must_commit_ && awaited_batch_ == 0));
       if (!is_urgent) changed_.wait_for(mutex_, 100ms);
-      if (is_stopping_ && (!is_welcome_ || (given_back_.empty() && awaited_batch_ == 0))) return;
+      if (is_stopping_ && (!is_welcome_ || (given_back_.empty() && awaited_batch_ == 0))) break;
+      if (give_up_at_ && clock_.Now() >= *give_up_at_) {
+        give_up_at_.reset();
+        kLog.Warn("server does not answer", {{"server", settings_.server}});
+        context_->TryCancel();
+      }
       if (!is_welcome_) continue;
     }
     try {
@@ -534,6 +552,14 @@ void ControlSession::WriteLoop() {
       kLog.Error("writing failed", {{"text", error.what()}});
     }
   }
+  std::shared_ptr<Stream> stream;
+  {
+    const MutexLock lock(mutex_);
+    stream = stream_;
+  }
+  if (!stream) return;
+  const MutexLock lock(write_mutex_);
+  stream->WritesDone();
 }
 
 void ControlSession::WriteDue(BootTime now) {

@@ -118,6 +118,8 @@ class ControlSession {
   std::shared_ptr<grpc::ClientContext> context_ DRAWBRIDGE_GUARDED_BY(mutex_);
   std::shared_ptr<Stream> stream_ DRAWBRIDGE_GUARDED_BY(mutex_);
   bool is_welcome_ DRAWBRIDGE_GUARDED_BY(mutex_) = false;
+  // When the session is ended here, should the server neither welcome the relay nor end it.
+  std::optional<BootTime> give_up_at_ DRAWBRIDGE_GUARDED_BY(mutex_);
   bool is_stopping_ DRAWBRIDGE_GUARDED_BY(mutex_) = false;
   bool must_commit_ DRAWBRIDGE_GUARDED_BY(mutex_) = false;
   Terms terms_ DRAWBRIDGE_GUARDED_BY(mutex_);

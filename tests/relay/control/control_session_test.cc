@@ -53,6 +53,19 @@ TEST_F(ControlSessionTest, PassesOverAMessageWithoutContent) {
   EXPECT_TRUE(GoesOn());
 }
 
+TEST_F(ControlSessionTest, ComesBackAfterBytesThatAreNoMessage) {
+  Run();
+
+  ASSERT_TRUE(server_->SayBytes(std::string(100, '\xff')));
+
+  EXPECT_TRUE(Eventually([&] {
+    clock_.Advance(1s);
+    return server_->heard().sessions == 2;
+  }));
+  EXPECT_TRUE(GoesOn());
+  EXPECT_TRUE(WorksWithAGoodServer());
+}
+
 TEST_F(ControlSessionTest, TakesAssignmentsOfFiveMegabytes) {
   v1::Assignments wanted = Wanted();
   for (int i = 0; i < 5000; ++i) {
@@ -238,6 +251,57 @@ class DeafListener {
   FileDescriptor accepted_;
   int port_ = 0;
 };
+
+TEST_F(ControlSessionTest, KeepsNobodyWaitingWhileItConnects) {
+  DeafListener deaf;
+  ConnectTo(deaf.address());
+  ASSERT_TRUE(deaf.Accept());
+  const auto before = std::chrono::steady_clock::now();
+
+  session_->Wake();  // as a lane does, on its own thread
+  session_->Surveyed({});
+  session_->GiveBack({});
+
+  EXPECT_LT(std::chrono::steady_clock::now() - before, 2s);
+  session_->Stop();
+  EXPECT_LT(std::chrono::steady_clock::now() - before, 10s);
+}
+
+TEST_F(ControlSessionTest, LeavesAServerThatDoesNotWelcomeIt) {
+  Run();
+  server_->SetWelcome(std::nullopt);
+  ASSERT_TRUE(server_->End(grpc::Status::OK));
+  ASSERT_TRUE(server_->Until(
+      [](const auto& heard) { return heard.sessions == 2 && heard.messages.back().has_hello(); }));
+
+  clock_.Advance(31s);
+
+  EXPECT_TRUE(server_->Until([](const auto& heard) { return heard.sessions == 3; }));
+  EXPECT_TRUE(GoesOn());
+  EXPECT_TRUE(WorksWithAGoodServer());
+}
+
+TEST_F(ControlSessionTest, StopsThoughTheServerDoesNotRead) {
+  server_->SetReads(false);
+  ASSERT_TRUE(server_->End(grpc::Status::OK));
+  ASSERT_TRUE(SayWelcome(Welcome()));
+  ASSERT_TRUE(AskFor(TestOf("q")));
+  ASSERT_TRUE(AnswerTo("q"));  // so it has read the Welcome
+  for (int64_t bridge = 1; bridge <= 10; ++bridge) {
+    SurveyResult large;  // ten of them are more than a connection takes that nobody reads
+    large.bridge = {bridge};
+    large.topics.resize(10'000);
+    for (auto& topic : large.topics) topic.topic = std::string(200, 't');
+    session_->Surveyed(std::move(large));
+  }
+  session_->GiveBack({.key = {.stream = {1}, .partition = 0}, .token = {}, .last = {}});
+  std::future<void> stopped = std::async(std::launch::async, [this] { session_->Stop(); });
+
+  EXPECT_EQ(stopped.wait_for(12s), std::future_status::ready);
+
+  server_.reset();  // whoever still waits for it waits no more
+  stopped.wait();
+}
 
 // --- Certificates -------------------------------------------------------------------------------
 
