@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <random>
+#include <utility>
 
 #include <fmt/format.h>
 #include <pthread.h>
@@ -15,6 +16,7 @@
 #include "model/convert/observation.h"
 #include "model/convert/status.h"
 #include "model/convert/time.h"
+#include "model/convert/utf8.h"
 
 namespace drawbridge {
 namespace {
@@ -29,6 +31,10 @@ constexpr Duration kBatchPatience = 15s;
 constexpr Duration kRenewRetry = 30s;
 constexpr Duration kWelcomePatience = 30s;
 constexpr Duration kEndPatience = 5s;
+// What a server may ask for: more often would be a flood, and more seldom silence.
+constexpr Duration kIntervalLeast = 100ms;
+constexpr Duration kIntervalMost = 1min;
+constexpr size_t kLogTextBytesMax = 1024;
 constexpr size_t kReportPartitionsMax = 2000;
 // The relay port takes messages of 1 MiB; what is larger goes in parts.
 constexpr size_t kMessageBytesMax = size_t{512} << 10;
@@ -63,6 +69,11 @@ std::shared_ptr<grpc::Channel> ChannelTo(const std::string& server, const RelayI
 
 // How much of a message one entry of a repeated field takes, with what stands before it.
 size_t SizeInList(const google::protobuf::MessageLite& entry) { return entry.ByteSizeLong() + 8; }
+
+Duration IntervalOf(const google::protobuf::Duration& wish, Duration usual) {
+  const StatusOr<Duration> read = FromProto(wish);
+  return read.ok() && *read >= kIntervalLeast && *read <= kIntervalMost ? *read : usual;
+}
 
 std::unique_ptr<grpc::ClientContext> UnaryContext(const Clock& clock) {
   auto context = std::make_unique<grpc::ClientContext>();
@@ -243,26 +254,9 @@ bool ControlSession::HasExpired() {
 
 void ControlSession::Take(const v1::ServerMessage& message) {
   switch (message.message_case()) {
-    case v1::ServerMessage::kWelcome: {
-      const v1::Welcome& welcome = message.welcome();
-      const auto interval = [](const google::protobuf::Duration& wish, Duration usual) {
-        const StatusOr<Duration> read = FromProto(wish);
-        return read.ok() && *read >= 100ms ? *read : usual;
-      };
-      {
-        const MutexLock lock(mutex_);
-        terms_ = {.heartbeat_interval = interval(welcome.heartbeat_interval(), 5s),
-                  .commit_interval = interval(welcome.commit_interval(), 1s),
-                  .report_interval = interval(welcome.report_interval(), 1s)};
-        incarnation_ = welcome.incarnation();
-        is_welcome_ = true;
-        give_up_at_.reset();
-      }
-      backoff_.Reset();
-      kLog.Info("session began", {{"server", settings_.server}, {"session", welcome.session()}});
-      changed_.notify_all();
+    case v1::ServerMessage::kWelcome:
+      Take(message.welcome());
       break;
-    }
     case v1::ServerMessage::kAssignments:
       Take(message.assignments());
       break;
@@ -273,13 +267,43 @@ void ControlSession::Take(const v1::ServerMessage& message) {
       Take(message.query());
       break;
     case v1::ServerMessage::kRestarting:
-      kLog.Info("server is restarting", {{"text", message.restarting().reason()}});
+      kLog.Info("server is restarting",
+                {{"text", ToUtf8(message.restarting().reason(), kLogTextBytesMax)}});
       break;
     case v1::ServerMessage::kLeaseGrant:      // the policy "continue" does not end with the lease
     case v1::ServerMessage::kSecretsChanged:  // the assignments that follow name the versions
     case v1::ServerMessage::MESSAGE_NOT_SET:
       break;
   }
+}
+
+void ControlSession::Take(const v1::Welcome& welcome) {
+  Status problem;
+  {
+    const MutexLock lock(mutex_);
+    if (welcome.protocol() != kProtocol) {
+      problem = {StatusCode::kFailedPrecondition, Reason::kFieldInvalid,
+                 fmt::format("the server chose protocol {}, and this relay speaks {} only",
+                             welcome.protocol(), kProtocol)};
+      context_->TryCancel();
+    } else {
+      terms_ = {.heartbeat_interval = IntervalOf(welcome.heartbeat_interval(), 5s),
+                .commit_interval = IntervalOf(welcome.commit_interval(), 1s),
+                .report_interval = IntervalOf(welcome.report_interval(), 1s)};
+      incarnation_ = welcome.incarnation();
+      // A session says at once that it is there, whatever was due when in the one before.
+      if (!std::exchange(is_welcome_, true)) is_all_due_ = true;
+      give_up_at_.reset();
+    }
+  }
+  if (!problem.ok()) {
+    kLog.Error("welcome is of no use", {{"server", settings_.server}, {"text", problem.message()}});
+    return;
+  }
+  backoff_.Reset();
+  kLog.Info("session began", {{"server", settings_.server},
+                              {"session", ToUtf8(welcome.session(), kLogTextBytesMax)}});
+  changed_.notify_all();
 }
 
 void ControlSession::Take(const v1::Assignments& message) {
@@ -569,6 +593,7 @@ void ControlSession::WriteDue(BootTime now) {
   {
     const MutexLock lock(mutex_);
     terms = terms_;
+    if (std::exchange(is_all_due_, false)) heartbeat_at_ = commit_at_ = report_at_ = now;
     must_commit = must_commit_;
     surveys.swap(surveys_);
   }

@@ -81,6 +81,7 @@ class ControlSession {
   void RunOnce();
   void GiveUp();
   void Take(const v1::ServerMessage& message);
+  void Take(const v1::Welcome& welcome);
   void Take(const v1::Assignments& message);
   void Take(const v1::CommitResults& message);
   void Take(const v1::Query& query);
@@ -121,6 +122,7 @@ class ControlSession {
   // When the session is ended here, should the server neither welcome the relay nor end it.
   std::optional<BootTime> give_up_at_ DRAWBRIDGE_GUARDED_BY(mutex_);
   bool is_stopping_ DRAWBRIDGE_GUARDED_BY(mutex_) = false;
+  bool is_all_due_ DRAWBRIDGE_GUARDED_BY(mutex_) = false;
   bool must_commit_ DRAWBRIDGE_GUARDED_BY(mutex_) = false;
   Terms terms_ DRAWBRIDGE_GUARDED_BY(mutex_);
   std::deque<GivenBack> given_back_ DRAWBRIDGE_GUARDED_BY(mutex_);

@@ -104,6 +104,40 @@ TEST_F(ControlSessionTest, ComesBackWhateverEndsASession) {
 
 // --- Welcome ------------------------------------------------------------------------------------
 
+TEST_F(ControlSessionTest, GoesOnWithHeartbeatsWhateverIntervalsAWelcomeNames) {
+  Run();
+  const std::vector<std::optional<google::protobuf::Duration>> intervals = {
+      std::nullopt, Of(0),      Of(0, 1),      Of(-1),   Of(1, -1),       Of(0, 2'000'000'000),
+      Of(kMost),    Of(kLeast), Of(kMost, -1), Of(3600), Of(100'000'000), Of(9'000'000'000)};
+  for (const auto& interval : intervals) {
+    SCOPED_TRACE(interval ? interval->ShortDebugString() : "unset");
+    v1::Welcome welcome = Welcome();
+    for (auto* const field :
+         {welcome.mutable_heartbeat_interval(), welcome.mutable_commit_interval(),
+          welcome.mutable_report_interval(), welcome.mutable_lease_ttl()}) {
+      *field = interval.value_or(google::protobuf::Duration());
+    }
+    if (!interval) {
+      welcome.clear_heartbeat_interval();
+      welcome.clear_commit_interval();
+      welcome.clear_report_interval();
+      welcome.clear_lease_ttl();
+    }
+    ASSERT_TRUE(SayWelcome(welcome));
+    ASSERT_TRUE(Assign(Wanted()));  // the Welcome has been taken
+    clock_.Advance(1min);           // one that was due by the old interval
+    ASSERT_TRUE(HearsAgain(v1::RelayMessage::kHeartbeat));
+
+    clock_.Advance(1min);
+    EXPECT_TRUE(HearsAgain(v1::RelayMessage::kHeartbeat));
+    EXPECT_TRUE(HearsAgain(v1::RelayMessage::kReport));
+    ASSERT_TRUE(GoesOn());
+    clock_.Advance(1min);
+    EXPECT_TRUE(HearsAgain(v1::RelayMessage::kCommit));
+    EXPECT_EQ(server_->heard().sessions, 1);
+  }
+}
+
 TEST_F(ControlSessionTest, DoesNotSendHeartbeatsAllTheTimeWhenAWelcomeNamesNoInterval) {
   Run();
   v1::Welcome welcome = Welcome();
@@ -119,6 +153,19 @@ TEST_F(ControlSessionTest, DoesNotSendHeartbeatsAllTheTimeWhenAWelcomeNamesNoInt
   EXPECT_LE(CountHeard(v1::RelayMessage::kHeartbeat), before + 1);
 }
 
+TEST_F(ControlSessionTest, BeginsANewSessionWithItsOwnIntervals) {
+  v1::Welcome welcome = Welcome();
+  *welcome.mutable_heartbeat_interval() = Of(60);
+  ASSERT_TRUE(SayWelcome(welcome));
+  ASSERT_TRUE(Assign(Wanted()));
+  clock_.Advance(1min);
+  ASSERT_TRUE(HearsAgain(v1::RelayMessage::kHeartbeat));  // the next one is a minute away
+
+  ASSERT_TRUE(server_->End(grpc::Status::OK));
+
+  EXPECT_TRUE(HearsAgain(v1::RelayMessage::kHeartbeat));
+}
+
 TEST_F(ControlSessionTest, TakesAWelcomeThatComesTwice) {
   Run();
 
@@ -128,6 +175,22 @@ TEST_F(ControlSessionTest, TakesAWelcomeThatComesTwice) {
   EXPECT_TRUE(HearsAgain(v1::RelayMessage::kHeartbeat));
   EXPECT_TRUE(GoesOn());
   EXPECT_EQ(server_->heard().sessions, 1);
+}
+
+TEST_F(ControlSessionTest, LeavesAServerThatChoosesAProtocolWhichItDoesNotSpeak) {
+  Run();
+  for (const int32_t protocol : {-1, 0, 2, std::numeric_limits<int32_t>::max()}) {
+    v1::Welcome welcome = Welcome();
+    welcome.set_protocol(protocol);
+    const int before = server_->heard().sessions;
+
+    ASSERT_TRUE(SayWelcome(welcome));
+
+    EXPECT_TRUE(server_->Until([&](const auto& heard) { return heard.sessions > before; }))
+        << protocol;
+  }
+  EXPECT_TRUE(GoesOn());
+  EXPECT_TRUE(WorksWithAGoodServer());
 }
 
 // --- Assignments --------------------------------------------------------------------------------
