@@ -13,6 +13,7 @@
 #include "model/convert/checkpoint.h"
 #include "model/convert/credential.h"
 #include "model/convert/endpoint.h"
+#include "model/convert/field_reader.h"
 #include "model/convert/observation.h"
 #include "model/convert/status.h"
 #include "model/convert/time.h"
@@ -69,6 +70,16 @@ std::shared_ptr<grpc::Channel> ChannelTo(const std::string& server, const RelayI
 
 // How much of a message one entry of a repeated field takes, with what stands before it.
 size_t SizeInList(const google::protobuf::MessageLite& entry) { return entry.ByteSizeLong() + 8; }
+
+// What a Welcome says of the database; an error if the session cannot be held with it.
+StatusOr<SeenState> StateIn(const v1::Welcome& welcome) {
+  FieldReader fields;
+  fields.Check(welcome.protocol() == kProtocol, "protocol",
+               fmt::format("is {}, and this relay speaks {} only", welcome.protocol(), kProtocol));
+  return fields.Finish(
+      SeenState{.incarnation = fields.Counter("incarnation", welcome.incarnation()),
+                .revision = fields.Counter("revision", welcome.revision())});
+}
 
 Duration IntervalOf(const google::protobuf::Duration& wish, Duration usual) {
   const StatusOr<Duration> read = FromProto(wish);
@@ -278,26 +289,24 @@ void ControlSession::Take(const v1::ServerMessage& message) {
 }
 
 void ControlSession::Take(const v1::Welcome& welcome) {
-  Status problem;
+  const StatusOr<SeenState> state = StateIn(welcome);
   {
     const MutexLock lock(mutex_);
-    if (welcome.protocol() != kProtocol) {
-      problem = {StatusCode::kFailedPrecondition, Reason::kFieldInvalid,
-                 fmt::format("the server chose protocol {}, and this relay speaks {} only",
-                             welcome.protocol(), kProtocol)};
+    if (!state.ok()) {
       context_->TryCancel();
     } else {
       terms_ = {.heartbeat_interval = IntervalOf(welcome.heartbeat_interval(), 5s),
                 .commit_interval = IntervalOf(welcome.commit_interval(), 1s),
                 .report_interval = IntervalOf(welcome.report_interval(), 1s)};
-      incarnation_ = welcome.incarnation();
+      newest_ = std::max(newest_, *state);
       // A session says at once that it is there, whatever was due when in the one before.
       if (!std::exchange(is_welcome_, true)) is_all_due_ = true;
       give_up_at_.reset();
     }
   }
-  if (!problem.ok()) {
-    kLog.Error("welcome is of no use", {{"server", settings_.server}, {"text", problem.message()}});
+  if (!state.ok()) {
+    kLog.Error("welcome is of no use",
+               {{"server", settings_.server}, {"text", state.status().message()}});
     return;
   }
   backoff_.Reset();
@@ -312,6 +321,10 @@ void ControlSession::Take(const v1::Assignments& message) {
   ack->set_nonce(message.nonce());
   ack->set_revision(message.revision());
   StatusOr<Assignments> assignments = FromProto(message);
+  if (!IsWelcome()) {
+    assignments = Status(StatusCode::kFailedPrecondition, Reason::kFieldInvalid,
+                         "assignments come after the Welcome");
+  }
   if (!assignments.ok()) {
     kLog.Error("assignments cannot be read", {{"text", assignments.status().ToString()}});
     *ack->mutable_status() = ToProto(assignments.status());
@@ -323,8 +336,7 @@ void ControlSession::Take(const v1::Assignments& message) {
   FetchSecrets(*assignments, secrets, errors);
   {
     const MutexLock lock(mutex_);
-    incarnation_ = assignments->incarnation;
-    revision_ = assignments->revision;
+    newest_ = std::max(newest_, SeenState{assignments->incarnation, assignments->revision});
   }
   for (auto& error : supervisor_->Apply(*std::move(assignments), std::move(secrets))) {
     errors.push_back(std::move(error));
@@ -389,6 +401,11 @@ StatusOr<CredentialSecret> ControlSession::FetchSecret(SecretRef ref) {
   StatusOr<CredentialSecret> secret = FromProto(response.secret());
   Wipe(*response.mutable_secret());
   return secret;
+}
+
+bool ControlSession::IsWelcome() {
+  const MutexLock lock(mutex_);
+  return is_welcome_;
 }
 
 std::shared_ptr<v1::RelaySessionService::Stub> ControlSession::Stub() {
@@ -506,8 +523,8 @@ void ControlSession::WriteHello() {
   hello->set_protocol_max(kProtocol);
   {
     const MutexLock lock(mutex_);
-    hello->set_incarnation(incarnation_);
-    hello->set_revision(revision_);
+    hello->set_incarnation(newest_.incarnation);
+    hello->set_revision(newest_.revision);
     // What was given back and never told is in the journal, and so in what follows.
     given_back_.clear();
   }

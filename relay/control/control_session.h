@@ -30,6 +30,15 @@ struct SessionSettings {
   std::string librdkafka_features;
 };
 
+// A state of the server's database that the relay has heard of. A revision counts within its
+// incarnation.
+struct SeenState {
+  int64_t incarnation = 0;
+  int64_t revision = 0;
+
+  friend auto operator<=>(const SeenState&, const SeenState&) = default;
+};
+
 // The session with the server: assignments in; checkpoints, reports and surveys out. While the
 // server is away records go on flowing, and the session is tried again, with jitter, for ever.
 //
@@ -100,6 +109,7 @@ class ControlSession {
   void WriteReport();
   void RenewIfDue();
   bool HasExpired();
+  bool IsWelcome();
   std::shared_ptr<v1::RelaySessionService::Stub> Stub();
 
   const SessionSettings settings_;
@@ -130,8 +140,7 @@ class ControlSession {
   std::map<PartitionKey, Acknowledged> acknowledged_ DRAWBRIDGE_GUARDED_BY(mutex_);
   int64_t awaited_batch_ DRAWBRIDGE_GUARDED_BY(mutex_) = 0;
   BootTime batch_sent_at_ DRAWBRIDGE_GUARDED_BY(mutex_){};
-  int64_t incarnation_ DRAWBRIDGE_GUARDED_BY(mutex_) = 0;
-  int64_t revision_ DRAWBRIDGE_GUARDED_BY(mutex_) = 0;
+  SeenState newest_ DRAWBRIDGE_GUARDED_BY(mutex_);
 
   Mutex write_mutex_;  // one write at a time; never taken with mutex_ held
   BootTime heartbeat_at_{};

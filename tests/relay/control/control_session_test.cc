@@ -25,7 +25,6 @@ namespace {
 using namespace std::chrono_literals;
 using testing::AllOf;
 using testing::Ge;
-using testing::HasSubstr;
 using testing::Le;
 
 constexpr int64_t kMost = std::numeric_limits<int64_t>::max();
@@ -193,7 +192,129 @@ TEST_F(ControlSessionTest, LeavesAServerThatChoosesAProtocolWhichItDoesNotSpeak)
   EXPECT_TRUE(WorksWithAGoodServer());
 }
 
+TEST_F(ControlSessionTest, DoesNotRepeatCountersThatNoServerCanGoBeyond) {
+  Run();
+  for (const int64_t count : {int64_t{-1}, kLeast, kMost}) {
+    v1::Assignments wanted = Wanted();
+    wanted.set_incarnation(count);
+    const auto ack = Assign(wanted);
+    ASSERT_TRUE(ack);
+    EXPECT_TRUE(ack->has_status());
+    v1::Welcome welcome = Welcome();
+    welcome.set_incarnation(count);
+    welcome.set_revision(count);
+    const int before = server_->heard().sessions;
+
+    ASSERT_TRUE(SayWelcome(welcome));
+
+    ASSERT_TRUE(server_->Until([&](const auto& heard) { return heard.sessions > before; }));
+  }
+  ASSERT_TRUE(WorksWithAGoodServer());
+  for (const v1::RelayMessage& message : server_->heard().messages) {
+    if (!message.has_hello()) continue;
+    EXPECT_THAT(message.hello().incarnation(), AllOf(Ge(0), Le(1)));
+    EXPECT_THAT(message.hello().revision(), AllOf(Ge(0), Le(1)));
+  }
+}
+
 // --- Assignments --------------------------------------------------------------------------------
+
+TEST_F(ControlSessionTest, RefusesAssignmentsBeforeTheWelcome) {
+  server_->SetWelcome(std::nullopt);
+  ASSERT_TRUE(server_->End(grpc::Status::OK));
+
+  const auto ack = Assign(Wanted());
+
+  ASSERT_TRUE(ack);
+  EXPECT_EQ(FromProto(ack->status()).code(), StatusCode::kFailedPrecondition);
+  EXPECT_EQ(lanes_alive(), 0U);
+  ASSERT_TRUE(SayWelcome(Welcome()));
+  Run();
+}
+
+TEST_F(ControlSessionTest, RefusesAssignmentsThatAreWrongAndGoesOnWithTheLastGoodOnes) {
+  using Spoil = std::function<void(v1::Assignments&)>;
+  const auto bridge = [](auto spoil) -> Spoil {
+    return [spoil](v1::Assignments& it) { spoil(*it.mutable_bridges(0)); };
+  };
+  const auto stream = [&](auto spoil) {
+    return bridge([spoil](v1::BridgeAssignment& it) { spoil(*it.mutable_streams(0)); });
+  };
+  const auto partition = [&](auto spoil) {
+    return stream([spoil](v1::StreamAssignment& it) { spoil(*it.mutable_partitions(0)); });
+  };
+  const std::vector<std::pair<std::string, Spoil>> wrong = {
+      {"incarnation", [](auto& it) { it.set_incarnation(-1); }},
+      {"incarnation", [](auto& it) { it.set_incarnation(kMost); }},
+      {"revision", [](auto& it) { it.set_revision(kLeast); }},
+      {"revision", [](auto& it) { it.set_revision(kMost); }},
+      {"bridges[1]", [](auto& it) { *it.add_bridges() = Bridge(1); }},
+      {"bridges[1].streams[0]",
+       [](auto& it) {
+         *it.add_bridges() = Bridge(1);
+         it.mutable_bridges(1)->set_bridge_id(2);
+       }},
+      {"bridges[0].bridge_id", bridge([](auto& it) { it.set_bridge_id(0); })},
+      {"bridges[0].bridge_id", bridge([](auto& it) { it.set_bridge_id(-1); })},
+      {"bridges[0].generation", bridge([](auto& it) { it.set_generation(-1); })},
+      {"bridges[0].spec", bridge([](auto& it) { it.clear_spec(); })},
+      {"bridges[0].spec.source", bridge([](auto& it) { it.mutable_spec()->clear_source(); })},
+      {"bridges[0].spec.lanes", bridge([](auto& it) { it.mutable_spec()->set_lanes(-1); })},
+      {"bridges[0].spec.lanes", bridge([](auto& it) { it.mutable_spec()->set_lanes(100'000); })},
+      {"bridges[0].spec.target.compression", bridge([](auto& it) {
+         it.mutable_spec()->mutable_target()->set_compression(static_cast<v1::Compression>(99));
+       })},
+      {"bridges[0].source", bridge([](auto& it) { it.clear_source(); })},
+      {"bridges[0].source.kafka", bridge([](auto& it) { it.mutable_source()->clear_kafka(); })},
+      {"bridges[0].source.kafka.profile", bridge([](auto& it) {
+         it.mutable_source()->mutable_kafka()->set_profile(static_cast<v1::Profile>(-7));
+       })},
+      {"bridges[0].source.kafka.source_retention", bridge([](auto& it) {
+         *it.mutable_source()->mutable_kafka()->mutable_source_retention() = Of(kMost);
+       })},
+      {"bridges[0].target", bridge([](auto& it) { it.clear_target(); })},
+      {"bridges[0].source_secret.version",
+       bridge([](auto& it) { it.mutable_source_secret()->set_credential_id(1); })},
+      {"bridges[0].streams[1]", bridge([](auto& it) { *it.add_streams() = it.streams(0); })},
+      {"bridges[0].streams[0].stream_id", stream([](auto& it) { it.set_stream_id(0); })},
+      {"bridges[0].streams[0].stream_id", stream([](auto& it) { it.set_stream_id(kLeast); })},
+      {"bridges[0].streams[0].topic", stream([](auto& it) { it.clear_topic(); })},
+      {"bridges[0].streams[0].source_epoch", stream([](auto& it) { it.set_source_epoch(0); })},
+      {"bridges[0].streams[0].source_epoch", stream([](auto& it) { it.set_source_epoch(70'000); })},
+      {"bridges[0].streams[0].partitions[1]",
+       stream([](auto& it) { *it.add_partitions() = it.partitions(0); })},
+      {"bridges[0].streams[0].partitions[0].partition",
+       partition([](auto& it) { it.set_partition(-1); })},
+      {"bridges[0].streams[0].partitions[0].token", partition([](auto& it) { it.clear_token(); })},
+      {"bridges[0].streams[0].partitions[0].token.epoch",
+       partition([](auto& it) { it.mutable_token()->set_epoch(-1); })},
+      {"bridges[0].streams[0].partitions[0].token.epoch",
+       partition([](auto& it) { it.mutable_token()->set_epoch(kMost); })},
+      {"bridges[0].streams[0].partitions[0].start_offset",
+       partition([](auto& it) { it.set_start_offset(-1); })},
+      {"bridges[0].streams[0].partitions[0].anchor.offset",
+       partition([](auto& it) { it.mutable_anchor()->set_offset(5); })},
+  };
+  Run();
+  for (const auto& [field, spoil] : wrong) {
+    v1::Assignments assignments = Wanted();
+    spoil(assignments);
+    SCOPED_TRACE(assignments.ShortDebugString());
+
+    const auto ack = Assign(assignments);
+
+    ASSERT_TRUE(ack);
+    EXPECT_EQ(ack->revision(), assignments.revision());
+    const Status status = FromProto(ack->status());
+    EXPECT_EQ(status.code(), StatusCode::kInvalidArgument);
+    EXPECT_EQ(status.reason(), Reason::kFieldInvalid);
+    EXPECT_EQ(status.field(), field);
+    EXPECT_FALSE(status.message().empty());
+    ASSERT_TRUE(GoesOn());
+  }
+  EXPECT_EQ(lanes_alive(), 1U);
+  EXPECT_EQ(server_->heard().sessions, 1);
+}
 
 TEST_F(ControlSessionTest, HaltsAPartitionThatStartsBeyondItsLogAndCarriesItsNeighbours) {
   v1::Assignments wanted = Wanted();
@@ -220,6 +341,34 @@ TEST_F(ControlSessionTest, HaltsAPartitionThatStartsBeyondItsLogAndCarriesItsNei
     return false;
   }));
   EXPECT_EQ(Written(2), 0U);
+}
+
+TEST_F(ControlSessionTest, TellsTheNewestRevisionThatItHasSeenThoughAnOlderOneCame) {
+  v1::Assignments wanted = Wanted();
+  wanted.set_incarnation(3);
+  wanted.set_revision(70);
+  ASSERT_TRUE(Assign(wanted));
+  wanted.set_incarnation(2);
+  wanted.set_revision(90);
+  ASSERT_TRUE(Assign(wanted));
+  wanted.set_incarnation(3);
+  wanted.set_revision(60);
+  const auto ack = Assign(wanted);
+  ASSERT_TRUE(ack);
+  EXPECT_FALSE(ack->has_status()) << "what shall be is what the server says now";
+  const size_t from = server_->heard().messages.size();
+
+  ASSERT_TRUE(server_->End(grpc::Status::OK));
+
+  v1::Hello hello;
+  ASSERT_TRUE(server_->Until([&](const auto& heard) {
+    for (size_t i = from; i < heard.messages.size(); ++i) {
+      if (heard.messages[i].has_hello()) hello = heard.messages[i].hello();
+    }
+    return !hello.boot_id().empty();
+  }));
+  EXPECT_EQ(hello.incarnation(), 3);
+  EXPECT_EQ(hello.revision(), 70);
 }
 
 // --- Secrets ------------------------------------------------------------------------------------
