@@ -418,10 +418,16 @@ void ControlSession::Take(const v1::CommitResults& message) {
   std::vector<CommitResult> stored;
   {
     const MutexLock lock(mutex_);
-    if (message.batch_id() != awaited_batch_) return;
+    if (awaited_batch_ == 0 || message.batch_id() != awaited_batch_) return;
     awaited_batch_ = 0;
     if (!results.ok()) return;
     for (const CommitResult& result : *results) {
+      // Only what was sent can have been stored: else a gap could be forgotten that never was.
+      if (awaited_items_.erase({result.key, result.token, result.next}) == 0) {
+        kLog.Warn("result of nothing that was committed",
+                  {{"stream", result.key.stream}, {"partition", result.key.partition}});
+        continue;
+      }
       switch (result.outcome) {
         case CommitOutcome::kStored:
           acknowledged_[result.key] = {.token = result.token, .next = result.next};
@@ -655,8 +661,10 @@ void ControlSession::WriteCommit() {
       if (clock_.Now() - batch_sent_at_ < kBatchPatience) return;
       awaited_batch_ = 0;  // the answer is lost; the same again is harmless
     }
+    awaited_items_.clear();
     size_t bytes = 0;
     const auto add = [&](const CommitItem& item) {
+      awaited_items_.emplace(item.key, item.token, item.to.next);
       v1::CommitItem one = ToProto(item);
       bytes += SizeInList(one);
       *commit->add_items() = std::move(one);

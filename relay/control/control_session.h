@@ -6,8 +6,10 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <thread>
+#include <tuple>
 #include <vector>
 
 #include <grpcpp/grpcpp.h>
@@ -139,6 +141,8 @@ class ControlSession {
   std::map<BridgeId, SurveyResult> surveys_ DRAWBRIDGE_GUARDED_BY(mutex_);
   std::map<PartitionKey, Acknowledged> acknowledged_ DRAWBRIDGE_GUARDED_BY(mutex_);
   int64_t awaited_batch_ DRAWBRIDGE_GUARDED_BY(mutex_) = 0;
+  std::set<std::tuple<PartitionKey, FencingToken, Offset>> awaited_items_
+      DRAWBRIDGE_GUARDED_BY(mutex_);
   BootTime batch_sent_at_ DRAWBRIDGE_GUARDED_BY(mutex_){};
   SeenState newest_ DRAWBRIDGE_GUARDED_BY(mutex_);
 

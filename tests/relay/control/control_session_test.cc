@@ -375,6 +375,73 @@ TEST_F(ControlSessionTest, TellsTheNewestRevisionThatItHasSeenThoughAnOlderOneCa
 
 // --- CommitResults ------------------------------------------------------------------------------
 
+TEST_F(ControlSessionTest, TakesNoResultThatItsCommitDidNotCarry) {
+  server_->SetOutcome(std::nullopt);
+  Run();
+  v1::Commit commit;
+  ASSERT_TRUE(server_->Until([&](const auto& heard) {
+    for (const auto& message : heard.messages) {
+      if (message.has_commit()) commit = message.commit();
+    }
+    return commit.items_size() > 0;
+  }));
+  v1::CommitResults results;
+  results.set_batch_id(commit.batch_id());
+  const auto add = [&](int64_t stream, int64_t epoch, int64_t next, v1::CommitOutcome outcome) {
+    v1::CommitResult& result = *results.add_results();
+    result.set_stream_id(stream);
+    result.mutable_token()->set_incarnation(1);
+    result.mutable_token()->set_epoch(epoch);
+    result.set_next_offset(next);
+    result.set_outcome(outcome);
+  };
+  for (int64_t i = 0; i < 1000; ++i) add(1000 + i, 1, kMost, v1::COMMIT_OUTCOME_STORED);
+  add(1, 99, kMost, v1::COMMIT_OUTCOME_STALE_EPOCH);
+  add(1, 1, kMost, v1::COMMIT_OUTCOME_REGRESSION);
+  add(1, 1, kMost, v1::COMMIT_OUTCOME_STORED);
+  server_->SetOutcome(v1::COMMIT_OUTCOME_STORED);
+  ASSERT_TRUE(SayResults(results));
+
+  ASSERT_TRUE(GoesOn());
+
+  EXPECT_TRUE(Commits(1, 15)) << "it took the checkpoint for stored";
+}
+
+TEST_F(ControlSessionTest, DoesNotTakeAGapForStoredThatItHasNotCommitted) {
+  server_->SetOutcome(std::nullopt);
+  Produce(10);
+  factory_.WithLogs([](FakeLogs& logs) { logs[{.stream = {1}, .partition = 0}].Expire({4}); });
+  ASSERT_TRUE(Assign(Wanted()));
+  int64_t committed = 0;
+  ASSERT_TRUE(server_->Until([&](const auto& heard) {
+    for (const auto& message : heard.messages) {
+      if (message.has_commit()) committed = message.commit().batch_id();
+    }
+    return committed != 0;
+  }));
+  v1::CommitResults results;
+  v1::CommitResult& result = *results.add_results();
+  result.set_stream_id(1);
+  result.mutable_token()->set_incarnation(1);
+  result.mutable_token()->set_epoch(1);
+  result.set_outcome(v1::COMMIT_OUTCOME_STORED);
+  result.set_next_offset(1000);
+  for (const int64_t batch : {int64_t{0}, int64_t{-1}, kMost, committed, int64_t{0}}) {
+    results.set_batch_id(batch);
+    ASSERT_TRUE(SayResults(results));
+  }
+  ASSERT_TRUE(Assign(Wanted()));  // they have been taken
+
+  Produce(5);
+
+  ASSERT_TRUE(Eventually([&] {
+    const std::vector<PartitionNews> all = board_.News();
+    return all.size() == 1 && all.front().commit.to.next == Offset{15};
+  }));
+  EXPECT_EQ(board_.News().front().commit.gaps.size(), 1U) << "forgotten, and not stored";
+  EXPECT_EQ(journal_->Read({.stream = {1}, .partition = 0})->checkpoint.next, Offset{0});
+}
+
 TEST_F(ControlSessionTest, CommitsAgainWhenResultsCannotBeRead) {
   server_->SetOutcome(static_cast<v1::CommitOutcome>(99));
   Run();
