@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 #include <pthread.h>
 
+#include "base/certificate.h"
 #include "base/failpoint.h"
 #include "base/log.h"
 #include "model/convert/assignment.h"
@@ -70,6 +71,19 @@ std::shared_ptr<grpc::Channel> ChannelTo(const std::string& server, const RelayI
 
 // How much of a message one entry of a repeated field takes, with what stands before it.
 size_t SizeInList(const google::protobuf::MessageLite& entry) { return entry.ByteSizeLong() + 8; }
+
+// Whether clients can be made with it: those that run with the last one are given up only then.
+Status CheckPem(const CredentialSecret& secret) {
+  if (secret.kind != CredentialKind::kMtls) return {};
+  if (!ReadCertificates(secret.certificate_pem).ok()) {
+    return InvalidField("the credential holds no certificate in PEM: set it again");
+  }
+  // An encrypted key is opened by the client, with its password.
+  if (secret.key_password.empty() && !ReadKey(secret.key_pem).ok()) {
+    return InvalidField("the credential holds no private key in PEM: set it again");
+  }
+  return {};
+}
 
 // What a Welcome says of the database; an error if the session cannot be held with it.
 StatusOr<SeenState> StateIn(const v1::Welcome& welcome) {
@@ -354,6 +368,9 @@ void ControlSession::Take(const v1::Assignments& message) {
 void ControlSession::FetchSecrets(Assignments& assignments,
                                   std::map<SecretRef, CredentialSecret>& secrets,
                                   std::vector<std::pair<StreamId, Status>>& errors) {
+  // One call without an answer is enough to wait for: the others would have none either, and the
+  // server sends again what is refused.
+  Status silence;
   // Whether all secrets of the bridge are at hand; fetches what is new.
   const auto has_secrets = [&](const BridgeAssignment& bridge) -> Status {
     for (const auto& ref : {bridge.source_secret, bridge.target_secret}) {
@@ -363,7 +380,9 @@ void ControlSession::FetchSecrets(Assignments& assignments,
         secrets.insert(*known);
         continue;
       }
+      if (!silence.ok()) return silence;
       StatusOr<CredentialSecret> fetched = FetchSecret(*ref);
+      if (fetched.status().code() == StatusCode::kDeadlineExceeded) silence = fetched.status();
       if (!fetched.ok()) return fetched.status();
       secrets.emplace(*ref, *std::move(fetched));
     }
@@ -397,9 +416,14 @@ StatusOr<CredentialSecret> ControlSession::FetchSecret(SecretRef ref) {
   const auto context = UnaryContext(clock_);
   const auto stub = Stub();
   const Status status = FromGrpc(stub->GetSecret(context.get(), request, &response));
-  if (!status.ok()) return status;
+  if (!status.ok()) {
+    return Status(status.code(), Reason::kSecretUnavailable,
+                  fmt::format("the server does not give the secret: {}", status.ToString()));
+  }
   StatusOr<CredentialSecret> secret = FromProto(response.secret());
   Wipe(*response.mutable_secret());
+  if (!secret.ok()) return secret;
+  if (Status usable = CheckPem(*secret); !usable.ok()) return usable;
   return secret;
 }
 

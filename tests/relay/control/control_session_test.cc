@@ -373,6 +373,77 @@ TEST_F(ControlSessionTest, TellsTheNewestRevisionThatItHasSeenThoughAnOlderOneCa
 
 // --- Secrets ------------------------------------------------------------------------------------
 
+TEST_F(ControlSessionTest, GoesOnWithTheLastSecretWhenTheNextOneIsOfNoUse) {
+  server_->SetSecrets(AnswerLogin);
+  v1::Assignments wanted = Wanted();
+  *wanted.mutable_bridges(0)->mutable_source_secret() = Ref(1);
+  Produce(10);
+  ASSERT_TRUE(Assign(wanted));
+  ASSERT_TRUE(Carries(1, 10));
+
+  const std::vector<ScriptedServer::SecretAnswer> answers = {
+      [](const auto&, auto&) { return grpc::Status(grpc::StatusCode::INTERNAL, "broken"); },
+      [](const auto&, auto&) { return grpc::Status(grpc::StatusCode::NOT_FOUND, ""); },
+      [](const auto&, auto&) { return grpc::Status::OK; },  // an empty answer
+      [](const auto&, v1::GetSecretResponse& response) {
+        response.mutable_secret()->set_kind(static_cast<v1::CredentialKind>(99));
+        return grpc::Status::OK;
+      },
+      [](const auto&, v1::GetSecretResponse& response) {
+        response.mutable_secret()->set_kind(v1::CREDENTIAL_KIND_MTLS);
+        response.mutable_secret()->set_certificate_pem("no PEM");
+        response.mutable_secret()->set_key_pem("no PEM");
+        return grpc::Status::OK;
+      },
+      [this](const auto&, v1::GetSecretResponse& response) {
+        response.mutable_secret()->set_kind(v1::CREDENTIAL_KIND_MTLS);
+        response.mutable_secret()->set_certificate_pem(server_ca());
+        response.mutable_secret()->set_key_pem(
+            "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n");
+        return grpc::Status::OK;
+      },
+  };
+  int64_t credential = 1;
+  for (const auto& answer : answers) {
+    server_->SetSecrets(answer);
+    *wanted.mutable_bridges(0)->mutable_source_secret() = Ref(++credential);
+
+    const auto ack = Assign(wanted);
+
+    ASSERT_TRUE(ack);
+    EXPECT_FALSE(ack->has_status());
+    ASSERT_EQ(ack->errors_size(), 1) << credential;
+    const Status error = FromProto(ack->errors(0).status());
+    EXPECT_EQ(error.reason(), Reason::kSecretUnavailable);
+    EXPECT_FALSE(error.message().empty());
+  }
+  Produce(5);
+  EXPECT_TRUE(Carries(1, 15));
+  EXPECT_EQ(factory_.With([](auto& lanes) { return lanes.size(); }), 1U);
+}
+
+TEST_F(ControlSessionTest, AnswersAssignmentsSoonThoughNoSecretIsEverAnswered) {
+  Run();
+  clock_.ShiftWall(-9500ms);  // a call has half a second
+  v1::Assignments wanted = Wanted();
+  for (int64_t i = 2; i < 62; ++i) {
+    *wanted.add_bridges() = Bridge(i);
+    *wanted.mutable_bridges(static_cast<int>(i) - 1)->mutable_source_secret() = Ref(i);
+  }
+
+  const auto ack = Assign(wanted);
+
+  ASSERT_TRUE(ack) << "sixty secrets one after the other";
+  EXPECT_EQ(ack->errors_size(), 60);
+  EXPECT_LE(server_->heard().secrets.size(), 2U);
+  EXPECT_TRUE(GoesOn());
+
+  server_->SetSecrets(AnswerLogin);
+  const auto again = Assign(wanted);
+  ASSERT_TRUE(again);
+  EXPECT_EQ(again->errors_size(), 0) << again->ShortDebugString();
+}
+
 // --- CommitResults ------------------------------------------------------------------------------
 
 TEST_F(ControlSessionTest, TakesNoResultThatItsCommitDidNotCarry) {
