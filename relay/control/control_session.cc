@@ -30,6 +30,9 @@ const Log kLog("relay.control");
 constexpr int kProtocol = 1;
 constexpr auto kUnaryDeadline = 10s;
 constexpr Duration kBatchPatience = 15s;
+// How long an answer to a query is of use, and how much of that the test of an endpoint may take.
+constexpr Duration kQueryPatience = 14s;
+constexpr Duration kTestPatience = 12s;
 constexpr Duration kRenewRetry = 30s;
 constexpr Duration kWelcomePatience = 30s;
 constexpr Duration kEndPatience = 5s;
@@ -117,7 +120,8 @@ ControlSession::ControlSession(SessionSettings settings, RelayIdentity identity,
       boot_id_(NewBootId()),
       backoff_(500ms, 15s),
       identity_(std::move(identity)),
-      renew_fraction_(RandomFraction()) {}
+      renew_fraction_(RandomFraction()),
+      queries_(clock) {}
 
 ControlSession::~ControlSession() { End(); }
 
@@ -130,8 +134,7 @@ void ControlSession::End() {
   changed_.notify_all();
   if (reader_.joinable()) reader_.join();
   if (writer_.joinable()) writer_.join();
-  for (QueryThread& query : query_threads_) query.thread.join();
-  query_threads_.clear();
+  queries_.Stop();
 }
 
 void ControlSession::Start(Supervisor& supervisor) {
@@ -480,39 +483,42 @@ void ControlSession::Take(const v1::CommitResults& message) {
 }
 
 void ControlSession::Take(const v1::Query& query) {
-  const StatusOr<EndpointSpec> endpoint = FromProto(query.endpoint_test().endpoint());
-  if (!endpoint.ok()) return;
-  std::optional<CredentialSecret> secret;
-  std::vector<EndpointCheck> checks;
-  if (query.endpoint_test().has_secret()) {
-    const StatusOr<SecretRef> ref = FromProto(query.endpoint_test().secret());
-    StatusOr<CredentialSecret> fetched = ref.ok() ? FetchSecret(*ref) : ref.status();
-    if (fetched.ok()) {
-      secret = *std::move(fetched);
-    } else {
-      checks.push_back({.name = "credential",
-                        .is_ok = false,
-                        .reason = Reason::kSecretUnavailable,
-                        .detail = fetched.status().message()});
-    }
+  const StatusOr<Duration> wish = FromProto(query.deadline());
+  const bool is_sensible = query.has_deadline() && wish.ok();
+  const Duration patience =
+      is_sensible ? std::min<Duration>(*wish, kQueryPatience) : kQueryPatience;
+  if (patience <= Duration::zero()) return;
+  const bool is_taken = queries_.Run(clock_.Now() + patience,
+                                     [this, query] { Answer(query.query_id(), ChecksFor(query)); });
+  if (!is_taken) {
+    kLog.Warn("too many queries at once", {{"query", ToUtf8(query.query_id(), kLogTextBytesMax)}});
   }
-  std::erase_if(query_threads_, [](QueryThread& other) {
-    if (other.is_done) other.thread.join();
-    return other.is_done.load();
-  });
-  QueryThread& own = query_threads_.emplace_back();
-  own.thread = std::thread(
-      [this, &own, id = query.query_id(), endpoint = *endpoint, secret, checks,
-       topics = std::vector<std::string>(query.endpoint_test().topics().begin(),
-                                         query.endpoint_test().topics().end())]() mutable {
-        try {
-          if (checks.empty()) checks = factory_.TestEndpoint(endpoint, secret, topics, 12s);
-          Answer(id, checks);
-        } catch (const std::exception& error) {
-          kLog.Error("query failed", {{"text", error.what()}});
-        }
-        own.is_done = true;
-      });
+}
+
+std::vector<EndpointCheck> ControlSession::ChecksFor(const v1::Query& query) {
+  const auto failed = [](std::string name, Reason reason, std::string text) {
+    return std::vector<EndpointCheck>{
+        {.name = std::move(name), .is_ok = false, .reason = reason, .detail = std::move(text)}};
+  };
+  if (!query.has_endpoint_test()) {
+    return failed("query", Reason::kFieldInvalid, "this version of the relay knows no such query");
+  }
+  const v1::EndpointTest& test = query.endpoint_test();
+  const StatusOr<EndpointSpec> endpoint = FromProto(test.endpoint());
+  if (!endpoint.ok()) {
+    return failed("endpoint", endpoint.status().reason(), endpoint.status().message());
+  }
+  std::optional<CredentialSecret> secret;
+  if (test.has_secret()) {
+    const StatusOr<SecretRef> ref = FromProto(test.secret());
+    StatusOr<CredentialSecret> fetched = ref.ok() ? FetchSecret(*ref) : ref.status();
+    if (!fetched.ok()) {
+      return failed("credential", Reason::kSecretUnavailable, fetched.status().message());
+    }
+    secret = *std::move(fetched);
+  }
+  return factory_.TestEndpoint(*endpoint, secret, {test.topics().begin(), test.topics().end()},
+                               kTestPatience);
 }
 
 void ControlSession::Answer(const std::string& query_id, const std::vector<EndpointCheck>& checks) {

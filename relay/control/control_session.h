@@ -1,8 +1,6 @@
 #pragma once
 
-#include <atomic>
 #include <deque>
-#include <list>
 #include <map>
 #include <memory>
 #include <optional>
@@ -18,6 +16,7 @@
 #include "base/clock.h"
 #include "base/mutex.h"
 #include "drawbridge/v1/relay.grpc.pb.h"
+#include "relay/control/query_threads.h"
 #include "relay/control/relay_identity.h"
 #include "relay/supervisor/lane_factory.h"
 #include "relay/supervisor/supervisor.h"
@@ -44,8 +43,8 @@ struct SeenState {
 // The session with the server: assignments in; checkpoints, reports and surveys out. While the
 // server is away records go on flowing, and the session is tried again, with jitter, for ever.
 //
-// Three threads of its own: one reads, one writes what is due, one answers queries. The public
-// methods are thread-safe. Board and factory outlive it.
+// Two threads of its own, one that reads and one that writes what is due, and a few that answer
+// queries. The public methods are thread-safe. Board and factory outlive it.
 class ControlSession {
  public:
   ControlSession(SessionSettings settings, RelayIdentity identity, LaneFactory& factory,
@@ -75,11 +74,6 @@ class ControlSession {
     Duration commit_interval = std::chrono::seconds(1);
     Duration report_interval = std::chrono::seconds(1);
   };
-  // Answers one query, and has an end.
-  struct QueryThread {
-    std::atomic<bool> is_done = false;
-    std::thread thread;
-  };
   // What the server has stored of a partition, as it said.
   struct Acknowledged {
     FencingToken token;
@@ -96,6 +90,7 @@ class ControlSession {
   void Take(const v1::Assignments& message);
   void Take(const v1::CommitResults& message);
   void Take(const v1::Query& query);
+  std::vector<EndpointCheck> ChecksFor(const v1::Query& query);
   void Answer(const std::string& query_id, const std::vector<EndpointCheck>& checks);
   void FetchSecrets(Assignments& assignments, std::map<SecretRef, CredentialSecret>& secrets,
                     std::vector<std::pair<StreamId, Status>>& errors);
@@ -155,7 +150,7 @@ class ControlSession {
   int64_t last_heartbeat_ = 0;
   std::map<SecretRef, CredentialSecret> secrets_;  // the reading thread's, of what is applied
   std::map<BridgeId, BridgeAssignment> applied_;   // the reading thread's
-  std::list<QueryThread> query_threads_;           // the reading thread's
+  QueryThreads queries_;
   std::thread reader_;
   std::thread writer_;
 };

@@ -573,6 +573,74 @@ TEST_F(ControlSessionTest, AnswersTheTestOfAnEndpoint) {
   EXPECT_EQ(answer->endpoint_test().checks(0).detail(), "logs");
 }
 
+TEST_F(ControlSessionTest, SaysWhatIsWrongWithAQueryThatItCannotAnswer) {
+  v1::Query no_question;
+  no_question.set_query_id("none");
+  v1::Query no_endpoint = TestOf("no endpoint");
+  no_endpoint.mutable_endpoint_test()->clear_endpoint();
+  v1::Query odd = TestOf("odd");
+  odd.mutable_endpoint_test()->mutable_endpoint()->mutable_kafka()->set_profile(
+      static_cast<v1::Profile>(99));
+  v1::Query no_secret = TestOf("no secret");
+  no_secret.mutable_endpoint_test()->mutable_secret();
+  for (const v1::Query& query : {no_question, no_endpoint, odd, no_secret}) {
+    ASSERT_TRUE(AskFor(query));
+
+    const auto answer = AnswerTo(query.query_id());
+
+    ASSERT_TRUE(answer) << query.query_id();
+    ASSERT_EQ(answer->endpoint_test().checks_size(), 1);
+    EXPECT_FALSE(answer->endpoint_test().checks(0).ok());
+    EXPECT_FALSE(answer->endpoint_test().checks(0).detail().empty());
+  }
+}
+
+TEST_F(ControlSessionTest, DoesNotAnswerWhenTheDeadlineHasPassed) {
+  for (const auto& past : {Of(0), Of(-1), Of(-1'000'000)}) {
+    v1::Query query = TestOf("late");
+    *query.mutable_deadline() = past;
+    ASSERT_TRUE(AskFor(query));
+  }
+  v1::Query query = TestOf("for ever");
+  *query.mutable_deadline() = Of(kMost);
+  ASSERT_TRUE(AskFor(query));
+
+  ASSERT_TRUE(AnswerTo("for ever")) << "what is longer than a test takes does not matter";
+
+  for (const auto& answer : server_->heard().answers) EXPECT_NE(answer.query_id(), "late");
+}
+
+TEST_F(ControlSessionTest, RunsFewQueriesAtOnceHoweverManyAreAsked) {
+  Run();
+  factory_.HoldTests(true);
+  for (int i = 0; i < 1000; ++i) ASSERT_TRUE(AskFor(TestOf(fmt::format("q{}", i))));
+
+  ASSERT_TRUE(Assign(Wanted())) << "reading goes on";
+  ASSERT_TRUE(Eventually([&] { return factory_.tests_running() > 0; }));
+  EXPECT_LE(factory_.tests_running(), 4U);
+  EXPECT_TRUE(GoesOn());
+  factory_.HoldTests(false);
+
+  ASSERT_TRUE(AnswerTo("q0"));
+  ASSERT_TRUE(Eventually([&] { return factory_.tests_running() == 0; }));
+  ASSERT_TRUE(AskFor(TestOf("after")));
+  EXPECT_TRUE(AnswerTo("after"));
+}
+
+TEST_F(ControlSessionTest, ReadsOnThoughASecretOfAQueryIsNotAnswered) {
+  Run();
+  v1::Query query = TestOf("q");
+  *query.mutable_endpoint_test()->mutable_secret() = Ref(1);
+  clock_.ShiftWall(-8s);  // a call has two seconds
+  for (int i = 0; i < 3; ++i) ASSERT_TRUE(AskFor(query));
+
+  ASSERT_TRUE(server_->Until([](const auto& heard) { return !heard.secrets.empty(); }));
+  const auto before = std::chrono::steady_clock::now();
+  ASSERT_TRUE(Assign(Wanted()));
+  EXPECT_LT(std::chrono::steady_clock::now() - before, 3s) << "it waited for all of them";
+  server_->SetSecrets(AnswerLogin);
+}
+
 // --- A server that is there and does not answer -------------------------------------------------
 
 // Takes connections, and nothing more.
