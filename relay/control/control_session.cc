@@ -794,7 +794,7 @@ void ControlSession::RenewIfDue() {
     kLog.Error("renewed certificate is no good", {{"text", identity.status().message()}});
     return;
   }
-  renew_attempt_at_ = {};
+  // A clock that is ahead finds the next one due as well: it waits as after a failure.
   const MutexLock lock(mutex_);
   identity_ = *std::move(identity);
   renew_fraction_ = RandomFraction();

@@ -107,6 +107,7 @@ class Supervisor {
                        const PartitionAssignment& wanted);
   void ApplySurvey(RunningBridge& bridge, bool has_new_clients);
   void Converge(RunningBridge& bridge);
+  StatusOr<RunningLane*> TryLaneFor(RunningBridge& bridge);
   StatusOr<RunningLane*> LaneFor(RunningBridge& bridge);
   RunningLane* FindLane(RunningBridge& bridge, uint64_t id);
   void StartOn(RunningPartition& partition, RunningLane& lane);

@@ -1,10 +1,12 @@
 #pragma once
 
 #include <algorithm>
+#include <cerrno>
 #include <functional>
 #include <memory>
 #include <optional>
 #include <stdexcept>
+#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -65,10 +67,17 @@ class FakeLaneFactory final : public LaneFactory {
     refusal_ = std::move(status);
   }
 
+  // MakeLane throws, as when there are no threads left, until it is called with false.
+  void ThrowAtLanes(bool throws) {
+    const MutexLock lock(mutex_);
+    throws_ = throws;
+  }
+
   StatusOr<LaneEnds> MakeLane(const BridgeAssignment& /*bridge*/, const BridgeSecrets& /*secrets*/,
                               LaneBudget budget) override {
     const MutexLock lock(mutex_);
     if (refusal_) return *refusal_;
+    if (throws_) throw std::system_error(EAGAIN, std::generic_category());
     lanes_.push_back(std::make_unique<Ends>(logs_, clock_, budget));
     Ends& ends = *lanes_.back();
     ends.sink.SetAutomatic(is_automatic_);
@@ -207,6 +216,7 @@ class FakeLaneFactory final : public LaneFactory {
   FakeLogs logs_;
   Lanes lanes_ DRAWBRIDGE_GUARDED_BY(mutex_);
   std::optional<Status> refusal_ DRAWBRIDGE_GUARDED_BY(mutex_);
+  bool throws_ DRAWBRIDGE_GUARDED_BY(mutex_) = false;
   bool is_automatic_ DRAWBRIDGE_GUARDED_BY(mutex_) = true;
   Mutex tests_mutex_;
   ConditionVariable tests_go_on_;

@@ -343,6 +343,49 @@ TEST_F(ControlSessionTest, HaltsAPartitionThatStartsBeyondItsLogAndCarriesItsNei
   EXPECT_EQ(Written(2), 0U);
 }
 
+TEST_F(ControlSessionTest, RefusesATokenThatIsOlderThanTheOneThatRuns) {
+  Produce(10);
+  ASSERT_TRUE(Assign(Wanted(5)));
+  ASSERT_TRUE(Carries(1, 10));
+
+  const auto ack = Assign(Wanted(3));
+
+  ASSERT_TRUE(ack);
+  ASSERT_EQ(ack->errors_size(), 1) << ack->ShortDebugString();
+  EXPECT_EQ(ack->errors(0).stream_id(), 1);
+  EXPECT_EQ(FromProto(ack->errors(0).status()).code(), StatusCode::kFailedPrecondition);
+  Produce(5);
+  EXPECT_TRUE(Carries(1, 15));
+  EXPECT_TRUE(Commits(1, 15));
+  EXPECT_EQ(journal_->Read({.stream = {1}, .partition = 0})->token.epoch, 5);
+
+  // It can still be given back.
+  const size_t from = server_->heard().messages.size();
+  ASSERT_TRUE(Assign({}));
+  EXPECT_TRUE(server_->Until([&](const auto& heard) {
+    for (size_t i = from; i < heard.messages.size(); ++i) {
+      if (heard.messages[i].released().token().epoch() == 5) return true;
+    }
+    return false;
+  }));
+}
+
+TEST_F(ControlSessionTest, OutlivesAMachineThatHasNoThreadLeft) {
+  Run();
+  factory_.ThrowAtLanes(true);
+  v1::Assignments wanted = Wanted();
+  *wanted.add_bridges() = Bridge(2);
+  Produce(10, 2);
+  ASSERT_TRUE(Assign(wanted));
+  EXPECT_TRUE(GoesOn());
+
+  factory_.ThrowAtLanes(false);
+
+  EXPECT_TRUE(Carries(2, 10)) << "it tries again";
+  EXPECT_TRUE(GoesOn());
+  EXPECT_TRUE(WorksWithAGoodServer());
+}
+
 TEST_F(ControlSessionTest, TellsTheNewestRevisionThatItHasSeenThoughAnOlderOneCame) {
   v1::Assignments wanted = Wanted();
   wanted.set_incarnation(3);
@@ -737,6 +780,21 @@ TEST_F(ControlSessionTest, KeepsItsIdentityWhenARenewalIsOfNoUse) {
   EXPECT_TRUE(WorksWithAGoodServer());
   EXPECT_EQ(*ReadFile(folder_ / "identity.pem"), identity);
   EXPECT_EQ(server_->heard().renewals, 1);
+}
+
+TEST_F(ControlSessionTest, DoesNotRenewAgainAtOnceACertificateThatIsOldWhenItComes) {
+  server_->SetCertificates([this](const auto& request, v1::RenewCertificateResponse& response) {
+    response.set_certificate_pem(SignFor(request.csr_pem()));
+    response.set_ca_pem(server_ca());
+    return grpc::Status::OK;
+  });
+  clock_.ShiftWall(std::chrono::days(5));  // the relay's clock is ahead of the server's
+
+  ASSERT_TRUE(server_->Until([](const auto& heard) { return heard.sessions == 2; }));
+  for (int i = 0; i < 10; ++i) ASSERT_TRUE(HearsAgain(v1::RelayMessage::kReport));
+
+  EXPECT_EQ(server_->heard().renewals, 1);
+  EXPECT_EQ(server_->heard().sessions, 2);
 }
 
 }  // namespace
