@@ -700,7 +700,7 @@ class DeafListener {
     EXPECT_EQ(getsockname(socket_.get(), generic, &size), 0);
     port_ = ntohs(address.sin_port);
   }
-  std::string address() const { return fmt::format("localhost:{}", port_); }
+  std::string address() const { return fmt::format("127.0.0.1:{}", port_); }
   // Waits for somebody to connect.
   bool Accept() {
     accepted_ = FileDescriptor(accept4(socket_.get(), nullptr, nullptr, SOCK_CLOEXEC));

@@ -191,7 +191,7 @@ ScriptedServer::ScriptedServer(const Tls& tls) : service_(std::make_unique<Servi
   options.pem_root_certs = tls.relay_ca;
   options.pem_key_cert_pairs = {{.private_key = tls.key, .cert_chain = tls.certificate}};
   grpc::ServerBuilder builder;
-  builder.AddListeningPort("localhost:0", grpc::SslServerCredentials(options), &port_);
+  builder.AddListeningPort("127.0.0.1:0", grpc::SslServerCredentials(options), &port_);
   builder.RegisterService(service_.get());
   server_ = builder.BuildAndStart();
 }
@@ -201,7 +201,7 @@ ScriptedServer::~ScriptedServer() {
   server_->Wait();
 }
 
-std::string ScriptedServer::address() const { return fmt::format("localhost:{}", port_); }
+std::string ScriptedServer::address() const { return fmt::format("127.0.0.1:{}", port_); }
 
 void ScriptedServer::SetWelcome(std::optional<v1::Welcome> welcome) {
   const MutexLock lock(mutex_);
@@ -298,6 +298,13 @@ bool ScriptedServer::Until(const std::function<bool(const Heard&)>& holds) {
     if (changed_.wait_until(mutex_, deadline) == std::cv_status::timeout) return holds(heard_);
   }
   return true;
+}
+
+void ScriptedServer::Forget() {
+  const MutexLock lock(mutex_);
+  heard_.messages.clear();
+  heard_.answers.clear();
+  heard_.secrets.clear();
 }
 
 ScriptedServer::Heard ScriptedServer::heard() {

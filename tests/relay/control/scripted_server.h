@@ -73,6 +73,8 @@ class ScriptedServer {
   };
   bool Until(const std::function<bool(const Heard&)>& holds);
   Heard heard();
+  // Forgets the messages and the calls that were heard.
+  void Forget();
 
  private:
   class Session;

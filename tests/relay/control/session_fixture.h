@@ -58,7 +58,7 @@ class SessionTest : public testing::Test {
   static grpc::Status AnswerLogin(const v1::SecretRef& ref, v1::GetSecretResponse& response);
 
   bool SayWelcome(const v1::Welcome& welcome);
-  // The relay's answer; its nonce is set here. nullopt: none came.
+  // The relay's answer; its nonce is set here. nullopt: none came, or the session has ended.
   std::optional<v1::Ack> Assign(v1::Assignments assignments);
   bool SayResults(const v1::CommitResults& results);
   bool AskFor(const v1::Query& query);
