@@ -146,8 +146,8 @@ v1::Assignments ToProto(const Assignments& assignments) {
 StatusOr<Assignments> FromProto(const v1::Assignments& message) {
   FieldReader fields;
   Assignments assignments{
-      .incarnation = fields.NotNegative("incarnation", message.incarnation()),
-      .revision = fields.NotNegative("revision", message.revision()),
+      .incarnation = fields.Counter("incarnation", message.incarnation()),
+      .revision = fields.Counter("revision", message.revision()),
       .bridges = fields.TakeAll<BridgeAssignment>("bridges", message.bridges(), FromProto)};
   fields.Unique("bridges", assignments.bridges, &BridgeAssignment::bridge);
   CheckStreams(fields, assignments.bridges);

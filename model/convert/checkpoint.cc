@@ -55,8 +55,8 @@ v1::FencingToken ToProto(const FencingToken& token) {
 StatusOr<FencingToken> FromProto(const v1::FencingToken& message) {
   FieldReader fields;
   return fields.Finish(
-      FencingToken{.incarnation = fields.NotNegative("incarnation", message.incarnation()),
-                   .epoch = fields.NotNegative("epoch", message.epoch())});
+      FencingToken{.incarnation = fields.Counter("incarnation", message.incarnation()),
+                   .epoch = fields.Counter("epoch", message.epoch())});
 }
 
 v1::Anchor ToProto(const Anchor& anchor) {

@@ -2,6 +2,7 @@
 
 #include <concepts>
 #include <functional>
+#include <limits>
 #include <optional>
 #include <set>
 #include <string>
@@ -23,6 +24,8 @@ namespace drawbridge {
 // kInvalidArgument, kFieldInvalid. Without a field, the whole message is at fault.
 Status InvalidField(std::string message, std::string field = {});
 
+inline constexpr int64_t kCounterMost = std::numeric_limits<int64_t>::max() / 2;
+
 // Reads the fields of one message and keeps the first error with its path, so that a conversion
 // reads as a list of fields. In place of a value that is refused it gives one that may be computed
 // with; it never gets out, since Finish then returns the error. Thread-compatible.
@@ -42,6 +45,13 @@ class FieldReader {
   template <std::integral Number>
   Number Positive(std::string_view field, Number number) {
     return Check(number > 0, field, "is missing or negative") ? number : 1;
+  }
+
+  // What rises by one each time, for ever: nobody could go beyond one at the end of its range.
+  int64_t Counter(std::string_view field, int64_t count) {
+    return Check(count <= kCounterMost, field, "leaves no room for those that follow")
+               ? NotNegative(field, count)
+               : 0;
   }
 
   Offset Position(std::string_view field, int64_t offset) { return {NotNegative(field, offset)}; }

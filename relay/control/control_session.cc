@@ -2,19 +2,23 @@
 
 #include <algorithm>
 #include <random>
+#include <utility>
 
 #include <fmt/format.h>
 #include <pthread.h>
 
+#include "base/certificate.h"
 #include "base/failpoint.h"
 #include "base/log.h"
 #include "model/convert/assignment.h"
 #include "model/convert/checkpoint.h"
 #include "model/convert/credential.h"
 #include "model/convert/endpoint.h"
+#include "model/convert/field_reader.h"
 #include "model/convert/observation.h"
 #include "model/convert/status.h"
 #include "model/convert/time.h"
+#include "model/convert/utf8.h"
 
 namespace drawbridge {
 namespace {
@@ -26,7 +30,16 @@ const Log kLog("relay.control");
 constexpr int kProtocol = 1;
 constexpr auto kUnaryDeadline = 10s;
 constexpr Duration kBatchPatience = 15s;
+// How long an answer to a query is of use, and how much of that the test of an endpoint may take.
+constexpr Duration kQueryPatience = 14s;
+constexpr Duration kTestPatience = 12s;
 constexpr Duration kRenewRetry = 30s;
+constexpr Duration kWelcomePatience = 30s;
+constexpr Duration kEndPatience = 5s;
+// What a server may ask for: more often would be a flood, and more seldom silence.
+constexpr Duration kIntervalLeast = 100ms;
+constexpr Duration kIntervalMost = 1min;
+constexpr size_t kLogTextBytesMax = 1024;
 constexpr size_t kReportPartitionsMax = 2000;
 // The relay port takes messages of 1 MiB; what is larger goes in parts.
 constexpr size_t kMessageBytesMax = size_t{512} << 10;
@@ -62,6 +75,34 @@ std::shared_ptr<grpc::Channel> ChannelTo(const std::string& server, const RelayI
 // How much of a message one entry of a repeated field takes, with what stands before it.
 size_t SizeInList(const google::protobuf::MessageLite& entry) { return entry.ByteSizeLong() + 8; }
 
+// Whether clients can be made with it: those that run with the last one are given up only then.
+Status CheckPem(const CredentialSecret& secret) {
+  if (secret.kind != CredentialKind::kMtls) return {};
+  if (!ReadCertificates(secret.certificate_pem).ok()) {
+    return InvalidField("the credential holds no certificate in PEM: set it again");
+  }
+  // An encrypted key is opened by the client, with its password.
+  if (secret.key_password.empty() && !ReadKey(secret.key_pem).ok()) {
+    return InvalidField("the credential holds no private key in PEM: set it again");
+  }
+  return {};
+}
+
+// What a Welcome says of the database; an error if the session cannot be held with it.
+StatusOr<SeenState> StateIn(const v1::Welcome& welcome) {
+  FieldReader fields;
+  fields.Check(welcome.protocol() == kProtocol, "protocol",
+               fmt::format("is {}, and this relay speaks {} only", welcome.protocol(), kProtocol));
+  return fields.Finish(
+      SeenState{.incarnation = fields.Counter("incarnation", welcome.incarnation()),
+                .revision = fields.Counter("revision", welcome.revision())});
+}
+
+Duration IntervalOf(const google::protobuf::Duration& wish, Duration usual) {
+  const StatusOr<Duration> read = FromProto(wish);
+  return read.ok() && *read >= kIntervalLeast && *read <= kIntervalMost ? *read : usual;
+}
+
 std::unique_ptr<grpc::ClientContext> UnaryContext(const Clock& clock) {
   auto context = std::make_unique<grpc::ClientContext>();
   context->set_deadline(std::chrono::sys_time<Duration>(clock.WallNow()) + kUnaryDeadline);
@@ -79,7 +120,8 @@ ControlSession::ControlSession(SessionSettings settings, RelayIdentity identity,
       boot_id_(NewBootId()),
       backoff_(500ms, 15s),
       identity_(std::move(identity)),
-      renew_fraction_(RandomFraction()) {}
+      renew_fraction_(RandomFraction()),
+      queries_(clock) {}
 
 ControlSession::~ControlSession() { End(); }
 
@@ -92,8 +134,7 @@ void ControlSession::End() {
   changed_.notify_all();
   if (reader_.joinable()) reader_.join();
   if (writer_.joinable()) writer_.join();
-  for (QueryThread& query : query_threads_) query.thread.join();
-  query_threads_.clear();
+  queries_.Stop();
 }
 
 void ControlSession::Start(Supervisor& supervisor) {
@@ -129,29 +170,21 @@ void ControlSession::Surveyed(SurveyResult result) {
 }
 
 bool ControlSession::Stop(BootTime deadline) {
-  std::shared_ptr<Stream> stream;
   bool is_said = false;
   {
     MutexLock lock(mutex_);
     is_stopping_ = true;
+    changed_.notify_all();
     // The last commits are under way: their results say that the server has them.
     while (is_welcome_ && (!given_back_.empty() || awaited_batch_ != 0) &&
            clock_.Now() < deadline) {
       changed_.wait_for(mutex_, 50ms);
     }
     is_said = is_welcome_ && given_back_.empty() && awaited_batch_ == 0;
-    stream = stream_;
-  }
-  changed_.notify_all();
-  if (stream) {
-    {
-      const MutexLock lock(write_mutex_);
-      stream->WritesDone();
-    }
-    // The server ends the stream when it has read to there.
-    MutexLock lock(mutex_);
-    const BootTime patience = clock_.Now() + 2s;
-    while (stream_ && clock_.Now() < patience) changed_.wait_for(mutex_, 20ms);
+    // Then the writer says that nothing follows, and the server ends the stream when it has read to
+    // there. A server that does not read is left all the same.
+    const BootTime ended = clock_.Now() + 2s;
+    while (stream_ && clock_.Now() < ended) changed_.wait_for(mutex_, 20ms);
   }
   End();
   return is_said;
@@ -181,28 +214,46 @@ void ControlSession::ReadLoop() {
 // One session from its first word to its last.
 void ControlSession::RunOnce() {
   auto context = std::make_shared<grpc::ClientContext>();
-  std::shared_ptr<Stream> stream;
+  std::shared_ptr<v1::RelaySessionService::Stub> stub;
   {
     const MutexLock lock(mutex_);
-    stub_ = v1::RelaySessionService::NewStub(ChannelTo(settings_.server, identity_));
+    if (is_stopping_) return;
+    stub = stub_ = v1::RelaySessionService::NewStub(ChannelTo(settings_.server, identity_));
     context_ = context;
-    stream = stream_ = stub_->Connect(context.get());
   }
-  WriteHello();
-  v1::ServerMessage message;
-  while (stream->Read(&message)) Take(message);
+  // Waits for the connection, so without the mutex: lanes take it, on their way to wake the writer.
+  const std::shared_ptr<Stream> stream = stub->Connect(context.get());
+  {
+    const MutexLock lock(mutex_);
+    stream_ = stream;
+    give_up_at_ = clock_.Now() + kWelcomePatience;
+  }
+  try {
+    WriteHello();
+    v1::ServerMessage message;
+    while (stream->Read(&message)) Take(message);
+  } catch (const std::exception& error) {
+    kLog.Error("session failed", {{"text", error.what()}});
+    context->TryCancel();
+  }
   {
     const MutexLock lock(mutex_);
     is_welcome_ = false;
     stream_.reset();
     awaited_batch_ = 0;
     acknowledged_.clear();
+    // After bytes that are no message nothing more is read, and the end may never come.
+    give_up_at_ = clock_.Now() + kEndPatience;
   }
   changed_.notify_all();
   Status ended;
   {
     const MutexLock lock(write_mutex_);  // nobody writes while the stream ends
     ended = FromGrpc(stream->Finish());
+  }
+  {
+    const MutexLock lock(mutex_);
+    give_up_at_.reset();
   }
   if (ended.reason() == Reason::kDuplicateIdentity || ended.reason() == Reason::kRelayRevoked) {
     kLog.Error("server refuses this relay",
@@ -233,25 +284,9 @@ bool ControlSession::HasExpired() {
 
 void ControlSession::Take(const v1::ServerMessage& message) {
   switch (message.message_case()) {
-    case v1::ServerMessage::kWelcome: {
-      const v1::Welcome& welcome = message.welcome();
-      const auto interval = [](const google::protobuf::Duration& wish, Duration usual) {
-        const StatusOr<Duration> read = FromProto(wish);
-        return read.ok() && *read >= 100ms ? *read : usual;
-      };
-      {
-        const MutexLock lock(mutex_);
-        terms_ = {.heartbeat_interval = interval(welcome.heartbeat_interval(), 5s),
-                  .commit_interval = interval(welcome.commit_interval(), 1s),
-                  .report_interval = interval(welcome.report_interval(), 1s)};
-        incarnation_ = welcome.incarnation();
-        is_welcome_ = true;
-      }
-      backoff_.Reset();
-      kLog.Info("session began", {{"server", settings_.server}, {"session", welcome.session()}});
-      changed_.notify_all();
+    case v1::ServerMessage::kWelcome:
+      Take(message.welcome());
       break;
-    }
     case v1::ServerMessage::kAssignments:
       Take(message.assignments());
       break;
@@ -262,7 +297,8 @@ void ControlSession::Take(const v1::ServerMessage& message) {
       Take(message.query());
       break;
     case v1::ServerMessage::kRestarting:
-      kLog.Info("server is restarting", {{"text", message.restarting().reason()}});
+      kLog.Info("server is restarting",
+                {{"text", ToUtf8(message.restarting().reason(), kLogTextBytesMax)}});
       break;
     case v1::ServerMessage::kLeaseGrant:      // the policy "continue" does not end with the lease
     case v1::ServerMessage::kSecretsChanged:  // the assignments that follow name the versions
@@ -271,12 +307,43 @@ void ControlSession::Take(const v1::ServerMessage& message) {
   }
 }
 
+void ControlSession::Take(const v1::Welcome& welcome) {
+  const StatusOr<SeenState> state = StateIn(welcome);
+  {
+    const MutexLock lock(mutex_);
+    if (!state.ok()) {
+      context_->TryCancel();
+    } else {
+      terms_ = {.heartbeat_interval = IntervalOf(welcome.heartbeat_interval(), 5s),
+                .commit_interval = IntervalOf(welcome.commit_interval(), 1s),
+                .report_interval = IntervalOf(welcome.report_interval(), 1s)};
+      newest_ = std::max(newest_, *state);
+      // A session says at once that it is there, whatever was due when in the one before.
+      if (!std::exchange(is_welcome_, true)) is_all_due_ = true;
+      give_up_at_.reset();
+    }
+  }
+  if (!state.ok()) {
+    kLog.Error("welcome is of no use",
+               {{"server", settings_.server}, {"text", state.status().message()}});
+    return;
+  }
+  backoff_.Reset();
+  kLog.Info("session began", {{"server", settings_.server},
+                              {"session", ToUtf8(welcome.session(), kLogTextBytesMax)}});
+  changed_.notify_all();
+}
+
 void ControlSession::Take(const v1::Assignments& message) {
   v1::RelayMessage answer;
   v1::Ack* const ack = answer.mutable_ack();
   ack->set_nonce(message.nonce());
   ack->set_revision(message.revision());
   StatusOr<Assignments> assignments = FromProto(message);
+  if (!IsWelcome()) {
+    assignments = Status(StatusCode::kFailedPrecondition, Reason::kFieldInvalid,
+                         "assignments come after the Welcome");
+  }
   if (!assignments.ok()) {
     kLog.Error("assignments cannot be read", {{"text", assignments.status().ToString()}});
     *ack->mutable_status() = ToProto(assignments.status());
@@ -288,8 +355,7 @@ void ControlSession::Take(const v1::Assignments& message) {
   FetchSecrets(*assignments, secrets, errors);
   {
     const MutexLock lock(mutex_);
-    incarnation_ = assignments->incarnation;
-    revision_ = assignments->revision;
+    newest_ = std::max(newest_, SeenState{assignments->incarnation, assignments->revision});
   }
   for (auto& error : supervisor_->Apply(*std::move(assignments), std::move(secrets))) {
     errors.push_back(std::move(error));
@@ -307,6 +373,9 @@ void ControlSession::Take(const v1::Assignments& message) {
 void ControlSession::FetchSecrets(Assignments& assignments,
                                   std::map<SecretRef, CredentialSecret>& secrets,
                                   std::vector<std::pair<StreamId, Status>>& errors) {
+  // One call without an answer is enough to wait for: the others would have none either, and the
+  // server sends again what is refused.
+  Status silence;
   // Whether all secrets of the bridge are at hand; fetches what is new.
   const auto has_secrets = [&](const BridgeAssignment& bridge) -> Status {
     for (const auto& ref : {bridge.source_secret, bridge.target_secret}) {
@@ -316,7 +385,9 @@ void ControlSession::FetchSecrets(Assignments& assignments,
         secrets.insert(*known);
         continue;
       }
+      if (!silence.ok()) return silence;
       StatusOr<CredentialSecret> fetched = FetchSecret(*ref);
+      if (fetched.status().code() == StatusCode::kDeadlineExceeded) silence = fetched.status();
       if (!fetched.ok()) return fetched.status();
       secrets.emplace(*ref, *std::move(fetched));
     }
@@ -350,10 +421,20 @@ StatusOr<CredentialSecret> ControlSession::FetchSecret(SecretRef ref) {
   const auto context = UnaryContext(clock_);
   const auto stub = Stub();
   const Status status = FromGrpc(stub->GetSecret(context.get(), request, &response));
-  if (!status.ok()) return status;
+  if (!status.ok()) {
+    return Status(status.code(), Reason::kSecretUnavailable,
+                  fmt::format("the server does not give the secret: {}", status.ToString()));
+  }
   StatusOr<CredentialSecret> secret = FromProto(response.secret());
   Wipe(*response.mutable_secret());
+  if (!secret.ok()) return secret;
+  if (Status usable = CheckPem(*secret); !usable.ok()) return usable;
   return secret;
+}
+
+bool ControlSession::IsWelcome() {
+  const MutexLock lock(mutex_);
+  return is_welcome_;
 }
 
 std::shared_ptr<v1::RelaySessionService::Stub> ControlSession::Stub() {
@@ -366,10 +447,16 @@ void ControlSession::Take(const v1::CommitResults& message) {
   std::vector<CommitResult> stored;
   {
     const MutexLock lock(mutex_);
-    if (message.batch_id() != awaited_batch_) return;
+    if (awaited_batch_ == 0 || message.batch_id() != awaited_batch_) return;
     awaited_batch_ = 0;
     if (!results.ok()) return;
     for (const CommitResult& result : *results) {
+      // Only what was sent can have been stored: else a gap could be forgotten that never was.
+      if (awaited_items_.erase({result.key, result.token, result.next}) == 0) {
+        kLog.Warn("result of nothing that was committed",
+                  {{"stream", result.key.stream}, {"partition", result.key.partition}});
+        continue;
+      }
       switch (result.outcome) {
         case CommitOutcome::kStored:
           acknowledged_[result.key] = {.token = result.token, .next = result.next};
@@ -398,39 +485,42 @@ void ControlSession::Take(const v1::CommitResults& message) {
 }
 
 void ControlSession::Take(const v1::Query& query) {
-  const StatusOr<EndpointSpec> endpoint = FromProto(query.endpoint_test().endpoint());
-  if (!endpoint.ok()) return;
-  std::optional<CredentialSecret> secret;
-  std::vector<EndpointCheck> checks;
-  if (query.endpoint_test().has_secret()) {
-    const StatusOr<SecretRef> ref = FromProto(query.endpoint_test().secret());
-    StatusOr<CredentialSecret> fetched = ref.ok() ? FetchSecret(*ref) : ref.status();
-    if (fetched.ok()) {
-      secret = *std::move(fetched);
-    } else {
-      checks.push_back({.name = "credential",
-                        .is_ok = false,
-                        .reason = Reason::kSecretUnavailable,
-                        .detail = fetched.status().message()});
-    }
+  const StatusOr<Duration> wish = FromProto(query.deadline());
+  const bool is_sensible = query.has_deadline() && wish.ok();
+  const Duration patience =
+      is_sensible ? std::min<Duration>(*wish, kQueryPatience) : kQueryPatience;
+  if (patience <= Duration::zero()) return;
+  const bool is_taken = queries_.Run(clock_.Now() + patience,
+                                     [this, query] { Answer(query.query_id(), ChecksFor(query)); });
+  if (!is_taken) {
+    kLog.Warn("too many queries at once", {{"query", ToUtf8(query.query_id(), kLogTextBytesMax)}});
   }
-  std::erase_if(query_threads_, [](QueryThread& other) {
-    if (other.is_done) other.thread.join();
-    return other.is_done.load();
-  });
-  QueryThread& own = query_threads_.emplace_back();
-  own.thread = std::thread(
-      [this, &own, id = query.query_id(), endpoint = *endpoint, secret, checks,
-       topics = std::vector<std::string>(query.endpoint_test().topics().begin(),
-                                         query.endpoint_test().topics().end())]() mutable {
-        try {
-          if (checks.empty()) checks = factory_.TestEndpoint(endpoint, secret, topics, 12s);
-          Answer(id, checks);
-        } catch (const std::exception& error) {
-          kLog.Error("query failed", {{"text", error.what()}});
-        }
-        own.is_done = true;
-      });
+}
+
+std::vector<EndpointCheck> ControlSession::ChecksFor(const v1::Query& query) {
+  const auto failed = [](std::string name, Reason reason, std::string text) {
+    return std::vector<EndpointCheck>{
+        {.name = std::move(name), .is_ok = false, .reason = reason, .detail = std::move(text)}};
+  };
+  if (!query.has_endpoint_test()) {
+    return failed("query", Reason::kFieldInvalid, "this version of the relay knows no such query");
+  }
+  const v1::EndpointTest& test = query.endpoint_test();
+  const StatusOr<EndpointSpec> endpoint = FromProto(test.endpoint());
+  if (!endpoint.ok()) {
+    return failed("endpoint", endpoint.status().reason(), endpoint.status().message());
+  }
+  std::optional<CredentialSecret> secret;
+  if (test.has_secret()) {
+    const StatusOr<SecretRef> ref = FromProto(test.secret());
+    StatusOr<CredentialSecret> fetched = ref.ok() ? FetchSecret(*ref) : ref.status();
+    if (!fetched.ok()) {
+      return failed("credential", Reason::kSecretUnavailable, fetched.status().message());
+    }
+    secret = *std::move(fetched);
+  }
+  return factory_.TestEndpoint(*endpoint, secret, {test.topics().begin(), test.topics().end()},
+                               kTestPatience);
 }
 
 void ControlSession::Answer(const std::string& query_id, const std::vector<EndpointCheck>& checks) {
@@ -471,8 +561,8 @@ void ControlSession::WriteHello() {
   hello->set_protocol_max(kProtocol);
   {
     const MutexLock lock(mutex_);
-    hello->set_incarnation(incarnation_);
-    hello->set_revision(revision_);
+    hello->set_incarnation(newest_.incarnation);
+    hello->set_revision(newest_.revision);
     // What was given back and never told is in the journal, and so in what follows.
     given_back_.clear();
   }
@@ -527,7 +617,12 @@ void ControlSession::WriteLoop() {
       const bool is_urgent =
           may_write && (!surveys_.empty() || (must_commit_ && awaited_batch_ == 0));
       if (!is_urgent) changed_.wait_for(mutex_, 100ms);
-      if (is_stopping_ && (!is_welcome_ || (given_back_.empty() && awaited_batch_ == 0))) return;
+      if (is_stopping_ && (!is_welcome_ || (given_back_.empty() && awaited_batch_ == 0))) break;
+      if (give_up_at_ && clock_.Now() >= *give_up_at_) {
+        give_up_at_.reset();
+        kLog.Warn("server does not answer", {{"server", settings_.server}});
+        context_->TryCancel();
+      }
       if (!is_welcome_) continue;
     }
     try {
@@ -536,6 +631,14 @@ void ControlSession::WriteLoop() {
       kLog.Error("writing failed", {{"text", error.what()}});
     }
   }
+  std::shared_ptr<Stream> stream;
+  {
+    const MutexLock lock(mutex_);
+    stream = stream_;
+  }
+  if (!stream) return;
+  const MutexLock lock(write_mutex_);
+  stream->WritesDone();
 }
 
 void ControlSession::WriteDue(BootTime now) {
@@ -545,6 +648,7 @@ void ControlSession::WriteDue(BootTime now) {
   {
     const MutexLock lock(mutex_);
     terms = terms_;
+    if (std::exchange(is_all_due_, false)) heartbeat_at_ = commit_at_ = report_at_ = now;
     must_commit = must_commit_;
     surveys.swap(surveys_);
   }
@@ -589,8 +693,10 @@ void ControlSession::WriteCommit() {
       if (clock_.Now() - batch_sent_at_ < kBatchPatience) return;
       awaited_batch_ = 0;  // the answer is lost; the same again is harmless
     }
+    awaited_items_.clear();
     size_t bytes = 0;
     const auto add = [&](const CommitItem& item) {
+      awaited_items_.emplace(item.key, item.token, item.to.next);
       v1::CommitItem one = ToProto(item);
       bytes += SizeInList(one);
       *commit->add_items() = std::move(one);
@@ -690,7 +796,7 @@ void ControlSession::RenewIfDue() {
     kLog.Error("renewed certificate is no good", {{"text", identity.status().message()}});
     return;
   }
-  renew_attempt_at_ = {};
+  // A clock that is ahead finds the next one due as well: it waits as after a failure.
   const MutexLock lock(mutex_);
   identity_ = *std::move(identity);
   renew_fraction_ = RandomFraction();

@@ -1,13 +1,13 @@
 #pragma once
 
-#include <atomic>
 #include <deque>
-#include <list>
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <thread>
+#include <tuple>
 #include <vector>
 
 #include <grpcpp/grpcpp.h>
@@ -16,6 +16,7 @@
 #include "base/clock.h"
 #include "base/mutex.h"
 #include "drawbridge/v1/relay.grpc.pb.h"
+#include "relay/control/query_threads.h"
 #include "relay/control/relay_identity.h"
 #include "relay/supervisor/lane_factory.h"
 #include "relay/supervisor/supervisor.h"
@@ -30,11 +31,20 @@ struct SessionSettings {
   std::string librdkafka_features;
 };
 
+// A state of the server's database that the relay has heard of. A revision counts within its
+// incarnation.
+struct SeenState {
+  int64_t incarnation = 0;
+  int64_t revision = 0;
+
+  friend auto operator<=>(const SeenState&, const SeenState&) = default;
+};
+
 // The session with the server: assignments in; checkpoints, reports and surveys out. While the
 // server is away records go on flowing, and the session is tried again, with jitter, for ever.
 //
-// Three threads of its own: one reads, one writes what is due, one answers queries. The public
-// methods are thread-safe. Board and factory outlive it.
+// Two threads of its own, one that reads and one that writes what is due, and a few that answer
+// queries. The public methods are thread-safe. Board and factory outlive it.
 class ControlSession {
  public:
   ControlSession(SessionSettings settings, RelayIdentity identity, LaneFactory& factory,
@@ -65,11 +75,6 @@ class ControlSession {
     Duration commit_interval = std::chrono::seconds(1);
     Duration report_interval = std::chrono::seconds(1);
   };
-  // Answers one query, and has an end.
-  struct QueryThread {
-    std::atomic<bool> is_done = false;
-    std::thread thread;
-  };
   // What the server has stored of a partition, as it said.
   struct Acknowledged {
     FencingToken token;
@@ -82,9 +87,11 @@ class ControlSession {
   void RunOnce();
   void GiveUp();
   void Take(const v1::ServerMessage& message);
+  void Take(const v1::Welcome& welcome);
   void Take(const v1::Assignments& message);
   void Take(const v1::CommitResults& message);
   void Take(const v1::Query& query);
+  std::vector<EndpointCheck> ChecksFor(const v1::Query& query);
   void Answer(const std::string& query_id, const std::vector<EndpointCheck>& checks);
   void FetchSecrets(Assignments& assignments, std::map<SecretRef, CredentialSecret>& secrets,
                     std::vector<std::pair<StreamId, Status>>& errors);
@@ -100,6 +107,7 @@ class ControlSession {
   void WriteReport();
   void RenewIfDue();
   bool HasExpired();
+  bool IsWelcome();
   std::shared_ptr<v1::RelaySessionService::Stub> Stub();
 
   const SessionSettings settings_;
@@ -119,16 +127,20 @@ class ControlSession {
   std::shared_ptr<grpc::ClientContext> context_ DRAWBRIDGE_GUARDED_BY(mutex_);
   std::shared_ptr<Stream> stream_ DRAWBRIDGE_GUARDED_BY(mutex_);
   bool is_welcome_ DRAWBRIDGE_GUARDED_BY(mutex_) = false;
+  // When the session is ended here, should the server neither welcome the relay nor end it.
+  std::optional<BootTime> give_up_at_ DRAWBRIDGE_GUARDED_BY(mutex_);
   bool is_stopping_ DRAWBRIDGE_GUARDED_BY(mutex_) = false;
+  bool is_all_due_ DRAWBRIDGE_GUARDED_BY(mutex_) = false;
   bool must_commit_ DRAWBRIDGE_GUARDED_BY(mutex_) = false;
   Terms terms_ DRAWBRIDGE_GUARDED_BY(mutex_);
   std::deque<GivenBack> given_back_ DRAWBRIDGE_GUARDED_BY(mutex_);
   std::map<BridgeId, SurveyResult> surveys_ DRAWBRIDGE_GUARDED_BY(mutex_);
   std::map<PartitionKey, Acknowledged> acknowledged_ DRAWBRIDGE_GUARDED_BY(mutex_);
   int64_t awaited_batch_ DRAWBRIDGE_GUARDED_BY(mutex_) = 0;
+  std::set<std::tuple<PartitionKey, FencingToken, Offset>> awaited_items_
+      DRAWBRIDGE_GUARDED_BY(mutex_);
   BootTime batch_sent_at_ DRAWBRIDGE_GUARDED_BY(mutex_){};
-  int64_t incarnation_ DRAWBRIDGE_GUARDED_BY(mutex_) = 0;
-  int64_t revision_ DRAWBRIDGE_GUARDED_BY(mutex_) = 0;
+  SeenState newest_ DRAWBRIDGE_GUARDED_BY(mutex_);
 
   Mutex write_mutex_;  // one write at a time; never taken with mutex_ held
   BootTime heartbeat_at_{};
@@ -139,7 +151,7 @@ class ControlSession {
   int64_t last_heartbeat_ = 0;
   std::map<SecretRef, CredentialSecret> secrets_;  // the reading thread's, of what is applied
   std::map<BridgeId, BridgeAssignment> applied_;   // the reading thread's
-  std::list<QueryThread> query_threads_;           // the reading thread's
+  QueryThreads queries_;
   std::thread reader_;
   std::thread writer_;
 };

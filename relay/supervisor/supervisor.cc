@@ -4,6 +4,7 @@
 #include <future>
 #include <set>
 
+#include <fmt/format.h>
 #include <pthread.h>
 
 #include "base/log.h"
@@ -28,6 +29,15 @@ bool NeedsNewClients(const BridgeAssignment& was, const BridgeAssignment& is) {
          was.source_secret != is.source_secret || was.target_secret != is.target_secret ||
          was.spec.target != is.spec.target || was.source_cluster_id != is.source_cluster_id ||
          was.target_cluster_id != is.target_cluster_id;
+}
+
+// What fails here is tried again at the next tick; the lanes run on.
+void DoGuarded(const std::function<void()>& task) {
+  try {
+    task();
+  } catch (const std::exception& error) {
+    kLog.Error("supervisor failed", {{"text", error.what()}});
+  }
 }
 
 std::string ClusterName(const EndpointSpec& endpoint, const std::string& cluster_id) {
@@ -86,7 +96,13 @@ template <typename T>
 T Supervisor::Call(std::function<T()> task) {
   auto promise = std::make_shared<std::promise<T>>();
   std::future<T> future = promise->get_future();
-  Post([promise, task = std::move(task)] { promise->set_value(task()); });
+  Post([promise, task = std::move(task)] {
+    try {
+      promise->set_value(task());
+    } catch (...) {
+      promise->set_exception(std::current_exception());
+    }
+  });
   return future.get();
 }
 
@@ -103,9 +119,9 @@ void Supervisor::Loop() {
       if (is_ending_) return;
       tasks.swap(tasks_);
     }
-    for (const auto& task : tasks) task();
+    for (const auto& task : tasks) DoGuarded(task);
     if (clock_.Now() < tick_at) continue;
-    Tick();
+    DoGuarded([this] { Tick(); });
     tick_at = clock_.Now() + kTick;
   }
 }
@@ -181,18 +197,18 @@ void Supervisor::ApplyBridge(const BridgeAssignment& wanted, BridgeSecrets secre
 
   std::set<PartitionKey> keys;
   for (const StreamAssignment& stream : wanted.streams) {
-    Status reserved = Reserve(stream);
+    const Status reserved = Reserve(stream);
+    if (!reserved.ok()) kLog.Error("journal has no room", {{"text", reserved.message()}});
+    Status refusal = reserved;
     for (const PartitionAssignment& partition : stream.partitions) {
       const PartitionKey key{.stream = stream.stream, .partition = partition.partition};
       keys.insert(key);
       // The server goes by it that nothing new of a refused stream runs here.
-      if (reserved.ok() || bridge.partitions.contains(key)) {
-        TakePartition(bridge, stream, partition);
-      }
+      if (!reserved.ok() && !bridge.partitions.contains(key)) continue;
+      Status taken = TakePartition(bridge, stream, partition);
+      if (!taken.ok()) refusal = std::move(taken);
     }
-    if (reserved.ok()) continue;
-    kLog.Error("journal has no room", {{"text", reserved.message()}});
-    errors.emplace_back(stream.stream, std::move(reserved));
+    if (!refusal.ok()) errors.emplace_back(stream.stream, std::move(refusal));
   }
   for (auto& [key, partition] : bridge.partitions) {
     if (!keys.contains(key)) partition.is_wanted = false;
@@ -210,10 +226,18 @@ Status Supervisor::Reserve(const StreamAssignment& stream) {
   return {};
 }
 
-void Supervisor::TakePartition(RunningBridge& bridge, const StreamAssignment& stream,
-                               const PartitionAssignment& wanted) {
+Status Supervisor::TakePartition(RunningBridge& bridge, const StreamAssignment& stream,
+                                 const PartitionAssignment& wanted) {
   const PartitionKey key{.stream = stream.stream, .partition = wanted.partition};
   const auto found = bridge.partitions.find(key);
+  if (found != bridge.partitions.end() && found->second.last.token > wanted.token) {
+    // Its lane would not take it, and what runs could not be given back.
+    return {StatusCode::kFailedPrecondition, Reason::kFieldInvalid,
+            fmt::format("partition {} runs under a newer token here (incarnation {}, epoch {}): a "
+                        "server whose database was restored raises its incarnation",
+                        key.partition, found->second.last.token.incarnation,
+                        found->second.last.token.epoch)};
+  }
   if (found != bridge.partitions.end() && found->second.last.token == wanted.token) {
     RunningPartition& running = found->second;
     running.is_wanted = true;
@@ -227,7 +251,7 @@ void Supervisor::TakePartition(RunningBridge& bridge, const StreamAssignment& st
         });
       }
     }
-    return;
+    return {};
   }
   RunningPartition partition{.route = RouteOf(bridge.assignment, stream, wanted.partition),
                              .last = {.key = key,
@@ -260,9 +284,10 @@ void Supervisor::TakePartition(RunningBridge& bridge, const StreamAssignment& st
     } else {
       found->second.lane = 0;
     }
-    return;
+    return {};
   }
   bridge.partitions.emplace(key, std::move(partition));
+  return {};
 }
 
 void Supervisor::ApplySurvey(RunningBridge& bridge, bool has_changed) {
@@ -319,7 +344,7 @@ void Supervisor::Converge(RunningBridge& bridge) {
     RunningLane* lane = FindLane(bridge, partition.lane);
     if (lane == nullptr) {
       if (!partition.is_wanted) continue;
-      const StatusOr<RunningLane*> chosen = LaneFor(bridge);
+      const StatusOr<RunningLane*> chosen = TryLaneFor(bridge);
       if (!chosen.ok()) {
         kLog.Error("lane cannot be made",
                    {{"bridge", bridge.assignment.spec.name}, {"text", chosen.status().message()}});
@@ -338,6 +363,15 @@ void Supervisor::Converge(RunningBridge& bridge) {
     const bool is_obsolete = lane.version != bridge.version || lane.index >= lanes;
     return lane.partitions.empty() && (is_obsolete || bridge.partitions.empty());
   });
+}
+
+// LaneFor(), where a lack of memory or threads is an error like others: the other bridges go on.
+StatusOr<Supervisor::RunningLane*> Supervisor::TryLaneFor(RunningBridge& bridge) {
+  try {
+    return LaneFor(bridge);
+  } catch (const std::exception& error) {
+    return Status(StatusCode::kResourceExhausted, Reason::kInternal, error.what());
+  }
 }
 
 // The present lane with the fewest partitions, made if there are fewer lanes than wanted.

@@ -106,10 +106,11 @@ class Supervisor {
   void ApplyBridge(const BridgeAssignment& wanted, BridgeSecrets secrets,
                    std::vector<std::pair<StreamId, Status>>& errors);
   Status Reserve(const StreamAssignment& stream);
-  void TakePartition(RunningBridge& bridge, const StreamAssignment& stream,
-                     const PartitionAssignment& wanted);
+  Status TakePartition(RunningBridge& bridge, const StreamAssignment& stream,
+                       const PartitionAssignment& wanted);
   void ApplySurvey(RunningBridge& bridge, bool has_new_clients);
   void Converge(RunningBridge& bridge);
+  StatusOr<RunningLane*> TryLaneFor(RunningBridge& bridge);
   StatusOr<RunningLane*> LaneFor(RunningBridge& bridge);
   RunningLane* FindLane(RunningBridge& bridge, uint64_t id);
   void StartOn(RunningPartition& partition, RunningLane& lane);

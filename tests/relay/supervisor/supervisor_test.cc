@@ -10,9 +10,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "tests/fakes/fake_lane_factory.h"
 #include "tests/fakes/fake_log.h"
 #include "tests/fakes/temporary_folder.h"
-#include "tests/relay/supervisor/fake_lane_factory.h"
 #include "tests/relay/waiting.h"
 
 namespace drawbridge {

@@ -1,10 +1,12 @@
 #pragma once
 
 #include <algorithm>
+#include <cerrno>
 #include <functional>
 #include <memory>
 #include <optional>
 #include <stdexcept>
+#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -65,10 +67,17 @@ class FakeLaneFactory final : public LaneFactory {
     refusal_ = std::move(status);
   }
 
+  // MakeLane throws, as when there are no threads left, until it is called with false.
+  void ThrowAtLanes(bool throws) {
+    const MutexLock lock(mutex_);
+    throws_ = throws;
+  }
+
   StatusOr<LaneEnds> MakeLane(const BridgeAssignment& /*bridge*/, const BridgeSecrets& /*secrets*/,
                               LaneBudget budget) override {
     const MutexLock lock(mutex_);
     if (refusal_) return *refusal_;
+    if (throws_) throw std::system_error(EAGAIN, std::generic_category());
     lanes_.push_back(std::make_unique<Ends>(logs_, clock_, budget));
     Ends& ends = *lanes_.back();
     ends.sink.SetAutomatic(is_automatic_);
@@ -81,11 +90,32 @@ class FakeLaneFactory final : public LaneFactory {
     return std::unique_ptr<Survey>(std::make_unique<CompleteSurvey>(bridge));
   }
 
-  std::vector<EndpointCheck> TestEndpoint(const EndpointSpec& /*endpoint*/,
+  // While it is held, no test of an endpoint comes to its end.
+  void HoldTests(bool is_held) {
+    {
+      const MutexLock lock(tests_mutex_);
+      are_tests_held_ = is_held;
+    }
+    tests_go_on_.notify_all();
+  }
+  // How many tests of endpoints run now.
+  size_t tests_running() {
+    const MutexLock lock(tests_mutex_);
+    return tests_running_;
+  }
+
+  std::vector<EndpointCheck> TestEndpoint(const EndpointSpec& endpoint,
                                           const std::optional<CredentialSecret>& /*secret*/,
                                           const std::vector<std::string>& /*topics*/,
                                           Duration /*deadline*/) override {
-    return {};
+    MutexLock lock(tests_mutex_);
+    ++tests_running_;
+    while (are_tests_held_) tests_go_on_.wait(tests_mutex_);
+    --tests_running_;
+    return {{.name = "connect",
+             .is_ok = true,
+             .reason = Reason::kUnspecified,
+             .detail = endpoint.name}};
   }
 
  private:
@@ -186,7 +216,12 @@ class FakeLaneFactory final : public LaneFactory {
   FakeLogs logs_;
   Lanes lanes_ DRAWBRIDGE_GUARDED_BY(mutex_);
   std::optional<Status> refusal_ DRAWBRIDGE_GUARDED_BY(mutex_);
+  bool throws_ DRAWBRIDGE_GUARDED_BY(mutex_) = false;
   bool is_automatic_ DRAWBRIDGE_GUARDED_BY(mutex_) = true;
+  Mutex tests_mutex_;
+  ConditionVariable tests_go_on_;
+  bool are_tests_held_ DRAWBRIDGE_GUARDED_BY(tests_mutex_) = false;
+  size_t tests_running_ DRAWBRIDGE_GUARDED_BY(tests_mutex_) = 0;
 };
 
 }  // namespace drawbridge
