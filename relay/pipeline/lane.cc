@@ -458,10 +458,11 @@ void Lane::SubmitHeld(Partition& partition) {
     if (from < batch.records.size()) break;
     partition.held.pop_front();
   }
-  // By its own cap: where the sink has no room, it has none for the neighbours either.
-  const bool is_held_back = partition.suspect_until  ? false
-                            : partition.held.empty() ? partition.submitted_bytes() >= cap
-                                                     : !has_room();
+  // By its own cap: where the sink has no room, it has none for the neighbours either. A suspect
+  // with nothing held is sent a part at a time, and waits for no room.
+  const bool is_held_back = partition.held.empty()
+                                ? !partition.suspect_until && partition.submitted_bytes() >= cap
+                                : !has_room();
   if (!is_held_back) partition.stuck_since.reset();
   if (is_held_back && !partition.stuck_since) partition.stuck_since = now_;
 }

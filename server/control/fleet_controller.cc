@@ -601,7 +601,8 @@ FleetEvidence FleetController::Evidence() const {
 bool FleetController::NeedsSecret(const RelayName& relay, SecretRef secret) {
   return Call<bool>([&] {
     const auto known = relays_.find(relay);
-    if (known == relays_.end()) return false;
+    // A session is all that a relay has rights by: one that was revoked has none.
+    if (known == relays_.end() || !known->second.session) return false;
     const auto needs = [&](const std::optional<SecretRef>& has) { return has == secret; };
     const bool is_assigned =
         std::ranges::any_of(known->second.sent.bridges, [&](const BridgeAssignment& bridge) {

@@ -312,5 +312,21 @@ TEST_F(LaneWindowTest, ReleasesAParkedPartition) {
   EXPECT_EQ(journaled(), static_cast<int64_t>(written().size()));
 }
 
+TEST_F(LaneWindowTest, LeavesTheNeighboursOfASuspectThatIsStuckAtSpeed) {
+  ProduceLarge(500);
+  sink_->SetAutomatic(true);
+  sink_->Stick(KeyOf(0));
+  Start(1);
+  Start();
+  sink_->Fail(KeyOf(0), FakeSink::kAll, Disposition::kRefuse);
+  Turn();
+  Pass(30s);  // it is sent again in parts, and the first of them gets no answer
+  ProduceLarge(50, 1);
+
+  Pass(1min);
+
+  EXPECT_EQ(journaled(1), 50);
+}
+
 }  // namespace
 }  // namespace drawbridge

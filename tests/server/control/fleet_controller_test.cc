@@ -426,6 +426,27 @@ TEST_F(PartitionsTest, GoAwayFromARelayThatIsStopping) {
   EXPECT_EQ(OwnerOf(Key(1)), "fra-2");
 }
 
+TEST_F(FleetControllerTest, ARevokedRelayNeedsNoSecretAnyMore) {
+  Enrol("fra-1");
+  StoredCredential about;
+  about.name = "oci-user";
+  about.kind = CredentialKind::kSaslPlain;
+  const auto credential = credentials().Put(
+      about, [](SecretRef) { return StatusOr<std::string>("sealed"); }, Request());
+  ASSERT_EQ(WhyNot(credential), "OK");
+  const SecretRef secret{.credential = credential->id, .version = 1};
+  DefineBridge();
+  ASSERT_EQ(WhyNot(Apply({PutEndpoint{Endpoint("oci", "oci-user")}})), "OK");
+  StartFleet();
+  Connect("fra-1");  // surveys the bridge
+  ASSERT_TRUE(fleet_->NeedsSecret({"fra-1"}, secret));
+
+  ASSERT_EQ(WhyNot(relays().Revoke({"fra-1"}, Request())), "OK");
+  Settle();
+
+  EXPECT_FALSE(fleet_->NeedsSecret({"fra-1"}, secret));
+}
+
 // --- What a relay brings along ---
 
 TEST_F(PartitionsTest, TakeOverWhatARelayConfirmedWhileNobodyListened) {
