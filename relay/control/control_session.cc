@@ -770,12 +770,15 @@ void ControlSession::WriteReport() {
 // A new certificate long before this one ends; then a new session that shows it.
 void ControlSession::RenewIfDue() {
   WallTime due;
+  Duration life{};
   {
     const MutexLock lock(mutex_);
     due = RenewAt(identity_.not_before(), identity_.not_after(), renew_fraction_);
+    life = identity_.not_after() - identity_.not_before();
   }
   if (clock_.WallNow() < due || clock_.Now() < renew_attempt_at_) return;
-  renew_attempt_at_ = clock_.Now() + kRenewRetry;
+  // Also after a success: a clock that is ahead finds the next certificate due as well.
+  renew_attempt_at_ = clock_.Now() + std::min(kRenewRetry, life / 10);
   const StatusOr<std::string> request = RelayIdentity::Request(settings_.state);
   if (!request.ok()) {
     kLog.Error("certificate cannot be renewed", {{"text", request.status().message()}});
@@ -796,7 +799,6 @@ void ControlSession::RenewIfDue() {
     kLog.Error("renewed certificate is no good", {{"text", identity.status().message()}});
     return;
   }
-  // A clock that is ahead finds the next one due as well: it waits as after a failure.
   const MutexLock lock(mutex_);
   identity_ = *std::move(identity);
   renew_fraction_ = RandomFraction();
