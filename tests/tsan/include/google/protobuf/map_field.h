@@ -1,8 +1,9 @@
+#pragma once
+
 // Found before protobuf's own header under TSan, and hands it on as a plain build sees it.
 //
-// With __SANITIZE_THREAD__, protobuf 3.21's MapFieldBase has two counters more. Debian's libprotobuf
-// is built without: it would find every map's members eight bytes off, and crash.
-#pragma once
+// With __SANITIZE_THREAD__, the MapFieldBase of protobuf 3.21 has two counters more. Debian's
+// libprotobuf is built without: it would find a map's members eight bytes off, and crash.
 
 // Whatever the standard library does for TSan it does still: this header is where it decides that.
 #include <version>
