@@ -43,7 +43,7 @@ std::map<std::string, Armed, std::less<>> Read(std::string_view text) {
 
 bool Failpoint(std::string_view name) {
   static auto armed = [] {
-    const char* text = std::getenv("DRAWBRIDGE_FAILPOINTS");
+    const char* text = std::getenv("DRAWBRIDGE_FAILPOINTS");  // NOLINT(concurrency-mt-unsafe)
     return Read(text == nullptr ? "" : text);
   }();
   const auto found = armed.find(name);

@@ -2,7 +2,7 @@
 
 #include <array>
 #include <cerrno>
-#include <cstring>
+#include <system_error>
 
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -17,7 +17,8 @@ Status SystemError(const std::string& what, const std::filesystem::path& path, i
   const StatusCode code = error == ENOENT   ? StatusCode::kNotFound
                           : error == ENOSPC ? StatusCode::kResourceExhausted
                                             : StatusCode::kUnavailable;
-  return {code, fmt::format("cannot {} {}: {}", what, path.string(), std::strerror(error))};
+  return {code, fmt::format("cannot {} {}: {}", what, path.string(),
+                            std::generic_category().message(error))};
 }
 
 Status WriteAll(int fd, std::string_view content, const std::filesystem::path& path) {

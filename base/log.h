@@ -22,7 +22,7 @@ struct LogField {
         value(fmt::format("{}", content)),
         is_number(std::integral<T> && !std::same_as<T, bool>) {}
   template <typename T>
-  LogField(std::string_view name, const std::optional<T>& content)
+  LogField(std::string_view name, const std::optional<T>& content)  // NOLINT: it delegates
       : LogField(name, content ? fmt::format("{}", *content) : std::string("unknown")) {}
 
   std::string_view key;

@@ -4,7 +4,11 @@
 
 namespace drawbridge {
 
-Secret::Secret(Secret&& other) noexcept : text_(other.text_) { other.Wipe(); }
+// A copy and a wipe: a moved-from short string would keep its bytes.
+Secret::Secret(Secret&& other) noexcept
+    : text_(other.text_) {  // NOLINT(performance-move-constructor-init)
+  other.Wipe();
+}
 
 Secret& Secret::operator=(const Secret& other) {
   if (this == &other) return *this;
@@ -16,7 +20,7 @@ Secret& Secret::operator=(const Secret& other) {
 Secret& Secret::operator=(Secret&& other) noexcept {
   if (this == &other) return *this;
   Wipe();
-  text_ = other.text_;  // a copy and a wipe: a moved-from short string would keep its bytes
+  text_ = other.text_;
   other.Wipe();
   return *this;
 }

@@ -1,8 +1,8 @@
 #include "cli/input.h"
 
 #include <cerrno>
-#include <cstring>
 #include <fstream>
+#include <system_error>
 
 #include <fmt/format.h>
 
@@ -13,8 +13,9 @@ StatusOr<std::string> ReadInput(const std::filesystem::path& path) {
   std::ifstream file(path, std::ios::binary);
   if (file) return ReadInput(file, path.string());
   const int error = errno == 0 ? ENOENT : errno;
-  return Status(error == ENOENT ? StatusCode::kNotFound : StatusCode::kUnavailable,
-                fmt::format("cannot read {}: {}", path.string(), std::strerror(error)));
+  return Status(
+      error == ENOENT ? StatusCode::kNotFound : StatusCode::kUnavailable,
+      fmt::format("cannot read {}: {}", path.string(), std::generic_category().message(error)));
 }
 
 StatusOr<std::string> ReadInput(std::istream& stream, const std::string& name) {
@@ -23,7 +24,8 @@ StatusOr<std::string> ReadInput(std::istream& stream, const std::string& name) {
   stream.read(text.data(), static_cast<std::streamsize>(text.size()));
   if (stream.bad()) {
     return Status(StatusCode::kUnavailable,
-                  fmt::format("cannot read {}: {}", name, std::strerror(errno == 0 ? EIO : errno)));
+                  fmt::format("cannot read {}: {}", name,
+                              std::generic_category().message(errno == 0 ? EIO : errno)));
   }
   text.resize(static_cast<size_t>(stream.gcount()));
   if (text.size() <= kInputBytesMax) return text;

@@ -30,6 +30,17 @@ if(DRAWBRIDGE_FAILPOINTS)
   target_compile_definitions(drawbridge_options INTERFACE DRAWBRIDGE_FAILPOINTS=1)
 endif()
 
+# In every program: what the libraries do between threads and TSan does not see by itself.
+set(DRAWBRIDGE_TSAN_OBJECTS)
+if(DRAWBRIDGE_SANITIZE MATCHES thread)
+  set(tsan_dir ${PROJECT_SOURCE_DIR}/tests/tsan)
+  add_library(drawbridge_tsan OBJECT
+    ${tsan_dir}/abseil_mutex.cc ${tsan_dir}/c11_threads.cc ${tsan_dir}/grpc_completion.cc)
+  set_target_properties(drawbridge_tsan PROPERTIES POSITION_INDEPENDENT_CODE ON)
+  target_link_libraries(drawbridge_tsan PRIVATE drawbridge_options)
+  set(DRAWBRIDGE_TSAN_OBJECTS drawbridge_tsan)
+endif()
+
 function(drawbridge_library name)
   cmake_parse_arguments(ARG "" "" "SOURCES;DEPS;PRIVATE_DEPS" ${ARGN})
   if(ARG_SOURCES)
@@ -50,14 +61,15 @@ function(drawbridge_executable name)
   add_executable(${name} ${ARG_SOURCES})
   set_target_properties(${name} PROPERTIES POSITION_INDEPENDENT_CODE ON
     RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/bin)
-  target_link_libraries(${name} PRIVATE ${ARG_DEPS} drawbridge_options)
+  target_link_libraries(${name} PRIVATE ${ARG_DEPS} ${DRAWBRIDGE_TSAN_OBJECTS} drawbridge_options)
 endfunction()
 
 include(GoogleTest)
 function(drawbridge_test name)
   cmake_parse_arguments(ARG "" "" "SOURCES;DEPS;LABELS" ${ARGN})
   add_executable(${name} ${ARG_SOURCES})
-  target_link_libraries(${name} PRIVATE ${ARG_DEPS} GTest::gmock GTest::gtest_main drawbridge_options)
+  target_link_libraries(${name} PRIVATE ${ARG_DEPS} GTest::gmock GTest::gtest_main
+    ${DRAWBRIDGE_TSAN_OBJECTS} drawbridge_options)
   if(NOT ARG_LABELS)
     set(ARG_LABELS unit)
   endif()

@@ -3,7 +3,7 @@
 #include <array>
 #include <atomic>
 #include <cerrno>
-#include <cstring>
+#include <system_error>
 #include <thread>
 #include <utility>
 
@@ -83,7 +83,9 @@ void NoteDisconnect(const rd_kafka_t* client, std::string_view text) {
 
 StatusOr<FileDescriptor> WakeOn(rd_kafka_queue_t* queue) {
   FileDescriptor wake(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC));
-  if (!wake.is_open()) return Status(StatusCode::kResourceExhausted, std::strerror(errno));
+  if (!wake.is_open()) {
+    return Status(StatusCode::kResourceExhausted, std::generic_category().message(errno));
+  }
   constexpr uint64_t kOne = 1;
   rd_kafka_queue_io_event_enable(queue, wake.get(), &kOne, sizeof kOne);
   return wake;

@@ -1,13 +1,12 @@
 #include "relay/pipeline/echo_filter.h"
 
-#include <ranges>
-
 namespace drawbridge {
 
 std::optional<Provenance> ProvenanceOf(const Record& record) {
-  for (const Header& header : std::views::reverse(record.headers)) {
-    if (header.name != kProvenanceHeader || !header.value) continue;
-    if (auto provenance = Provenance::Decode(*header.value)) return provenance;
+  // A reversed view would be shorter, but clang 14 refuses those of libstdc++ 12.
+  for (auto header = record.headers.rbegin(); header != record.headers.rend(); ++header) {
+    if (header->name != kProvenanceHeader || !header->value) continue;
+    if (auto provenance = Provenance::Decode(*header->value)) return provenance;
   }
   return std::nullopt;
 }

@@ -5,6 +5,7 @@
 #include <cerrno>
 #include <cstddef>
 #include <cstring>
+#include <system_error>
 
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -76,7 +77,7 @@ Status Unavailable(const std::string& what, const std::filesystem::path& path, i
   return {error == ENOSPC ? StatusCode::kResourceExhausted : StatusCode::kUnavailable,
           Reason::kJournalUnavailable,
           fmt::format("cannot {} the journal {}: {}; make room on the relay's disk", what,
-                      path.string(), std::strerror(error))};
+                      path.string(), std::generic_category().message(error))};
 }
 
 }  // namespace

@@ -109,6 +109,7 @@ class KafkaSinkTest : public testing::Test {
 
   MockKafka kafka_;
   Reaper reaper_;
+  FakeClock clock_;  // for tests that need one; outlives what it is given to
   std::deque<RawRecord> kept_;
   int owners_ = 0;  // records whose bytes are in use
   std::unique_ptr<KafkaSink> sink_;
@@ -332,12 +333,11 @@ TEST_F(KafkaSinkTest, GoesOnWithANewProducerAfterAFatalError) {
 }
 
 TEST_F(KafkaSinkTest, MakesBatchesSmallerThatTheTargetRefusesAndTriesLargerOnesLater) {
-  FakeClock clock;
-  sink_ = *KafkaSink::Open(kafka_.cluster(), Compression::kNone, {}, reaper_, clock);
+  sink_ = *KafkaSink::Open(kafka_.cluster(), Compression::kNone, {}, reaper_, clock_);
   OpenSlot(0, true);
   const int64_t most = sink_->batch_bytes();
   const auto becomes_ready = [&] {
-    clock.Advance(std::chrono::milliseconds(100));
+    clock_.Advance(std::chrono::milliseconds(100));
     sink_->Poll(confirmations_);
     return sink_->IsReady();
   };
@@ -351,7 +351,7 @@ TEST_F(KafkaSinkTest, MakesBatchesSmallerThatTheTargetRefusesAndTriesLargerOnesL
   Await(100);
   EXPECT_EQ(Failure(), nullptr);
 
-  clock.Advance(std::chrono::hours(1));
+  clock_.Advance(std::chrono::hours(1));
   sink_->Poll(confirmations_);
   EXPECT_EQ(sink_->batch_bytes(), most);
   ASSERT_TRUE(TurnUntil(sink_->descriptors(), becomes_ready));

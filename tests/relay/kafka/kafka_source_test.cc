@@ -80,6 +80,7 @@ class KafkaSourceTest : public testing::Test {
 
   MockKafka kafka_;
   Reaper reaper_;
+  FakeClock clock_;  // for tests that need one; outlives what it is given to
   std::unique_ptr<KafkaSource> source_;
   std::vector<SourceEvent> events_;  // destroyed before the source, whose memory they hold
 };
@@ -261,19 +262,18 @@ TEST_F(KafkaSourceTest, SaysWhatIsWrongUntilItIsRight) {
 }
 
 TEST_F(KafkaSourceTest, GoesOnWithANewClientWhenNobodyHasAnsweredForLong) {
-  FakeClock clock;
-  source_ = *KafkaSource::Open(kafka_.cluster(), "group", {}, reaper_, clock);
+  source_ = *KafkaSource::Open(kafka_.cluster(), "group", {}, reaper_, clock_);
   kafka_.Write("audit", 0, Numbered(2));
   Assign(0);
   TakeRecords(2);
   kafka_.SetDown();
   TakeUntil([&] {
-    clock.Advance(std::chrono::milliseconds(100));
+    clock_.Advance(std::chrono::milliseconds(100));
     return source_->Trouble().has_value();
   });
   const std::vector<int> before = source_->descriptors();
 
-  clock.Advance(std::chrono::minutes(6));
+  clock_.Advance(std::chrono::minutes(6));
   source_->Serve(events_);
   EXPECT_NE(source_->descriptors(), before);
   kafka_.SetUp();

@@ -29,7 +29,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr auto kCallPatience = 10s;
+constexpr auto kCallPatience = 30s;
 // So much later a relay that does not read is cut off.
 constexpr Duration kClosingPatience = 200ms;
 

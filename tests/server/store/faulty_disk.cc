@@ -1,12 +1,11 @@
 #include "tests/server/store/faulty_disk.h"
 
-#include <cstddef>
-
 namespace drawbridge {
 namespace {
 
-// What SQLite holds as an open file: this, and behind it the real one.
-struct alignas(std::max_align_t) FaultyFile {
+// What SQLite holds as an open file: this, and behind it the real one. SQLite gives it memory that
+// is aligned to eight bytes, no more.
+struct FaultyFile {
   sqlite3_file seen_by_sqlite;
   FaultyDisk* disk;
 };
