@@ -247,8 +247,13 @@ bool ScriptedServer::Say(const v1::ServerMessage& message) {
 }
 
 bool ScriptedServer::SayBytes(const std::string& bytes) {
-  const std::shared_ptr<Session> session = WaitForSession();
-  return session && session->Say(bytes);
+  while (const std::shared_ptr<Session> session = WaitForSession()) {
+    if (session->Say(bytes)) return true;
+    // It is ending: what is said is for the next one.
+    const MutexLock lock(mutex_);
+    if (session_ == session) session_.reset();
+  }
+  return false;
 }
 
 bool ScriptedServer::End(const grpc::Status& status) {

@@ -129,6 +129,8 @@ TEST_F(DefinitionServiceTest, TakesAllOfAFileOrNothing) {
 struct BadField {
   std::string field;
   std::function<void(v1::ApplyRequest&)> change;
+
+  friend void PrintTo(const BadField& bad, std::ostream* out) { *out << bad.field; }
 };
 class BadFieldTest : public DefinitionServiceTest, public testing::WithParamInterface<BadField> {};
 
