@@ -22,10 +22,6 @@ constexpr std::array kWorstFirst = {Motion::kHalted,     Motion::kStopped, Motio
                                     Motion::kCatchingUp, Motion::kPaused,  Motion::kDelivering,
                                     Motion::kIdle};
 
-bool IsSourceSeen(const PartitionReport& report) {
-  return report.since_source_seen && *report.since_source_seen < kUnseen;
-}
-
 // Since when something has waited without movement; or nobody knows whether it does, since the
 // source has fallen silent.
 Duration StuckFor(const PartitionReport& report) {
@@ -101,6 +97,10 @@ Motion Worst(std::span<const Motion> motions) {
   const auto worst =
       std::ranges::min_element(motions, [&](Motion a, Motion b) { return rank(a) < rank(b); });
   return worst == motions.end() ? Motion::kUnknown : *worst;
+}
+
+bool IsSourceSeen(const PartitionReport& report) {
+  return report.since_source_seen && *report.since_source_seen < kUnseen;
 }
 
 std::optional<Duration> LagOf(const PartitionReport& report, WallTime now) {

@@ -44,6 +44,9 @@ Motion JudgeMotion(const MotionEvidence& evidence);
 // The worst of them: Halted first, Idle last. kUnknown for none.
 Motion Worst(std::span<const Motion> motions);
 
+// Whether the source has answered lately, so that what the report says of its log is true.
+bool IsSourceSeen(const PartitionReport& report);
+
 // Age of the oldest record not confirmed: 0 when nothing waits, nullopt when it is not known.
 std::optional<Duration> LagOf(const PartitionReport& report, WallTime now);
 

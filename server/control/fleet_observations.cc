@@ -9,7 +9,8 @@ using namespace std::chrono_literals;
 
 constexpr Duration kRateSpan = 10s;
 constexpr Duration kTrendSpan = 60s;
-constexpr Duration kRateIsOld = 15s;
+constexpr Duration kReportIsOld = 15s;
+constexpr Duration kLogIsOld = 30s;  // a survey looks every 10 s, and has its patience
 
 double PerSecond(int64_t count, Duration span) {
   return static_cast<double>(count) / std::chrono::duration<double>(span).count();
@@ -72,7 +73,7 @@ PartitionStatus FleetObservations::StatusOf(const StoredPartition& partition, bo
                           .lag = std::nullopt,
                           .lag_a_minute_ago = std::nullopt};
   const auto log = logs_.find(partition.key);
-  if (log != logs_.end()) {
+  if (log != logs_.end() && now - log->second.at < kLogIsOld) {
     status.log_start = log->second.start;
     status.log_end = log->second.end;
   }
@@ -80,24 +81,27 @@ PartitionStatus FleetObservations::StatusOf(const StoredPartition& partition, bo
   if (found != observed_.end()) {
     const Observed& observed = found->second;
     PartitionReport report = observed.report;
-    // A lane that does not fetch sees no log end: the later look counts.
-    if (report.log_end && (!status.log_end || *report.log_end > *status.log_end)) {
-      status.log_end = report.log_end;
-    }
-    if (report.log_start && (!status.log_start || *report.log_start > *status.log_start)) {
-      status.log_start = report.log_start;
-    }
-    report.log_end = status.log_end;
-    report.log_start = status.log_start;
-    if (status.log_end && *status.log_end > report.confirmed && !report.waiting_for) {
-      report.waiting_for = now - observed.at;
-    }
     status.age = now - observed.at;
-    status.in_flight = report.in_flight_records;
+    const bool is_old = *status.age >= kReportIsOld;
+    // What a lane says of a log that it does not see is what it saw last.
+    if (is_old || !IsSourceSeen(report)) {
+      report.log_start.reset();
+      report.log_end.reset();
+    }
+    // A lane that does not fetch sees no log end: the later look counts.
+    status.log_start = std::max(status.log_start, report.log_start);
+    status.log_end = std::max(status.log_end, report.log_end);
+    report.log_start = status.log_start;
+    report.log_end = status.log_end;
+    if (status.log_end && *status.log_end > report.confirmed && !report.waiting_for) {
+      report.waiting_for = *status.age;
+    }
+    if (!is_old) status.in_flight = report.in_flight_records;
     status.lag_records = LagRecordsOf(report);
-    status.lag = LagOf(report, wall_now);
+    // Nothing waited then; who knows since.
+    if (!is_old || report.waiting_for) status.lag = LagOf(report, wall_now);
     status.records_delivered = observed.records_delivered;
-    if (observed.samples.size() > 1 && *status.age < kRateIsOld) {
+    if (observed.samples.size() > 1 && *status.age < kReportIsOld) {
       const Sample& first = observed.samples.front();
       const Sample& last = observed.samples.back();
       status.records_per_second = PerSecond(last.records - first.records, last.at - first.at);
