@@ -176,11 +176,8 @@ bool ControlSession::Stop(BootTime deadline) {
     is_stopping_ = true;
     changed_.notify_all();
     // The last commits are under way: their results say that the server has them.
-    while (is_welcome_ && (!given_back_.empty() || awaited_batch_ != 0) &&
-           clock_.Now() < deadline) {
-      changed_.wait_for(mutex_, 50ms);
-    }
-    is_said = is_welcome_ && given_back_.empty() && awaited_batch_ == 0;
+    while (is_welcome_ && !IsAllSaid() && clock_.Now() < deadline) changed_.wait_for(mutex_, 50ms);
+    is_said = is_welcome_ && IsAllSaid();
     // Then the writer says that nothing follows, and the server ends the stream when it has read to
     // there. A server that does not read is left all the same.
     const BootTime ended = clock_.Now() + 2s;
@@ -188,6 +185,11 @@ bool ControlSession::Stop(BootTime deadline) {
   }
   End();
   return is_said;
+}
+
+// Whether all that was given back is stored and told.
+bool ControlSession::IsAllSaid() const {
+  return given_back_.empty() && committing_.empty() && released_.empty() && awaited_batch_ == 0;
 }
 
 // --- Reading ------------------------------------------------------------------------------------
@@ -449,7 +451,11 @@ void ControlSession::Take(const v1::CommitResults& message) {
     const MutexLock lock(mutex_);
     if (awaited_batch_ == 0 || message.batch_id() != awaited_batch_) return;
     awaited_batch_ = 0;
-    if (!results.ok()) return;
+    if (!results.ok()) {
+      CommitAgain();
+      return;
+    }
+    std::set<CommitId> unstored;
     for (const CommitResult& result : *results) {
       // Only what was sent can have been stored: else a gap could be forgotten that never was.
       if (awaited_items_.erase({result.key, result.token, result.next}) == 0) {
@@ -462,8 +468,9 @@ void ControlSession::Take(const v1::CommitResults& message) {
           acknowledged_[result.key] = {.token = result.token, .next = result.next};
           stored.push_back(result);
           break;
-        case CommitOutcome::kNotStored:
-          break;  // goes again with the next
+        case CommitOutcome::kNotStored:  // goes again with the next
+          unstored.insert({result.key, result.token, result.next});
+          break;
         case CommitOutcome::kRegression:
           acknowledged_[result.key] = {.token = result.token, .next = result.next};
           break;
@@ -477,11 +484,25 @@ void ControlSession::Take(const v1::CommitResults& message) {
           break;
       }
     }
+    // The next owner begins where the server says: it is told only when that will not change.
+    std::erase_if(committing_, [&](const GivenBack& back) {
+      const CommitId id{back.key, back.token, back.last.to.next};
+      if (unstored.contains(id) || awaited_items_.contains(id)) return false;
+      released_.push_back(back);
+      return true;
+    });
+    CommitAgain();
   }
   changed_.notify_all();
   for (const CommitResult& result : stored) {
     supervisor_->Stored(result.key, result.token, result.next);
   }
+}
+
+// What was given back and has no final result goes with the next commit, when that is due.
+void ControlSession::CommitAgain() {
+  given_back_.insert(given_back_.begin(), committing_.begin(), committing_.end());
+  committing_.clear();
 }
 
 void ControlSession::Take(const v1::Query& query) {
@@ -565,6 +586,8 @@ void ControlSession::WriteHello() {
     hello->set_revision(newest_.revision);
     // What was given back and never told is in the journal, and so in what follows.
     given_back_.clear();
+    committing_.clear();
+    released_.clear();
   }
   size_t bytes = 0;
   bool is_first = true;
@@ -614,10 +637,10 @@ void ControlSession::WriteLoop() {
     {
       MutexLock lock(mutex_);
       const bool may_write = is_welcome_;
-      const bool is_urgent =
-          may_write && (!surveys_.empty() || (must_commit_ && awaited_batch_ == 0));
+      const bool is_urgent = may_write && (!surveys_.empty() || !released_.empty() ||
+                                           (must_commit_ && awaited_batch_ == 0));
       if (!is_urgent) changed_.wait_for(mutex_, 100ms);
-      if (is_stopping_ && (!is_welcome_ || (given_back_.empty() && awaited_batch_ == 0))) break;
+      if (is_stopping_ && (!is_welcome_ || IsAllSaid())) break;
       if (give_up_at_ && clock_.Now() >= *give_up_at_) {
         give_up_at_.reset();
         kLog.Warn("server does not answer", {{"server", settings_.server}});
@@ -645,13 +668,16 @@ void ControlSession::WriteDue(BootTime now) {
   Terms terms;
   bool must_commit = false;
   std::map<BridgeId, SurveyResult> surveys;
+  std::vector<GivenBack> released;
   {
     const MutexLock lock(mutex_);
     terms = terms_;
     if (std::exchange(is_all_due_, false)) heartbeat_at_ = commit_at_ = report_at_ = now;
     must_commit = must_commit_;
     surveys.swap(surveys_);
+    released.swap(released_);
   }
+  for (const GivenBack& back : released) WriteReleased(back);
   for (const auto& [bridge, result] : surveys) WriteSurvey(result);
   if (now >= heartbeat_at_) {
     heartbeat_at_ = now + terms.heartbeat_interval;
@@ -682,16 +708,16 @@ void ControlSession::WriteHeartbeat() {
   Write(message);
 }
 
-// What has moved since the server last answered; then, in order, what was given back.
+// What was given back, and what has moved since the server last answered.
 void ControlSession::WriteCommit() {
   v1::RelayMessage message;
   v1::Commit* const commit = message.mutable_commit();
-  std::vector<GivenBack> given_back;
   {
     const MutexLock lock(mutex_);
     if (awaited_batch_ != 0) {
       if (clock_.Now() - batch_sent_at_ < kBatchPatience) return;
       awaited_batch_ = 0;  // the answer is lost; the same again is harmless
+      CommitAgain();
     }
     awaited_items_.clear();
     size_t bytes = 0;
@@ -705,7 +731,7 @@ void ControlSession::WriteCommit() {
     const auto is_full = [&] { return bytes > kMessageBytesMax; };
     while (!given_back_.empty() && !is_full()) {
       add(given_back_.front().last);
-      given_back.push_back(std::move(given_back_.front()));
+      committing_.push_back(std::move(given_back_.front()));
       given_back_.pop_front();
     }
     must_commit_ = !given_back_.empty();
@@ -732,16 +758,17 @@ void ControlSession::WriteCommit() {
   }
   Failpoint("session.before_commit");
   Write(message);
-  for (const GivenBack& back : given_back) {
-    v1::RelayMessage told;
-    v1::Released* const released = told.mutable_released();
-    released->set_stream_id(back.key.stream.value);
-    released->set_partition(back.key.partition);
-    *released->mutable_token() = ToProto(back.token);
-    released->set_final_offset(back.last.to.next.value);
-    released->set_leaving(back.is_leaving);
-    Write(told);
-  }
+}
+
+void ControlSession::WriteReleased(const GivenBack& back) {
+  v1::RelayMessage message;
+  v1::Released* const released = message.mutable_released();
+  released->set_stream_id(back.key.stream.value);
+  released->set_partition(back.key.partition);
+  *released->mutable_token() = ToProto(back.token);
+  released->set_final_offset(back.last.to.next.value);
+  released->set_leaving(back.is_leaving);
+  Write(message);
 }
 
 void ControlSession::WriteReport() {

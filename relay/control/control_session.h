@@ -68,6 +68,7 @@ class ControlSession {
 
  private:
   using Stream = grpc::ClientReaderWriter<v1::RelayMessage, v1::ServerMessage>;
+  using CommitId = std::tuple<PartitionKey, FencingToken, Offset>;
 
   // What the present session has agreed on.
   struct Terms {
@@ -97,6 +98,9 @@ class ControlSession {
                     std::vector<std::pair<StreamId, Status>>& errors);
   StatusOr<CredentialSecret> FetchSecret(SecretRef ref);
 
+  void CommitAgain() DRAWBRIDGE_REQUIRES(mutex_);
+  bool IsAllSaid() const DRAWBRIDGE_REQUIRES(mutex_);
+
   void WriteLoop();
   void WriteDue(BootTime now);
   bool Write(const v1::RelayMessage& message);
@@ -104,6 +108,7 @@ class ControlSession {
   void WriteSurvey(const SurveyResult& result);
   void WriteHeartbeat();
   void WriteCommit();
+  void WriteReleased(const GivenBack& back);
   void WriteReport();
   void RenewIfDue();
   bool HasExpired();
@@ -133,12 +138,14 @@ class ControlSession {
   bool is_all_due_ DRAWBRIDGE_GUARDED_BY(mutex_) = false;
   bool must_commit_ DRAWBRIDGE_GUARDED_BY(mutex_) = false;
   Terms terms_ DRAWBRIDGE_GUARDED_BY(mutex_);
+  // On its way from here to the server: to be committed, in the awaited batch, to be told.
   std::deque<GivenBack> given_back_ DRAWBRIDGE_GUARDED_BY(mutex_);
+  std::vector<GivenBack> committing_ DRAWBRIDGE_GUARDED_BY(mutex_);
+  std::vector<GivenBack> released_ DRAWBRIDGE_GUARDED_BY(mutex_);
   std::map<BridgeId, SurveyResult> surveys_ DRAWBRIDGE_GUARDED_BY(mutex_);
   std::map<PartitionKey, Acknowledged> acknowledged_ DRAWBRIDGE_GUARDED_BY(mutex_);
   int64_t awaited_batch_ DRAWBRIDGE_GUARDED_BY(mutex_) = 0;
-  std::set<std::tuple<PartitionKey, FencingToken, Offset>> awaited_items_
-      DRAWBRIDGE_GUARDED_BY(mutex_);
+  std::set<CommitId> awaited_items_ DRAWBRIDGE_GUARDED_BY(mutex_);
   BootTime batch_sent_at_ DRAWBRIDGE_GUARDED_BY(mutex_){};
   SeenState newest_ DRAWBRIDGE_GUARDED_BY(mutex_);
 

@@ -354,8 +354,8 @@ void Supervisor::Converge(RunningBridge& bridge) {
       continue;
     }
     const bool is_obsolete = lane->version != bridge.version || lane->index >= lanes;
-    const bool is_crowded =
-        lane->partitions.size() > fair && bridge.partitions.size() >= static_cast<size_t>(lanes);
+    const bool is_crowded = lane->partitions.size() - lane->releasing > fair &&
+                            bridge.partitions.size() >= static_cast<size_t>(lanes);
     if (partition.is_releasing) continue;
     if (!partition.is_wanted || is_obsolete || is_crowded) Release(bridge, partition);
   }

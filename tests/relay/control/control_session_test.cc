@@ -566,6 +566,22 @@ TEST_F(ControlSessionTest, CommitsAgainWhenResultsCannotBeRead) {
   EXPECT_TRUE(Commits(1, 10, from));
 }
 
+TEST_F(ControlSessionTest, TellsOfAReleaseOnlyWhenItsCommitIsStored) {
+  server_->SetOutcome(v1::COMMIT_OUTCOME_NOT_STORED);
+  Run();
+  ASSERT_TRUE(Eventually([&] { return lanes_alive() == 1; }));
+  ASSERT_TRUE(Assign({}));
+  ASSERT_TRUE(Eventually([&] { return lanes_alive() == 0; }));
+  for (int time = 0; time < 2; ++time) {
+    ASSERT_TRUE(Commits(1, 10, server_->heard().messages.size()));
+  }
+  EXPECT_EQ(CountHeard(v1::RelayMessage::kReleased), 0U);
+
+  server_->SetOutcome(v1::COMMIT_OUTCOME_STORED);
+
+  ASSERT_TRUE(Eventually([&] { return CountHeard(v1::RelayMessage::kReleased) == 1; }));
+}
+
 // --- LeaseGrant, Restarting, SecretsChanged -----------------------------------------------------
 
 TEST_F(ControlSessionTest, GoesOnWhateverLeasesRestartsAndChangesOfSecretsSay) {

@@ -285,6 +285,24 @@ TEST_F(SupervisorTest, SpreadsPartitionsOverMoreLanesAndBack) {
   }
 }
 
+TEST_F(SupervisorTest, TakesNoMoreFromALaneThanOthersShallHave) {
+  factory_.SetAutomatic(false);
+  for (int partition = 0; partition < 4; ++partition) Produce(10, partition);
+  Apply(Wanted(4, 1));
+  const auto in_flight = [&](int partition) {
+    const auto news = News(partition);
+    return news ? news->report.in_flight_records : 0;
+  };
+  ASSERT_TRUE(Until([&] { return in_flight(0) == 10 && in_flight(3) == 10; }));
+
+  Apply(Wanted(4, 2));
+  ASSERT_TRUE(Until([&] { return ReadersOf(0).empty() && ReadersOf(1).empty(); }));
+  for (int partition = 2; partition < 4; ++partition) Produce(10, partition);
+
+  EXPECT_TRUE(Until([&] { return in_flight(2) == 20 && in_flight(3) == 20; }));
+  factory_.SetAutomatic(true);
+}
+
 TEST_F(SupervisorTest, MakesALaneAnewWhenItsThreadFails) {
   Produce(10);
   Apply(Wanted(1));
