@@ -57,6 +57,12 @@ StatusOr<std::string> ShownChain(const std::string& server) {
 }  // namespace
 
 StatusOr<Enrolled> Enrol(const EnrolmentOrder& order) {
+  // What its partitions have got to is in the folder too, and is another relay's.
+  if (RelayIdentity::Load(order.state).status().code() != StatusCode::kNotFound) {
+    return Status(
+        StatusCode::kFailedPrecondition, Reason::kFieldInvalid,
+        fmt::format("{} holds a relay's identity: name an empty folder", order.state.string()));
+  }
   const StatusOr<std::string> chain = ShownChain(order.server);
   if (!chain.ok()) return chain.status();
   const StatusOr<std::string> authority = FindPinned(*chain, order.ca_pin);

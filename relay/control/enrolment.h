@@ -22,7 +22,8 @@ struct Enrolled {
 };
 
 // Makes a key, proves the right to a name by the token, and keeps the certificate. The server is
-// known by the pin before the token is sent: whoever cannot show that authority gets nothing.
+// known by the pin before the token is sent: whoever cannot show that authority gets nothing. A
+// folder that holds an identity is refused.
 StatusOr<Enrolled> Enrol(const EnrolmentOrder& order);
 
 }  // namespace drawbridge

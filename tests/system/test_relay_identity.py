@@ -110,3 +110,9 @@ def test_a_revoked_relay_stops_and_the_other_one_takes_over(
     again = deployment.cli("relay", "token", "create", "one", is_checked=False)
     assert again.returncode == 1 and "one" in again.stderr, again
     assert deployment.relay_state("one") == "REVOKED"
+
+    # Its folder is no place for another relay.
+    assert revoked.terminate() == 0
+    token = deployment.cli_json("relay", "token", "create", "three")
+    refused = revoked.enrol(token, deployment.api)
+    assert refused.returncode == 1 and "holds a relay's identity" in refused.stderr, refused
