@@ -195,6 +195,13 @@ Status Server::Parts::Open() {
   StatusOr<FileDescriptor> locked = LockFolder(settings.state);
   if (!locked.ok()) return locked.status();
   lock = *std::move(locked);
+  // The two keep files of the same names: each would take the other's for its own.
+  if (std::filesystem::exists(settings.state / "identity.pem")) {
+    return {StatusCode::kFailedPrecondition, Reason::kInUse,
+            fmt::format("{} is the state folder of a relay: give the server one of its own, with "
+                        "--state",
+                        settings.state.string())};
+  }
   StatusOr<std::unique_ptr<ControlDatabase>> opened =
       ControlDatabase::Open(settings.state / "control.db", clock);
   if (!opened.ok()) return opened.status();

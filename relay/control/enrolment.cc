@@ -60,8 +60,13 @@ StatusOr<Enrolled> Enrol(const EnrolmentOrder& order) {
   // What its partitions have got to is in the folder too, and is another relay's.
   if (RelayIdentity::Load(order.state).status().code() != StatusCode::kNotFound) {
     return Status(
-        StatusCode::kFailedPrecondition, Reason::kFieldInvalid,
+        StatusCode::kFailedPrecondition, Reason::kInUse,
         fmt::format("{} holds a relay's identity: name an empty folder", order.state.string()));
+  }
+  if (std::filesystem::exists(order.state / "control.db")) {
+    return Status(
+        StatusCode::kFailedPrecondition, Reason::kInUse,
+        fmt::format("{} is the server's state folder: name an empty one", order.state.string()));
   }
   const StatusOr<std::string> chain = ShownChain(order.server);
   if (!chain.ok()) return chain.status();

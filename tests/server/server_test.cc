@@ -61,6 +61,16 @@ class ServerTest : public testing::Test {
   TemporaryFolder folder_;
 };
 
+TEST_F(ServerTest, LeavesTheStateFolderOfARelayAlone) {
+  std::filesystem::create_directory(folder_ / "state");
+  folder_.Write("state/identity.pem", "a relay's key and certificate");
+
+  EXPECT_THAT(Start(Settings()), AllOf(HasSubstr("IN_USE"), HasSubstr("state folder of a relay")));
+
+  EXPECT_FALSE(HasOwnKey());
+  EXPECT_FALSE(std::filesystem::exists(folder_ / "state" / "control.db"));
+}
+
 TEST_F(ServerTest, TakesTheMasterKeyFromACredentialAndMakesNoFile) {
   GiveCredential("master-key", kKey);
 
