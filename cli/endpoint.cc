@@ -66,7 +66,8 @@ void AddEndpoint(CLI::App& app, Verb& chosen) {
   auto options = std::make_shared<TestOptions>();
   CLI::App& test = *endpoint.add_subcommand("test", "Have a relay connect to an endpoint");
   test.add_option("NAME", options->name, "The endpoint")->required()->type_name("");
-  test.add_option("--relay", options->relay, "The relay that connects (default: any)")
+  test.add_option("--relay", options->relay,
+                  "The relay that connects (default: one that may run its bridges)")
       ->type_name("NAME");
   test.add_option("--topic", options->topics, "A topic to look at as well; can be repeated")
       ->type_name("TOPIC")

@@ -19,6 +19,7 @@
 #include "model/convert/status.h"
 #include "model/convert/time.h"
 #include "model/convert/utf8.h"
+#include "relay/control/message_size.h"
 
 namespace drawbridge {
 namespace {
@@ -29,7 +30,6 @@ const Log kLog("relay.control");
 
 constexpr int kProtocol = 1;
 constexpr auto kUnaryDeadline = 10s;
-constexpr Duration kBatchPatience = 15s;
 // How long an answer to a query is of use, and how much of that the test of an endpoint may take.
 constexpr Duration kQueryPatience = 14s;
 constexpr Duration kTestPatience = 12s;
@@ -40,9 +40,6 @@ constexpr Duration kEndPatience = 5s;
 constexpr Duration kIntervalLeast = 100ms;
 constexpr Duration kIntervalMost = 1min;
 constexpr size_t kLogTextBytesMax = 1024;
-constexpr size_t kReportPartitionsMax = 2000;
-// The relay port takes messages of 1 MiB; what is larger goes in parts.
-constexpr size_t kMessageBytesMax = size_t{512} << 10;
 // Assignments come from the relay's own server, and in one piece.
 constexpr int kAssignmentsBytesMax = 64 << 20;
 
@@ -71,9 +68,6 @@ std::shared_ptr<grpc::Channel> ChannelTo(const std::string& server, const RelayI
   arguments.SetMaxReceiveMessageSize(kAssignmentsBytesMax);
   return grpc::CreateCustomChannel(server, grpc::SslCredentials(options), arguments);
 }
-
-// How much of a message one entry of a repeated field takes, with what stands before it.
-size_t SizeInList(const google::protobuf::MessageLite& entry) { return entry.ByteSizeLong() + 8; }
 
 // Whether clients can be made with it: those that run with the last one are given up only then.
 Status CheckPem(const CredentialSecret& secret) {
@@ -146,7 +140,7 @@ void ControlSession::Start(Supervisor& supervisor) {
 void ControlSession::Wake() {
   {
     const MutexLock lock(mutex_);
-    must_commit_ = true;
+    commits_.Hurry();
   }
   changed_.notify_all();
 }
@@ -154,8 +148,7 @@ void ControlSession::Wake() {
 void ControlSession::GiveBack(GivenBack given_back) {
   {
     const MutexLock lock(mutex_);
-    given_back_.push_back(std::move(given_back));
-    must_commit_ = true;
+    commits_.GiveBack(std::move(given_back));
   }
   changed_.notify_all();
 }
@@ -176,8 +169,9 @@ bool ControlSession::Stop(BootTime deadline) {
     is_stopping_ = true;
     changed_.notify_all();
     // The last commits are under way: their results say that the server has them.
-    while (is_welcome_ && !IsAllSaid() && clock_.Now() < deadline) changed_.wait_for(mutex_, 50ms);
-    is_said = is_welcome_ && IsAllSaid();
+    while (is_welcome_ && !commits_.is_all_said() && clock_.Now() < deadline)
+      changed_.wait_for(mutex_, 50ms);
+    is_said = is_welcome_ && commits_.is_all_said();
     // Then the writer says that nothing follows, and the server ends the stream when it has read to
     // there. A server that does not read is left all the same.
     const BootTime ended = clock_.Now() + 2s;
@@ -185,11 +179,6 @@ bool ControlSession::Stop(BootTime deadline) {
   }
   End();
   return is_said;
-}
-
-// Whether all that was given back is stored and told.
-bool ControlSession::IsAllSaid() const {
-  return given_back_.empty() && committing_.empty() && released_.empty() && awaited_batch_ == 0;
 }
 
 // --- Reading ------------------------------------------------------------------------------------
@@ -242,8 +231,7 @@ void ControlSession::RunOnce() {
     const MutexLock lock(mutex_);
     is_welcome_ = false;
     stream_.reset();
-    awaited_batch_ = 0;
-    acknowledged_.clear();
+    commits_.EndSession();
     // After bytes that are no message nothing more is read, and the end may never come.
     give_up_at_ = clock_.Now() + kEndPatience;
   }
@@ -352,17 +340,18 @@ void ControlSession::Take(const v1::Assignments& message) {
     Write(answer);
     return;
   }
-  std::vector<std::pair<StreamId, Status>> errors;
   std::map<SecretRef, CredentialSecret> secrets;
-  FetchSecrets(*assignments, secrets, errors);
+  for (const auto& [bridge, status] : FetchSecrets(*assignments, secrets)) {
+    v1::BridgeError* const error = ack->add_bridge_errors();
+    error->set_bridge_id(bridge.value);
+    *error->mutable_status() = ToProto(status);
+  }
   {
     const MutexLock lock(mutex_);
     newest_ = std::max(newest_, SeenState{assignments->incarnation, assignments->revision});
   }
-  for (auto& error : supervisor_->Apply(*std::move(assignments), std::move(secrets))) {
-    errors.push_back(std::move(error));
-  }
-  for (const auto& [stream, status] : errors) {
+  for (const auto& [stream, status] :
+       supervisor_->Apply(*std::move(assignments), std::move(secrets))) {
     v1::StreamError* const error = ack->add_errors();
     error->set_stream_id(stream.value);
     *error->mutable_status() = ToProto(status);
@@ -370,11 +359,11 @@ void ControlSession::Take(const v1::Assignments& message) {
   Write(answer);
 }
 
-// Fetches what is new. A bridge whose secret cannot be had runs on as it was, or not at all, with
-// an error for each of its streams.
-void ControlSession::FetchSecrets(Assignments& assignments,
-                                  std::map<SecretRef, CredentialSecret>& secrets,
-                                  std::vector<std::pair<StreamId, Status>>& errors) {
+// Fetches what is new. A bridge whose secret cannot be had runs on as it was, or not at all; the
+// error of each is returned.
+std::vector<std::pair<BridgeId, Status>> ControlSession::FetchSecrets(
+    Assignments& assignments, std::map<SecretRef, CredentialSecret>& secrets) {
+  std::vector<std::pair<BridgeId, Status>> errors;
   // One call without an answer is enough to wait for: the others would have none either, and the
   // server sends again what is refused.
   Status silence;
@@ -400,10 +389,8 @@ void ControlSession::FetchSecrets(Assignments& assignments,
     if (Status fetched = has_secrets(bridge); !fetched.ok()) {
       kLog.Error("secret cannot be fetched",
                  {{"bridge", bridge.spec.name}, {"text", fetched.message()}});
-      for (const StreamAssignment& stream : bridge.streams) {
-        errors.emplace_back(stream.stream, Status(StatusCode::kUnavailable,
-                                                  Reason::kSecretUnavailable, fetched.message()));
-      }
+      errors.emplace_back(bridge.bridge, Status(StatusCode::kUnavailable,
+                                                Reason::kSecretUnavailable, fetched.message()));
       const auto before = applied_.find(bridge.bridge);
       if (before == applied_.end() || !has_secrets(before->second).ok()) continue;
       bridge = before->second;
@@ -414,6 +401,7 @@ void ControlSession::FetchSecrets(Assignments& assignments,
                 [&](const BridgeAssignment& bridge) { return !applied.contains(bridge.bridge); });
   applied_ = std::move(applied);
   secrets_ = secrets;  // what nobody needs any more is wiped
+  return errors;
 }
 
 StatusOr<CredentialSecret> ControlSession::FetchSecret(SecretRef ref) {
@@ -445,64 +433,15 @@ std::shared_ptr<v1::RelaySessionService::Stub> ControlSession::Stub() {
 }
 
 void ControlSession::Take(const v1::CommitResults& message) {
-  const StatusOr<std::vector<CommitResult>> results = FromProto(message);
   std::vector<CommitResult> stored;
   {
     const MutexLock lock(mutex_);
-    if (awaited_batch_ == 0 || message.batch_id() != awaited_batch_) return;
-    awaited_batch_ = 0;
-    if (!results.ok()) {
-      CommitAgain();
-      return;
-    }
-    std::set<CommitId> unstored;
-    for (const CommitResult& result : *results) {
-      // Only what was sent can have been stored: else a gap could be forgotten that never was.
-      if (awaited_items_.erase({result.key, result.token, result.next}) == 0) {
-        kLog.Warn("result of nothing that was committed",
-                  {{"stream", result.key.stream}, {"partition", result.key.partition}});
-        continue;
-      }
-      switch (result.outcome) {
-        case CommitOutcome::kStored:
-          acknowledged_[result.key] = {.token = result.token, .next = result.next};
-          stored.push_back(result);
-          break;
-        case CommitOutcome::kNotStored:  // goes again with the next
-          unstored.insert({result.key, result.token, result.next});
-          break;
-        case CommitOutcome::kRegression:
-          acknowledged_[result.key] = {.token = result.token, .next = result.next};
-          break;
-        default:
-          kLog.Warn("commit refused", {{"stream", result.key.stream},
-                                       {"partition", result.key.partition},
-                                       {"epoch", result.token.epoch},
-                                       {"outcome", static_cast<int>(result.outcome)}});
-          acknowledged_[result.key] = {
-              .token = result.token, .next = result.next, .is_refused = true};
-          break;
-      }
-    }
-    // The next owner begins where the server says: it is told only when that will not change.
-    std::erase_if(committing_, [&](const GivenBack& back) {
-      const CommitId id{back.key, back.token, back.last.to.next};
-      if (unstored.contains(id) || awaited_items_.contains(id)) return false;
-      released_.push_back(back);
-      return true;
-    });
-    CommitAgain();
+    stored = commits_.Take(message.batch_id(), FromProto(message));
   }
   changed_.notify_all();
   for (const CommitResult& result : stored) {
     supervisor_->Stored(result.key, result.token, result.next);
   }
-}
-
-// What was given back and has no final result goes with the next commit, when that is due.
-void ControlSession::CommitAgain() {
-  given_back_.insert(given_back_.begin(), committing_.begin(), committing_.end());
-  committing_.clear();
 }
 
 void ControlSession::Take(const v1::Query& query) {
@@ -585,9 +524,7 @@ void ControlSession::WriteHello() {
     hello->set_incarnation(newest_.incarnation);
     hello->set_revision(newest_.revision);
     // What was given back and never told is in the journal, and so in what follows.
-    given_back_.clear();
-    committing_.clear();
-    released_.clear();
+    commits_.BeginSession();
   }
   size_t bytes = 0;
   bool is_first = true;
@@ -637,10 +574,10 @@ void ControlSession::WriteLoop() {
     {
       MutexLock lock(mutex_);
       const bool may_write = is_welcome_;
-      const bool is_urgent = may_write && (!surveys_.empty() || !released_.empty() ||
-                                           (must_commit_ && awaited_batch_ == 0));
+      const bool is_urgent =
+          may_write && (!surveys_.empty() || commits_.has_released() || commits_.is_due_at_once());
       if (!is_urgent) changed_.wait_for(mutex_, 100ms);
-      if (is_stopping_ && (!is_welcome_ || IsAllSaid())) break;
+      if (is_stopping_ && (!is_welcome_ || commits_.is_all_said())) break;
       if (give_up_at_ && clock_.Now() >= *give_up_at_) {
         give_up_at_.reset();
         kLog.Warn("server does not answer", {{"server", settings_.server}});
@@ -673,9 +610,9 @@ void ControlSession::WriteDue(BootTime now) {
     const MutexLock lock(mutex_);
     terms = terms_;
     if (std::exchange(is_all_due_, false)) heartbeat_at_ = commit_at_ = report_at_ = now;
-    must_commit = must_commit_;
+    must_commit = commits_.is_due_at_once();
     surveys.swap(surveys_);
-    released.swap(released_);
+    released = commits_.TakeReleased();
   }
   for (const GivenBack& back : released) WriteReleased(back);
   for (const auto& [bridge, result] : surveys) WriteSurvey(result);
@@ -708,53 +645,13 @@ void ControlSession::WriteHeartbeat() {
   Write(message);
 }
 
-// What was given back, and what has moved since the server last answered.
 void ControlSession::WriteCommit() {
   v1::RelayMessage message;
-  v1::Commit* const commit = message.mutable_commit();
   {
     const MutexLock lock(mutex_);
-    if (awaited_batch_ != 0) {
-      if (clock_.Now() - batch_sent_at_ < kBatchPatience) return;
-      awaited_batch_ = 0;  // the answer is lost; the same again is harmless
-      CommitAgain();
-    }
-    awaited_items_.clear();
-    size_t bytes = 0;
-    const auto add = [&](const CommitItem& item) {
-      awaited_items_.emplace(item.key, item.token, item.to.next);
-      v1::CommitItem one = ToProto(item);
-      bytes += SizeInList(one);
-      *commit->add_items() = std::move(one);
-    };
-    // What does not fit goes with the next.
-    const auto is_full = [&] { return bytes > kMessageBytesMax; };
-    while (!given_back_.empty() && !is_full()) {
-      add(given_back_.front().last);
-      committing_.push_back(std::move(given_back_.front()));
-      given_back_.pop_front();
-    }
-    must_commit_ = !given_back_.empty();
-    std::vector<PartitionNews> all = board_.News();
-    std::ranges::rotate(all, std::ranges::find_if(all, [&](const PartitionNews& news) {
-                          return news.commit.key > committed_last_;
-                        }));
-    for (const PartitionNews& news : all) {
-      if (is_full()) break;
-      const auto known = acknowledged_.find(news.commit.key);
-      if (known != acknowledged_.end() && known->second.token == news.commit.token) {
-        if (known->second.is_refused) continue;
-        if (news.commit.to.next <= known->second.next && !news.must_commit) continue;
-      } else if (news.commit.to.next <= news.commit.base && !news.must_commit) {
-        continue;
-      }
-      add(news.commit);
-      committed_last_ = news.commit.key;
-    }
-    if (commit->items_size() == 0) return;
-    commit->set_batch_id(++last_batch_);
-    awaited_batch_ = last_batch_;
-    batch_sent_at_ = clock_.Now();
+    std::optional<v1::Commit> commit = commits_.Next(board_.News(), clock_.Now());
+    if (!commit) return;
+    *message.mutable_commit() = *std::move(commit);
   }
   Failpoint("session.before_commit");
   Write(message);
@@ -780,18 +677,31 @@ void ControlSession::WriteReport() {
   }
   for (Condition& condition : board_.LaneConditions()) report.conditions.push_back(condition);
   report.buffered_bytes = board_.BufferedBytes();
-  // Large fleets of partitions go in parts: a message has a limit.
-  for (size_t at = 0; at == 0 || at < report.partitions.size(); at += kReportPartitionsMax) {
-    Report part;
-    part.conditions = report.conditions;
-    part.buffered_bytes = report.buffered_bytes;
-    for (size_t i = at; i < std::min(at + kReportPartitionsMax, report.partitions.size()); ++i) {
-      part.partitions.push_back(report.partitions[i]);
+  v1::Report whole = ToProto(report);
+  v1::Report part;
+  size_t bytes = 0;
+  // Sends what there is when the next entry does not fit in.
+  const auto make_room = [&](size_t size) {
+    if (bytes > 0 && bytes + size > kMessageBytesMax) {
+      v1::RelayMessage message;
+      message.mutable_report_part()->Swap(&part);
+      Write(message);
+      bytes = 0;
     }
-    v1::RelayMessage message;
-    *message.mutable_report() = ToProto(part);
-    Write(message);
+    bytes += size;
+  };
+  for (v1::PartitionReport& partition : *whole.mutable_partitions()) {
+    make_room(SizeInList(partition));
+    *part.add_partitions() = std::move(partition);
   }
+  for (v1::RelayCondition& condition : *whole.mutable_conditions()) {
+    make_room(SizeInList(condition));
+    *part.add_conditions() = std::move(condition);
+  }
+  part.set_buffered_bytes(whole.buffered_bytes());
+  v1::RelayMessage message;
+  message.mutable_report()->Swap(&part);
+  Write(message);
 }
 
 // A new certificate long before this one ends; then a new session that shows it.

@@ -1,13 +1,10 @@
 #pragma once
 
-#include <deque>
 #include <map>
 #include <memory>
 #include <optional>
-#include <set>
 #include <string>
 #include <thread>
-#include <tuple>
 #include <vector>
 
 #include <grpcpp/grpcpp.h>
@@ -16,6 +13,7 @@
 #include "base/clock.h"
 #include "base/mutex.h"
 #include "drawbridge/v1/relay.grpc.pb.h"
+#include "relay/control/commit_exchange.h"
 #include "relay/control/query_threads.h"
 #include "relay/control/relay_identity.h"
 #include "relay/supervisor/lane_factory.h"
@@ -68,7 +66,6 @@ class ControlSession {
 
  private:
   using Stream = grpc::ClientReaderWriter<v1::RelayMessage, v1::ServerMessage>;
-  using CommitId = std::tuple<PartitionKey, FencingToken, Offset>;
 
   // What the present session has agreed on.
   struct Terms {
@@ -76,13 +73,6 @@ class ControlSession {
     Duration commit_interval = std::chrono::seconds(1);
     Duration report_interval = std::chrono::seconds(1);
   };
-  // What the server has stored of a partition, as it said.
-  struct Acknowledged {
-    FencingToken token;
-    Offset next;
-    bool is_refused = false;  // the token is stale: nothing more is sent under it
-  };
-
   void End();
   void ReadLoop();
   void RunOnce();
@@ -94,12 +84,9 @@ class ControlSession {
   void Take(const v1::Query& query);
   std::vector<EndpointCheck> ChecksFor(const v1::Query& query);
   void Answer(const std::string& query_id, const std::vector<EndpointCheck>& checks);
-  void FetchSecrets(Assignments& assignments, std::map<SecretRef, CredentialSecret>& secrets,
-                    std::vector<std::pair<StreamId, Status>>& errors);
+  std::vector<std::pair<BridgeId, Status>> FetchSecrets(
+      Assignments& assignments, std::map<SecretRef, CredentialSecret>& secrets);
   StatusOr<CredentialSecret> FetchSecret(SecretRef ref);
-
-  void CommitAgain() DRAWBRIDGE_REQUIRES(mutex_);
-  bool IsAllSaid() const DRAWBRIDGE_REQUIRES(mutex_);
 
   void WriteLoop();
   void WriteDue(BootTime now);
@@ -136,25 +123,15 @@ class ControlSession {
   std::optional<BootTime> give_up_at_ DRAWBRIDGE_GUARDED_BY(mutex_);
   bool is_stopping_ DRAWBRIDGE_GUARDED_BY(mutex_) = false;
   bool is_all_due_ DRAWBRIDGE_GUARDED_BY(mutex_) = false;
-  bool must_commit_ DRAWBRIDGE_GUARDED_BY(mutex_) = false;
   Terms terms_ DRAWBRIDGE_GUARDED_BY(mutex_);
-  // On its way from here to the server: to be committed, in the awaited batch, to be told.
-  std::deque<GivenBack> given_back_ DRAWBRIDGE_GUARDED_BY(mutex_);
-  std::vector<GivenBack> committing_ DRAWBRIDGE_GUARDED_BY(mutex_);
-  std::vector<GivenBack> released_ DRAWBRIDGE_GUARDED_BY(mutex_);
+  CommitExchange commits_ DRAWBRIDGE_GUARDED_BY(mutex_);
   std::map<BridgeId, SurveyResult> surveys_ DRAWBRIDGE_GUARDED_BY(mutex_);
-  std::map<PartitionKey, Acknowledged> acknowledged_ DRAWBRIDGE_GUARDED_BY(mutex_);
-  int64_t awaited_batch_ DRAWBRIDGE_GUARDED_BY(mutex_) = 0;
-  std::set<CommitId> awaited_items_ DRAWBRIDGE_GUARDED_BY(mutex_);
-  BootTime batch_sent_at_ DRAWBRIDGE_GUARDED_BY(mutex_){};
   SeenState newest_ DRAWBRIDGE_GUARDED_BY(mutex_);
 
   Mutex write_mutex_;  // one write at a time; never taken with mutex_ held
   BootTime heartbeat_at_{};
   BootTime commit_at_{};
   BootTime report_at_{};
-  int64_t last_batch_ = 0;
-  PartitionKey committed_last_;  // the next commit begins behind it: each has its turn
   int64_t last_heartbeat_ = 0;
   std::map<SecretRef, CredentialSecret> secrets_;  // the reading thread's, of what is applied
   std::map<BridgeId, BridgeAssignment> applied_;   // the reading thread's

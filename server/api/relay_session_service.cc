@@ -33,6 +33,7 @@ constexpr size_t kQueueBytesMax = size_t{16} << 20;
 // Of what comes in parts.
 constexpr size_t kHeldMax = 1'000'000;
 constexpr size_t kSurveyBytesMax = size_t{32} << 20;
+constexpr size_t kReportBytesMax = size_t{64} << 20;
 // Commits that the database has not answered: a relay waits for its answer, and asks again for one
 // that it takes for lost.
 constexpr int kCommitsMax = 8;
@@ -146,9 +147,13 @@ StatusOr<FromRelay> Read(const v1::RelayMessage& message) {
       RelayAck ack{.nonce = message.ack().nonce(),
                    .revision = message.ack().revision(),
                    .status = FromProto(message.ack().status()),
-                   .errors = {}};
+                   .errors = {},
+                   .bridge_errors = {}};
       for (const v1::StreamError& error : message.ack().errors()) {
         ack.errors.emplace_back(StreamId{error.stream_id()}, FromProto(error.status()));
+      }
+      for (const v1::BridgeError& error : message.ack().bridge_errors()) {
+        ack.bridge_errors.emplace_back(BridgeId{error.bridge_id()}, FromProto(error.status()));
       }
       return FromRelay(std::move(ack));
     }
@@ -188,6 +193,7 @@ StatusOr<FromRelay> Read(const v1::RelayMessage& message) {
     case v1::RelayMessage::kHello:
     case v1::RelayMessage::kHeldPartitions:
     case v1::RelayMessage::kSurveyPart:
+    case v1::RelayMessage::kReportPart:
     case v1::RelayMessage::MESSAGE_NOT_SET:
       break;
   }
@@ -350,10 +356,12 @@ class SessionReactor final : public grpc::ServerBidiReactor<v1::RelayMessage, v1
     if (incoming_.has_hello() || incoming_.has_held_partitions()) {
       return InvalidField("Hello was said twice");
     }
-    if (incoming_.has_survey_part()) return TakePart();
+    if (incoming_.has_survey_part()) return TakeSurveyPart();
+    if (incoming_.has_report_part()) return TakeReportPart();
     StatusOr<FromRelay> message = Read(incoming_);
     if (!message.ok()) return message.status();
     if (auto* const survey = std::get_if<SurveyResult>(&*message)) Complete(*survey);
+    if (auto* const report = std::get_if<Report>(&*message)) Complete(*report);
     if (incoming_.has_commit()) {
       const MutexLock lock(mutex_);
       ++unanswered_commits_;
@@ -389,7 +397,7 @@ class SessionReactor final : public grpc::ServerBidiReactor<v1::RelayMessage, v1
   }
 
   // Keeps topics of a survey until the rest of it comes.
-  Status TakePart() {
+  Status TakeSurveyPart() {
     StatusOr<SurveyResult> part = FromProto(incoming_.survey_part());
     if (!part.ok()) return part.status();
     Surveyed& surveyed = surveyed_[part->bridge];
@@ -411,6 +419,30 @@ class SessionReactor final : public grpc::ServerBidiReactor<v1::RelayMessage, v1
     std::ranges::move(before->second.topics, std::back_inserter(survey.topics));
     surveyed_bytes_ -= before->second.bytes;
     surveyed_.erase(before);
+  }
+
+  // Keeps a part of a report until the rest of it comes.
+  Status TakeReportPart() {
+    StatusOr<Report> part = FromProto(incoming_.report_part());
+    if (!part.ok()) return part.status();
+    std::ranges::move(part->partitions, std::back_inserter(reported_.partitions));
+    std::ranges::move(part->conditions, std::back_inserter(reported_.conditions));
+    reported_bytes_ += incoming_.ByteSizeLong();
+    if (reported_bytes_ > kReportBytesMax) {
+      return {StatusCode::kResourceExhausted, Reason::kFieldInvalid,
+              fmt::format("a report has at most {} MiB: give the relay fewer partitions",
+                          kReportBytesMax >> 20)};
+    }
+    ReadOn();
+    return {};
+  }
+  void Complete(Report& report) {
+    Report parts = std::exchange(reported_, {});
+    reported_bytes_ = 0;
+    std::ranges::move(report.partitions, std::back_inserter(parts.partitions));
+    std::ranges::move(report.conditions, std::back_inserter(parts.conditions));
+    report.partitions = std::move(parts.partitions);
+    report.conditions = std::move(parts.conditions);
   }
 
   void ReadNext() DRAWBRIDGE_REQUIRES(mutex_) {
@@ -455,6 +487,8 @@ class SessionReactor final : public grpc::ServerBidiReactor<v1::RelayMessage, v1
   std::optional<RelayHello> hello_;        // while more of it is to come
   std::map<BridgeId, Surveyed> surveyed_;  // of surveys that are not whole yet
   size_t surveyed_bytes_ = 0;
+  Report reported_;  // of a report that is not whole yet
+  size_t reported_bytes_ = 0;
   v1::RelayMessage incoming_;
 
   Mutex mutex_;

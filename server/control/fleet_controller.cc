@@ -31,7 +31,8 @@ int64_t NewestIncarnation(const RelayHello& hello) {
   return newest;
 }
 
-Condition StreamRefusal(StreamId stream, BridgeId bridge, const Status& status) {
+// That a relay refuses a bridge, or one stream of it.
+Condition ConditionOf(BridgeId bridge, std::optional<StreamId> stream, const Status& status) {
   return {.side = Side::kRelay,
           .reason = status.reason(),
           .text = status.message(),
@@ -180,6 +181,7 @@ bool FleetController::LoadDesired() {
     return std::ranges::find(desired_.bridges, survey.first, &StoredBridge::id) ==
            desired_.bridges.end();
   });
+  observations_.KeepOnly(desired_.partitions);
   return true;
 }
 
@@ -476,10 +478,15 @@ void FleetController::Take(const RelayName& name, Relay& relay, RelayAck ack) {
   relay.awaited_nonce.clear();
   relay.refusals.clear();
   // What it refused and did not have before, it does not run.
+  std::set<StreamId> refused;
+  for (const auto& [stream, status] : ack.errors) refused.insert(stream);
+  for (const auto& [bridge, status] : ack.bridge_errors) {
+    for (const StoredStream& stream : desired_.streams) {
+      if (stream.bridge == bridge) refused.insert(stream.id);
+    }
+  }
   for (const PartitionKey& key : std::exchange(relay.offered, {})) {
-    const bool is_refused = std::ranges::any_of(
-        ack.errors, [&](const auto& error) { return error.first == key.stream; });
-    if (is_refused || !ack.status.ok()) relay.held.erase(key);
+    if (refused.contains(key.stream) || !ack.status.ok()) relay.held.erase(key);
   }
   if (!ack.status.ok()) {
     kLog.Warn("relay refuses assignments", {{"relay_id", name}, {"text", ack.status.ToString()}});
@@ -490,7 +497,16 @@ void FleetController::Take(const RelayName& name, Relay& relay, RelayAck ack) {
               {{"relay_id", name}, {"stream", stream}, {"text", status.ToString()}});
     const auto stored = std::ranges::find(desired_.streams, stream, &StoredStream::id);
     if (stored != desired_.streams.end()) {
-      relay.refusals.push_back(StreamRefusal(stream, stored->bridge, status));
+      relay.refusals.push_back(ConditionOf(stored->bridge, stream, status));
+    }
+    relay.send_again_at = clock_.Now() + kSendAgainAfter;
+  }
+  for (const auto& [bridge, status] : ack.bridge_errors) {
+    const auto stored = std::ranges::find(desired_.bridges, bridge, &StoredBridge::id);
+    if (stored != desired_.bridges.end()) {
+      kLog.Warn("relay cannot take a bridge over",
+                {{"relay_id", name}, {"bridge", stored->spec.name}, {"text", status.ToString()}});
+      relay.refusals.push_back(ConditionOf(bridge, std::nullopt, status));
     }
     relay.send_again_at = clock_.Now() + kSendAgainAfter;
   }
@@ -533,7 +549,7 @@ void FleetController::Take(const RelayName& name, Relay& /*relay*/, SurveyResult
     return;
   }
   if (survey.is_complete) state.succeeded_at = clock_.WallNow();
-  if (const std::optional<Learnt> learnt = LearnFrom(survey, *bridge, desired_)) {
+  if (const std::optional<Learnt> learnt = LearnFrom(survey, *bridge, desired_, state)) {
     if (Status stored = stream_store_.Learn(*learnt); !stored.ok()) {
       kLog.Warn("survey cannot be stored", {{"text", stored.message()}});
       return;
@@ -615,6 +631,28 @@ bool FleetController::NeedsSecret(const RelayName& relay, SecretRef secret) {
   });
 }
 
+// The relay that is asked for; else one that may run a bridge of the endpoint, as it is the way of
+// that one to the cluster which matters; else any. The end: it is not connected.
+std::map<RelayName, FleetController::Relay>::iterator FleetController::RelayToTest(
+    const std::string& endpoint, const std::string& relay) {
+  const auto may_run_a_bridge = [&](const RelayName& name) {
+    const auto stored = std::ranges::find(desired_.relays, name, &StoredRelay::name);
+    return stored != desired_.relays.end() &&
+           std::ranges::any_of(desired_.bridges, [&](const StoredBridge& bridge) {
+             return (bridge.spec.source.endpoint == endpoint ||
+                     bridge.spec.target.endpoint == endpoint) &&
+                    MayRun(stored->labels, bridge.spec.placement);
+           });
+  };
+  auto chosen = relays_.end();
+  for (auto known = relays_.begin(); known != relays_.end(); ++known) {
+    if (!known->second.session || (!relay.empty() && known->first.value != relay)) continue;
+    if (may_run_a_bridge(known->first)) return known;
+    if (chosen == relays_.end()) chosen = known;
+  }
+  return chosen;
+}
+
 StatusOr<FleetController::EndpointTest> FleetController::TestEndpoint(
     const std::string& endpoint, const std::string& relay, const std::vector<std::string>& topics) {
   using Answer = StatusOr<EndpointTest>;
@@ -630,9 +668,7 @@ StatusOr<FleetController::EndpointTest> FleetController::TestEndpoint(
                                fmt::format("no endpoint is called {}", endpoint)));
       return answer;
     }
-    const auto chosen = std::ranges::find_if(relays_, [&](const auto& other) {
-      return other.second.session && (relay.empty() || other.first.value == relay);
-    });
+    const auto chosen = RelayToTest(endpoint, relay);
     if (chosen == relays_.end()) {
       promise.set_value(
           Status(StatusCode::kUnavailable, Reason::kNoRelay,

@@ -122,6 +122,8 @@ class FleetController {
   Status Refusal(const RelayHello& hello);
   void AdoptHeld(const RelayHello& hello);
   Relay* RelayOf(const RelaySession* session, RelayName& name);
+  std::map<RelayName, Relay>::iterator RelayToTest(const std::string& endpoint,
+                                                   const std::string& relay);
   void Take(const RelayName& name, Relay& relay, RelayAck ack);
   void Take(const RelayName& name, Relay& relay, RelayHeartbeat heartbeat);
   void Take(const RelayName& name, Relay& relay, RelayCommit commit);

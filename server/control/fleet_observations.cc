@@ -56,9 +56,12 @@ void FleetObservations::TakeLog(PartitionKey key, std::optional<Offset> start,
 
 void FleetObservations::ForgetConditions(const RelayName& relay) { conditions_.erase(relay); }
 
-void FleetObservations::Forget(PartitionKey key) {
-  observed_.erase(key);
-  logs_.erase(key);
+void FleetObservations::KeepOnly(const std::vector<StoredPartition>& partitions) {
+  const auto is_gone = [&](const auto& of_partition) {
+    return !std::ranges::binary_search(partitions, of_partition.first, {}, &StoredPartition::key);
+  };
+  std::erase_if(observed_, is_gone);
+  std::erase_if(logs_, is_gone);
 }
 
 PartitionStatus FleetObservations::StatusOf(const StoredPartition& partition, bool is_paused,

@@ -43,7 +43,8 @@ class FleetObservations {
                BootTime now);
   // What a relay said before is not true any more once its session is gone for good.
   void ForgetConditions(const RelayName& relay);
-  void Forget(PartitionKey key);
+  // Forgets partitions that are not among these, which are in the order of their keys.
+  void KeepOnly(const std::vector<StoredPartition>& partitions);
 
   PartitionStatus StatusOf(const StoredPartition& partition, bool is_paused, bool has_condition,
                            BootTime now, WallTime wall_now) const;

@@ -76,6 +76,7 @@ struct RelayAck {
   int64_t revision = 0;
   Status status;
   std::vector<std::pair<StreamId, Status>> errors;
+  std::vector<std::pair<BridgeId, Status>> bridge_errors;  // refused with all of its streams
 };
 
 struct RelayHeartbeat {

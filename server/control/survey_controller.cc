@@ -34,6 +34,21 @@ Condition Changed(Side side, BridgeId bridge, const std::string& was, const std:
       .blocks = true};
 }
 
+// Notes what the first survey that names topics has named. A server that was started again has not
+// heard it: what is not stored by then counts as later, and no record of it is left out.
+void NameFirst(SurveyState& state, const SurveyResult& survey, const StoredBridge& bridge,
+               const DesiredState& stored) {
+  if (bridge.is_start_resolved) state.named_first.clear();
+  const bool has_streams = std::ranges::any_of(
+      stored.streams, [&](const StoredStream& stream) { return stream.bridge == bridge.id; });
+  if (bridge.is_start_resolved || has_streams || !state.named_first.empty()) return;
+  for (const SurveyedTopic& topic : survey.topics) {
+    for (const SurveyedPartition& partition : topic.partitions) {
+      state.named_first.emplace(topic.topic, partition.partition);
+    }
+  }
+}
+
 }  // namespace
 
 bool SurveyState::Blocks(const std::string& topic) const {
@@ -56,7 +71,8 @@ std::optional<Condition> ClusterChange(const SurveyResult& survey, const StoredB
 }
 
 std::optional<Learnt> LearnFrom(const SurveyResult& survey, const StoredBridge& bridge,
-                                const DesiredState& stored) {
+                                const DesiredState& stored, SurveyState& state) {
+  NameFirst(state, survey, bridge, stored);
   Learnt learnt{.bridge = bridge.id,
                 .source_cluster_id = survey.source_cluster_id,
                 .target_cluster_id = survey.target_cluster_id,
@@ -81,7 +97,8 @@ std::optional<Learnt> LearnFrom(const SurveyResult& survey, const StoredBridge& 
     for (const SurveyedPartition& partition : topic.partitions) {
       if (known.contains(partition.partition)) continue;
       const std::optional<Offset> start =
-          bridge.is_start_resolved ? partition.log_start : partition.start;
+          state.named_first.contains({topic.topic, partition.partition}) ? partition.start
+                                                                         : partition.log_start;
       if (start) {
         found.new_partitions.emplace_back(partition.partition, *start);
       } else {

@@ -2,7 +2,9 @@
 
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/clock.h"
@@ -20,6 +22,9 @@ struct SurveyState {
   std::vector<Condition> conditions;
   // Whether the bridge as a whole must not run (another cluster answers).
   bool is_blocked = false;
+  // Topics and partitions of the first survey that named any: what is named later appeared later.
+  // Empty once the start is resolved.
+  std::set<std::pair<std::string, PartitionNumber>> named_first;
 
   // Whether the topic must not run.
   bool Blocks(const std::string& topic) const;
@@ -27,10 +32,10 @@ struct SurveyState {
 
 // Turns a survey into what is to be stored: which streams and partitions are new, and where they
 // start. A start is resolved once: a partition that is stored keeps its checkpoint, and what
-// appears after the first complete survey starts at its earliest record, so that nothing between is
-// lost. nullopt: the survey says nothing new. Pure.
+// appears after the first survey that named topics starts at its earliest record, so that nothing
+// between is lost. nullopt: the survey says nothing new. Changes nothing but state.named_first.
 std::optional<Learnt> LearnFrom(const SurveyResult& survey, const StoredBridge& bridge,
-                                const DesiredState& stored);
+                                const DesiredState& stored, SurveyState& state);
 
 // A source or target that is not the cluster that the bridge was made for; nullopt: it is.
 std::optional<Condition> ClusterChange(const SurveyResult& survey, const StoredBridge& bridge);

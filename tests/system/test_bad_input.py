@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import secrets
 import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -697,6 +698,34 @@ def make_refusing_topics(deployment: Deployment, name: str, refusal: Refusal) ->
 
 def on_two_partitions(texts: list[str]) -> list[dict[str, Any]]:
     return [{"value": text, "partition": i % 2} for i, text in enumerate(texts)]
+
+
+# The server's own
+
+
+def test_a_secret_that_the_server_cannot_open_is_named(
+    start_deployment: Callable[..., Deployment],
+) -> None:
+    deployment = start_deployment("one")
+    key = deployment.state / "master.key"
+    right = key.read_text()
+    deployment.stop_server()
+    key.write_text(f"{secrets.token_hex(32)}\n")
+    deployment.start_server()
+    name = unique("sealed")
+    deployment.make_topics(name)
+    deployment.oci.admin.produce(name, values(RECORDS))
+    deployment.apply_bridge(name, [name])  # it has no stream before its first survey
+    deployment.wait_until_shown(
+        name, "SECRET_UNAVAILABLE", side="relay", says=["master key"], seconds=SECONDS
+    )
+
+    deployment.stop_server()
+    key.write_text(right)
+    deployment.start_server()
+    deployment.wait_until_carried(name, [name])
+    deployment.assert_once([name])
+    wait_until_well(deployment, name)
 
 
 # Relays

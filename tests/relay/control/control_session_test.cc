@@ -455,14 +455,35 @@ TEST_F(ControlSessionTest, GoesOnWithTheLastSecretWhenTheNextOneIsOfNoUse) {
 
     ASSERT_TRUE(ack);
     EXPECT_FALSE(ack->has_status());
-    ASSERT_EQ(ack->errors_size(), 1) << credential;
-    const Status error = FromProto(ack->errors(0).status());
+    EXPECT_EQ(ack->errors_size(), 0);
+    ASSERT_EQ(ack->bridge_errors_size(), 1) << credential;
+    EXPECT_EQ(ack->bridge_errors(0).bridge_id(), wanted.bridges(0).bridge_id());
+    const Status error = FromProto(ack->bridge_errors(0).status());
     EXPECT_EQ(error.reason(), Reason::kSecretUnavailable);
     EXPECT_FALSE(error.message().empty());
   }
   Produce(5);
   EXPECT_TRUE(Carries(1, 15));
   EXPECT_EQ(factory_.With([](auto& lanes) { return lanes.size(); }), 1U);
+}
+
+TEST_F(ControlSessionTest, RefusesANewBridgeWhoseSecretItCannotFetch) {
+  server_->SetSecrets([](const auto&, auto&) {
+    return grpc::Status(grpc::StatusCode::INTERNAL, "the key ring is closed");
+  });
+  Run();
+  v1::Assignments wanted = Wanted();
+  *wanted.mutable_bridges(0)->mutable_source_secret() = Ref(1);
+  wanted.mutable_bridges(0)->clear_streams();  // what is not surveyed yet has none
+
+  const auto ack = Assign(wanted);
+
+  ASSERT_TRUE(ack);
+  ASSERT_EQ(ack->bridge_errors_size(), 1);
+  EXPECT_EQ(ack->bridge_errors(0).bridge_id(), wanted.bridges(0).bridge_id());
+  const Status error = FromProto(ack->bridge_errors(0).status());
+  EXPECT_EQ(error.reason(), Reason::kSecretUnavailable);
+  EXPECT_NE(error.message().find("the key ring is closed"), std::string::npos);
 }
 
 TEST_F(ControlSessionTest, AnswersAssignmentsSoonThoughNoSecretIsEverAnswered) {
@@ -477,7 +498,7 @@ TEST_F(ControlSessionTest, AnswersAssignmentsSoonThoughNoSecretIsEverAnswered) {
   const auto ack = Assign(wanted);
 
   ASSERT_TRUE(ack) << "sixty secrets one after the other";
-  EXPECT_EQ(ack->errors_size(), 60);
+  EXPECT_EQ(ack->bridge_errors_size(), 60);
   EXPECT_LE(server_->heard().secrets.size(), 2U);
   EXPECT_TRUE(GoesOn());
 
@@ -580,6 +601,51 @@ TEST_F(ControlSessionTest, TellsOfAReleaseOnlyWhenItsCommitIsStored) {
   server_->SetOutcome(v1::COMMIT_OUTCOME_STORED);
 
   ASSERT_TRUE(Eventually([&] { return CountHeard(v1::RelayMessage::kReleased) == 1; }));
+}
+
+// --- Reports ------------------------------------------------------------------------------------
+
+TEST_F(ControlSessionTest, SaysALargeReportInPartsThatFitIntoAMessage) {
+  constexpr int kPartitions = 20'000;
+  for (int i = 0; i < kPartitions; ++i) {
+    const PartitionKey key{.stream = {7}, .partition = i};
+    PartitionNews news;
+    news.commit.key = news.report.key = key;
+    news.conditions = {{.side = Side::kTarget,
+                        .reason = Reason::kNotEnoughReplicas,
+                        .text = std::string(200, 'x'),
+                        .bridge = {1},
+                        .stream = key.stream,
+                        .partition = key.partition,
+                        .topic = {},
+                        .age = std::nullopt,
+                        .blocks = false}};
+    board_.Put(std::move(news));
+  }
+  Run();
+
+  int partitions = 0;
+  int conditions = 0;
+  size_t largest = 0;
+  EXPECT_TRUE(server_->Until([&](const auto& heard) {
+    partitions = conditions = 0;
+    for (const v1::RelayMessage& message : heard.messages) {
+      if (!message.has_report() && !message.has_report_part()) continue;
+      const v1::Report& part = message.has_report() ? message.report() : message.report_part();
+      largest = std::max(largest, message.ByteSizeLong());
+      partitions += part.partitions_size();
+      conditions += part.conditions_size();
+      if (message.has_report()) {
+        if (conditions >= kPartitions) return true;
+        partitions = conditions = 0;
+      }
+    }
+    return false;
+  }));
+
+  EXPECT_EQ(conditions, kPartitions) << "each once";
+  EXPECT_EQ(partitions, kPartitions + 1);
+  EXPECT_LT(largest, size_t{1} << 20) << "what the relay port takes";
 }
 
 // --- LeaseGrant, Restarting, SecretsChanged -----------------------------------------------------

@@ -270,6 +270,52 @@ TEST_F(RelaySessionServiceTest, ReadsNoFurtherWhileCommitsWaitForTheDatabase) {
   EXPECT_GE(answered, 20 - 8) << "the heartbeat was read before";
 }
 
+TEST_F(RelaySessionServiceTest, TakesTheConditionsOfAllPartsOfAReport) {
+  const BridgeId bridge = DefineBridge();
+  const auto session = Welcomed("a");
+  const auto say = [&](const std::string& text, bool follows) {
+    v1::RelayMessage message;
+    v1::RelayCondition* const condition =
+        (follows ? message.mutable_report_part() : message.mutable_report())->add_conditions();
+    condition->set_side("source");
+    condition->set_reason(v1::REASON_BROKER_ERROR);
+    condition->set_text(text);
+    condition->set_bridge_id(bridge.value);
+    return session->Say(message);
+  };
+  const auto seen = [&] {
+    std::vector<std::string> texts;
+    const FleetView view = View();
+    for (const SeenCondition& one : view.bridges.at(bridge).conditions) {
+      if (one.relay == RelayName{"a"}) texts.push_back(one.condition.text);
+    }
+    return texts;
+  };
+
+  ASSERT_TRUE(say("first", true));
+  ASSERT_TRUE(say("second", true));
+  ASSERT_TRUE(say("third", false));
+  EXPECT_TRUE(Eventually([&] { return !seen().empty(); }));
+  EXPECT_THAT(seen(), testing::UnorderedElementsAre("first", "second", "third"));
+
+  ASSERT_TRUE(say("fourth", false));
+  EXPECT_TRUE(Eventually([&] { return seen() == std::vector<std::string>{"fourth"}; }));
+}
+
+TEST_F(RelaySessionServiceTest, EndsASessionWhoseReportNeverEnds) {
+  const auto session = Welcomed("a");
+  v1::RelayMessage part;
+  v1::RelayCondition* const condition = part.mutable_report_part()->add_conditions();
+  condition->set_side("source");
+  condition->set_text(std::string(900'000, 'x'));
+
+  int said = 0;
+  while (said < 1000 && session->Say(part)) ++said;
+
+  EXPECT_LT(said, 1000);
+  EXPECT_EQ(Outcome(session->HearOut()), "RESOURCE_EXHAUSTED FIELD_INVALID");
+}
+
 TEST_F(RelaySessionServiceTest, EndsASessionThatBeginsSurveysAndNeverEndsThem) {
   const auto session = Welcomed("a");
   v1::RelayMessage part;

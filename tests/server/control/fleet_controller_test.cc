@@ -112,8 +112,22 @@ class FleetControllerTest : public StoreTest {
     fleet_->Receive(session.get(), RelayAck{.nonce = sent.back().nonce,
                                             .revision = sent.back().assignments.revision,
                                             .status = {},
-                                            .errors = {}});
+                                            .errors = {},
+                                            .bridge_errors = {}});
     Settle();
+  }
+  void Refuse(const std::shared_ptr<FakeSession>& session, BridgeId bridge) {
+    const auto sent = session->all<NumberedAssignments>();
+    ASSERT_FALSE(sent.empty());
+    fleet_->Receive(session.get(), RelayAck{.nonce = sent.back().nonce,
+                                            .revision = sent.back().assignments.revision,
+                                            .status = {},
+                                            .errors = {},
+                                            .bridge_errors = {{bridge, NoSecret()}}});
+    Settle();
+  }
+  static Status NoSecret() {
+    return {StatusCode::kUnavailable, Reason::kSecretUnavailable, "the key ring is closed"};
   }
   // Partitions that the newest assignments of a session name.
   static std::vector<PartitionNumber> Assigned(const std::shared_ptr<FakeSession>& session) {
@@ -276,6 +290,47 @@ TEST_F(FleetControllerTest, EndsASessionWithItsCertificate) {
   EXPECT_EQ(session->end(), "TLS_CERTIFICATE_EXPIRED");
 }
 
+// --- Bridges ---
+
+TEST_F(FleetControllerTest, ShowsThatABridgeWithoutStreamsIsRefusedUntilItIsTaken) {
+  const BridgeId bridge = DefineBridge();
+  Enrol("fra-1");
+  StartFleet();
+  const auto session = Connect("fra-1");
+  const auto reported = [&] {
+    fleet_->Receive(session.get(), Report{});
+    Settle();
+    std::vector<Condition> conditions;
+    const StatusOr<FleetView> view = fleet_->View();
+    for (const SeenCondition& seen : view->bridges.at(bridge).conditions) {
+      conditions.push_back(seen.condition);
+    }
+    return conditions;
+  };
+
+  Refuse(session, bridge);
+
+  ASSERT_THAT(reported(), SizeIs(1));
+  EXPECT_EQ(reported()[0].reason, Reason::kSecretUnavailable);
+  EXPECT_EQ(reported()[0].text, "the key ring is closed");
+  EXPECT_EQ(reported()[0].stream, std::nullopt);
+
+  Pass(5s);
+  ASSERT_THAT(session->all<NumberedAssignments>(), SizeIs(2)) << "it is offered again";
+  Acknowledge(session);
+  EXPECT_THAT(reported(), IsEmpty());
+}
+
+TEST_F(FleetControllerTest, IgnoresTheRefusalOfABridgeThatIsNotThere) {
+  Enrol("fra-1");
+  StartFleet();
+  const auto session = Connect("fra-1");
+
+  Refuse(session, BridgeId{4711});
+
+  EXPECT_EQ(session->end(), "OPEN");
+}
+
 // --- Partitions ---
 
 class PartitionsTest : public FleetControllerTest {
@@ -366,13 +421,25 @@ TEST_F(PartitionsTest, GoOnFromARelayThatRefusedThem) {
   StartFleet();
   const auto one = Connect("fra-1");
   ASSERT_THAT(Assigned(one), ElementsAre(0, 1));
-  fleet_->Receive(
-      one.get(),
-      RelayAck{.nonce = one->all<NumberedAssignments>().back().nonce,
-               .revision = 1,
-               .status = {},
-               .errors = {{stream_, Status(StatusCode::kResourceExhausted, "no room")}}});
+  fleet_->Receive(one.get(),
+                  RelayAck{.nonce = one->all<NumberedAssignments>().back().nonce,
+                           .revision = 1,
+                           .status = {},
+                           .errors = {{stream_, Status(StatusCode::kResourceExhausted, "no room")}},
+                           .bridge_errors = {}});
   Settle();
+
+  const auto two = Connect("fra-2");
+  Acknowledge(two);
+
+  EXPECT_THAT(Assigned(two), SizeIs(1)) << "nobody has to release what nobody runs";
+}
+
+TEST_F(PartitionsTest, GoOnFromARelayThatRefusedTheirBridge) {
+  StartFleet();
+  const auto one = Connect("fra-1");
+  ASSERT_THAT(Assigned(one), ElementsAre(0, 1));
+  Refuse(one, BridgeNamed("logs").id);
 
   const auto two = Connect("fra-2");
   Acknowledge(two);

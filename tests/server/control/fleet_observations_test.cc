@@ -98,5 +98,19 @@ TEST_F(FleetObservationsTest, LetsTheLagRiseWhileTheRelayThatHasTheRecordIsSilen
   EXPECT_EQ(StatusAfter(100s).lag, Duration(100s));
 }
 
+TEST_F(FleetObservationsTest, ForgetsWhatIsNotStoredAnyMore) {
+  Report(CaughtUp());
+  observations_.TakeLog(kKey, Offset{0}, Offset{140}, kStart);
+  StoredPartition kept;
+  kept.key = kKey;
+  observations_.KeepOnly({kept});
+  ASSERT_EQ(StatusAfter(1s).age, Duration(1s));
+
+  observations_.KeepOnly({});
+
+  EXPECT_EQ(StatusAfter(1s).age, std::nullopt);
+  EXPECT_EQ(StatusAfter(1s).log_end, std::nullopt);
+}
+
 }  // namespace
 }  // namespace drawbridge
