@@ -1,5 +1,6 @@
 #include "server/store/checkpoint_store.h"
 
+#include <algorithm>
 #include <bit>
 #include <memory>
 
@@ -9,6 +10,8 @@
 
 namespace drawbridge {
 namespace {
+
+constexpr int64_t kFilteredRowMicros = 3'600'000'000;  // an hour to a row
 
 std::string_view CauseName(GapCause cause) {
   return cause == GapCause::kSkipped ? "skipped" : "retention";
@@ -32,7 +35,7 @@ StatusOr<CommitOutcome> Classify(Database& database, const RelayName& relay,
   return CommitOutcome::kNotContiguous;
 }
 
-Status StorePassed(Database& database, const CommitItem& item, int64_t now) {
+Status StoreGaps(Database& database, const CommitItem& item, int64_t now) {
   for (const Gap& gap : item.gaps) {
     if (gap.range.empty()) continue;
     Status stored =
@@ -51,30 +54,66 @@ Status StorePassed(Database& database, const CommitItem& item, int64_t now) {
             .Run();
     if (!stored.ok()) return stored;
   }
+  return {};
+}
+
+// Adds to the newest row of the partition while that is young, so that rows come with time and not
+// with records. What is below `before`, the checkpoint until then, came with a commit whose answer
+// was lost, and is counted.
+Status StoreFiltered(Database& database, const CommitItem& item, Offset before, int64_t now) {
   for (const FilteredRange& filtered : item.filtered) {
-    if (filtered.range.empty() || filtered.records <= 0) continue;
+    const OffsetRange range{std::max(filtered.range.first, before), filtered.range.end};
+    const int64_t records = std::min(filtered.records, range.size());
+    if (range.empty() || records <= 0) continue;
     Status stored =
         database
             .Prepare(
-                "INSERT INTO filtered_ranges (stream_id, partition, from_offset, to_offset, "
-                "records, reason, at_us) VALUES (?, ?, ?, ?, ?, 'echo', ?) "
-                "ON CONFLICT (stream_id, partition, from_offset) DO UPDATE SET "
-                "to_offset = max(to_offset, excluded.to_offset), "
-                "records = max(records, excluded.records)")
+                "UPDATE filtered_ranges SET to_offset = max(to_offset, ?4), "
+                "records = records + ?5 WHERE stream_id = ?1 AND partition = ?2 AND at_us > ?3 "
+                "AND from_offset = (SELECT max(from_offset) FROM filtered_ranges "
+                "WHERE stream_id = ?1 AND partition = ?2)")
             .Bind(item.key.stream.value)
             .Bind(int64_t{item.key.partition})
-            .Bind(filtered.range.first.value)
-            .Bind(filtered.range.end.value)
-            .Bind(filtered.records)
-            .Bind(now)
+            .Bind(now - kFilteredRowMicros)
+            .Bind(range.end.value)
+            .Bind(records)
             .Run();
+    if (!stored.ok()) return stored;
+    if (database.changes() > 0) continue;
+    stored = database
+                 .Prepare(
+                     "INSERT INTO filtered_ranges (stream_id, partition, from_offset, to_offset, "
+                     "records, reason, at_us) VALUES (?, ?, ?, ?, ?, 'echo', ?) "
+                     "ON CONFLICT (stream_id, partition, from_offset) DO UPDATE SET "
+                     "to_offset = max(to_offset, excluded.to_offset), "
+                     "records = records + excluded.records, at_us = excluded.at_us")
+                 .Bind(item.key.stream.value)
+                 .Bind(int64_t{item.key.partition})
+                 .Bind(range.first.value)
+                 .Bind(range.end.value)
+                 .Bind(records)
+                 .Bind(now)
+                 .Run();
     if (!stored.ok()) return stored;
   }
   return {};
 }
 
+// The stored checkpoint of a partition; 0 if there is none.
+StatusOr<Offset> StoredNext(Database& database, PartitionKey key) {
+  Statement row =
+      database.Prepare("SELECT next_offset FROM checkpoints WHERE stream_id = ? AND partition = ?");
+  row.Bind(key.stream.value).Bind(int64_t{key.partition});
+  if (row.Step()) return Offset{row.Int(0)};
+  if (!row.status().ok()) return row.status();
+  return Offset{0};
+}
+
 StatusOr<CommitOutcome> CommitOne(Database& database, const RelayName& relay,
                                   const CommitItem& item, int64_t now) {
+  const StatusOr<Offset> before =
+      item.filtered.empty() ? Offset{0} : StoredNext(database, item.key);
+  if (!before.ok()) return before.status();
   Statement update = database.Prepare(
       "UPDATE checkpoints SET next_offset = ?1, anchor_offset = ?2, anchor_ts_ms = ?3, "
       "anchor_hash = ?4, updated_at_us = ?5 "
@@ -94,7 +133,8 @@ StatusOr<CommitOutcome> CommitOne(Database& database, const RelayName& relay,
       .Bind(item.base.value);
   if (Status ran = update.Run(); !ran.ok()) return ran;
   if (database.changes() != 1) return Classify(database, relay, item);
-  if (Status stored = StorePassed(database, item, now); !stored.ok()) return stored;
+  if (Status stored = StoreGaps(database, item, now); !stored.ok()) return stored;
+  if (Status stored = StoreFiltered(database, item, *before, now); !stored.ok()) return stored;
   return CommitOutcome::kStored;
 }
 

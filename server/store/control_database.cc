@@ -1,10 +1,15 @@
 #include "server/store/control_database.h"
 
 #include <array>
+#include <cerrno>
+#include <cstring>
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <openssl/rand.h>
+#include <sys/stat.h>
 
+#include "base/file.h"
 #include "server/store/migrator.h"
 #include "server/store/stored_rows.h"
 
@@ -56,13 +61,18 @@ StatusOr<std::unique_ptr<ControlDatabase>> ControlDatabase::Open(const std::file
     const Status known = look.ok() ? RefuseNewer(*look, path, ControlMigrations()) : Status();
     if (known.reason() == Reason::kDatabaseNewer) return known;
   }
+  // SQLite gives the files beside it the mode that this one has when they are made.
+  const FileDescriptor file(open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, S_IRUSR | S_IWUSR));
+  if (!file.is_open()) {
+    return Status(StatusCode::kFailedPrecondition, Reason::kStorageDegraded,
+                  fmt::format("{} cannot be opened: {}", path.string(), std::strerror(errno)));
+  }
+  fchmod(file.get(), S_IRUSR | S_IWUSR);
   StatusOr<Database> writer = Database::Open(path, Database::Mode::kWriter);
   if (!writer.ok()) return writer.status();
   if (Status checked = writer->QuickCheck(); !checked.ok()) return checked;
   if (Status done = Migrate(*writer, path, ControlMigrations(), clock); !done.ok()) return done;
   if (Status made = MakeMeta(*writer, clock); !made.ok()) return made;
-  std::filesystem::permissions(
-      path, std::filesystem::perms::owner_read | std::filesystem::perms::owner_write, error);
   StatusOr<Database> reader = Database::Open(path, Database::Mode::kReader);
   if (!reader.ok()) return reader.status();
   return std::unique_ptr<ControlDatabase>(

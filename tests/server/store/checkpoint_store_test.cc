@@ -267,17 +267,37 @@ TEST_F(CheckpointStoreTest, StoresTheSameGapOnce) {
   EXPECT_EQ(FilteredRecords(), 4);
 }
 
-TEST_F(CheckpointStoreTest, LetsAFilteredRangeGrowBetweenTwoCommits) {
+TEST_F(CheckpointStoreTest, CountsAFilteredRangeOnceWhoseCommitCameTwice) {
   CommitItem item = Item(first_, 100, 150);
   item.filtered = {{.range = {{130}, {140}}, .records = 4}};
   ASSERT_EQ(Outcome("fra-1", item), "STORED");
 
-  item.to.next = {200};
-  item.filtered = {{.range = {{130}, {190}}, .records = 7}};
+  item.to.next = {200};  // the answer was lost: it comes again, with more
+  item.filtered.push_back({.range = {{150}, {190}}, .records = 3});
   ASSERT_EQ(Outcome("fra-1", item), "STORED");
 
   EXPECT_EQ(FilteredRecords(), 7);
-  EXPECT_EQ(Number("SELECT to_offset FROM filtered_ranges"), 190);
+  EXPECT_EQ(Number("SELECT max(to_offset) FROM filtered_ranges"), 190);
+}
+
+TEST_F(CheckpointStoreTest, KeepsOneRowOfFilteredRangesForAnHour) {
+  const auto commit = [&](int64_t from) {
+    CommitItem item = Item(first_, 100, from + 10);
+    item.filtered = {{.range = {{from}, {from + 10}}, .records = 5}};
+    return Outcome("fra-1", item);
+  };
+  for (int64_t i = 0; i < 50; ++i) {
+    ASSERT_EQ(commit(100 + 10 * i), "STORED");
+    clock_.Advance(std::chrono::minutes(1));
+  }
+  EXPECT_EQ(Number("SELECT count(*) FROM filtered_ranges"), 1);
+  EXPECT_EQ(Number("SELECT to_offset FROM filtered_ranges"), 600);
+
+  clock_.Advance(std::chrono::minutes(11));
+  ASSERT_EQ(commit(600), "STORED");
+
+  EXPECT_EQ(Number("SELECT count(*) FROM filtered_ranges"), 2);
+  EXPECT_EQ(FilteredRecords(), 255);
 }
 
 TEST_F(CheckpointStoreTest, PassesOverNothingInAnEmptyRange) {
