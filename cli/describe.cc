@@ -139,7 +139,7 @@ void AddStream(const v1::Stream& stream, Details& details) {
   details.Add("Target topic", stream.target_topic());
   details.Add("Source epoch", fmt::format("{}", stream.source_epoch()));
   details.Add("Paused", stream.paused() ? Cell("yes", Tone::kWarning) : Cell("no"));
-  details.Add("State", MotionCell(status.motion()));
+  details.Add("State", StreamStateCell(stream));
   details.Add("Evidence", status.has_age() ? OrUnknown(true, status.age()) + " old" : kUnknown);
   details.Add("Lag", fmt::format("{} records, {}",
                                  OrUnknown(status.has_lag_records(), status.lag_records()),

@@ -31,7 +31,7 @@ Cell ProblemCell(const google::protobuf::RepeatedPtrField<v1::Condition>& condit
 
 void AddStream(const v1::Stream& stream, Duration since_seen, Table& table) {
   const v1::StreamStatus& status = stream.status();
-  table.Add({stream.bridge(), stream.topic(), MotionCell(status.motion()),
+  table.Add({stream.bridge(), stream.topic(), StreamStateCell(stream),
              OrUnknown(status.has_lag_records(), status.lag_records()),
              OrUnknown(status.has_lag(), status.lag()),
              RateOrUnknown(status.has_records_per_second(), status.records_per_second()),
@@ -80,7 +80,10 @@ Table FleetTable(const FleetSnapshot& fleet, Duration since_seen) {
 // "4 streams: 3 delivering, 1 blocked".
 std::string Summary(const v1::ListStreamsResponse& list) {
   std::map<v1::Motion, int> streams_in;
-  for (const v1::Stream& stream : list.streams()) ++streams_in[stream.status().motion()];
+  int deselected = 0;
+  for (const v1::Stream& stream : list.streams()) {
+    ++(stream.deselected() ? deselected : streams_in[stream.status().motion()]);
+  }
   const int count = list.streams_size();
   std::string text = fmt::format("{} stream{}", count, count == 1 ? "" : "s");
   std::string_view separator = ": ";
@@ -89,6 +92,7 @@ std::string Summary(const v1::ListStreamsResponse& list) {
     text += fmt::format("{}{} {}", separator, streams, word == kUnknown ? "unknown" : word);
     separator = ", ";
   }
+  if (deselected > 0) text += fmt::format("{}{} not selected", separator, deselected);
   return text;
 }
 

@@ -83,7 +83,7 @@ Table StreamTable(const v1::ListStreamsResponse& list) {
   for (const v1::Stream& stream : list.streams()) {
     const v1::StreamStatus& status = stream.status();
     table.Add({stream.bridge(), stream.topic(), stream.target_topic(),
-               NumberText(stream.partitions()), MotionCell(status.motion()),
+               NumberText(stream.partitions()), StreamStateCell(stream),
                OrUnknown(status.has_lag_records(), status.lag_records()),
                OrUnknown(status.has_lag(), status.lag()), NumberText(status.records_delivered()),
                NumberText(status.records_filtered()), NumberText(status.gap_offsets()),

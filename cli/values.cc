@@ -83,6 +83,11 @@ std::string LabelText(const google::protobuf::Map<std::string, std::string>& lab
 
 Cell MotionCell(v1::Motion motion) { return {WordOrUnknown(motion), ToneOf(motion)}; }
 
+Cell StreamStateCell(const v1::Stream& stream) {
+  if (stream.deselected()) return {"not selected", Tone::kWarning};
+  return MotionCell(stream.status().motion());
+}
+
 std::string ConditionText(const google::protobuf::RepeatedPtrField<v1::Condition>& conditions) {
   if (conditions.empty()) return "";
   const v1::Condition& first = conditions.Get(0);

@@ -41,6 +41,8 @@ std::string LabelText(const google::protobuf::Map<std::string, std::string>& lab
 
 // "Falling behind" in red, say; "?" for one that is not known.
 Cell MotionCell(v1::Motion motion);
+// What a stream does, or that its bridge does not carry it any more.
+Cell StreamStateCell(const v1::Stream& stream);
 
 // "TLS_UNTRUSTED source: the broker's certificate …"; with " (and 2 more)" behind it. Empty when
 // nothing is wrong.

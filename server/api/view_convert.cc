@@ -91,6 +91,7 @@ v1::Stream ToProto(const StoredStream& stream, const StoredBridge& bridge, const
   message.set_target_topic(stream.target_topic);
   message.set_source_epoch(stream.source_epoch);
   message.set_paused(stream.is_paused);
+  message.set_deselected(!stream.is_selected);
 
   std::vector<Motion> motions;
   Sum<int64_t> lag_records;

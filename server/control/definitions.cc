@@ -4,6 +4,7 @@
 #include <map>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 namespace drawbridge {
 namespace {
@@ -111,6 +112,31 @@ void PlanEndpoint(const EndpointSpec& wanted, const DesiredState& stored, Defini
   plan.changes.push_back(std::move(change));
 }
 
+// Tells which streams stop, or go on, since the topics of a bridge have changed.
+void WarnOfSelection(const StoredBridge& before, const BridgeSpec& wanted,
+                     const DesiredState& stored, DefinitionPlan& plan) {
+  const TopicFlow flow = FlowOf(wanted);
+  std::vector<std::string> stopped;
+  std::vector<std::string> resumed;
+  for (const StoredStream& stream : stored.streams) {
+    if (stream.bridge != before.id) continue;
+    const bool is_selected = flow.selection.Matches(stream.topic);
+    if (is_selected != stream.is_selected) {
+      (is_selected ? resumed : stopped).push_back(stream.topic);
+    }
+  }
+  if (!stopped.empty()) {
+    plan.warnings.push_back(fmt::format(
+        "bridge {} stops carrying {}: their checkpoints are kept, and topics that are named again "
+        "go on from there",
+        wanted.name, fmt::join(stopped, ", ")));
+  }
+  if (!resumed.empty()) {
+    plan.warnings.push_back(fmt::format("bridge {} goes on with {} from their checkpoints",
+                                        wanted.name, fmt::join(resumed, ", ")));
+  }
+}
+
 Status PlanBridge(const BridgeSpec& wanted, const DesiredState& stored, DefinitionPlan& plan,
                   Outcome& outcome) {
   const auto before = std::ranges::find_if(
@@ -129,6 +155,7 @@ Status PlanBridge(const BridgeSpec& wanted, const DesiredState& stored, Definiti
                     "source.endpoint")
           .At(PathOf(wanted));
     }
+    WarnOfSelection(*before, wanted, stored, plan);
     const BridgeTarget& was = before->spec.target;
     if (was.endpoint != wanted.target.endpoint || was.topic != wanted.target.topic) {
       plan.warnings.push_back(fmt::format(

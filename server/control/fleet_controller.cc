@@ -145,7 +145,7 @@ void FleetController::Reconcile() {
   for (const StoredStream& stream : desired_.streams) streams[stream.id] = &stream;
   for (const StoredPartition& partition : desired_.partitions) {
     const auto stream = streams.find(partition.key.stream);
-    if (stream == streams.end()) continue;
+    if (stream == streams.end() || !stream->second->is_selected) continue;
     const auto survey = surveys_.find(stream->second->bridge);
     const bool is_blocked =
         survey != surveys_.end() && survey->second.Blocks(stream->second->topic);

@@ -3,6 +3,9 @@
 #include <algorithm>
 #include <utility>
 
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
 namespace drawbridge {
 namespace {
 
@@ -17,6 +20,13 @@ SeenCondition OfServer(BridgeId bridge, Reason reason, std::string text) {
            .age = std::nullopt,
            .blocks = false},
           RelayName{}};
+}
+
+// " with the labels cloud=oci, region=fra"; nothing if any relay may.
+std::string LabelsWanted(const Labels& placement) {
+  std::vector<std::string> labels;
+  for (const auto& [key, value] : placement) labels.push_back(fmt::format("{}={}", key, value));
+  return labels.empty() ? "" : fmt::format(" with the labels {}", fmt::join(labels, ", "));
 }
 
 Condition TwinOf(Duration age) {
@@ -61,8 +71,8 @@ FleetView::Bridge BridgeOf(const StoredBridge& bridge, const SurveyState& survey
   if (!seen.surveyor) {
     seen.conditions.push_back(
         OfServer(bridge.id, Reason::kNoRelay,
-                 "no relay that may run this bridge is connected: start one with the labels that "
-                 "its placement asks for"));
+                 fmt::format("no relay that may run this bridge is connected: start one{}",
+                             LabelsWanted(bridge.spec.placement))));
   }
   return seen;
 }

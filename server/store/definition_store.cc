@@ -18,6 +18,51 @@ Status Put(Database& database, const EndpointSpec& endpoint) {
   return put.Run();
 }
 
+// Lets the streams of a bridge follow its definition. A new mapping keeps the checkpoints, and so
+// does a topic that is not selected any more; whether the new target is there, the next survey
+// says.
+Status Follow(Database& database, const BridgeSpec& bridge) {
+  struct Change {
+    int64_t stream = 0;
+    std::string target;
+    bool is_renamed = false;
+    bool is_selected = true;
+  };
+  const TopicFlow flow = FlowOf(bridge);
+  std::vector<Change> changes;
+  {
+    Statement streams = database.Prepare(
+        "SELECT s.id, s.topic, s.target_topic, s.is_selected FROM streams s "
+        "JOIN bridges b ON b.id = s.bridge_id WHERE b.name = ?");
+    streams.Bind(bridge.name);
+    while (streams.Step()) {
+      const std::string topic = streams.Text(1);
+      Change change{.stream = streams.Int(0),
+                    .target = flow.mapping.Apply(topic),
+                    .is_selected = flow.selection.Matches(topic)};
+      change.is_renamed = change.target != streams.Text(2);
+      if (change.is_renamed || change.is_selected != (streams.Int(3) != 0)) {
+        changes.push_back(std::move(change));
+      }
+    }
+    if (!streams.status().ok()) return streams.status();
+  }
+  for (const Change& change : changes) {
+    const Status put =
+        database
+            .Prepare(
+                "UPDATE streams SET target_topic = ?, is_selected = ?, target_partitions = "
+                "CASE WHEN ? THEN 0 ELSE target_partitions END WHERE id = ?")
+            .Bind(change.target)
+            .Bind(int64_t{change.is_selected})
+            .Bind(int64_t{change.is_renamed})
+            .Bind(change.stream)
+            .Run();
+    if (!put.ok()) return put;
+  }
+  return {};
+}
+
 Status Put(Database& database, const BridgeSpec& bridge, const std::string& actor, WallTime now) {
   // What the old target has says nothing of a new one; the next survey does.
   Status put = database
@@ -52,29 +97,7 @@ Status Put(Database& database, const BridgeSpec& bridge, const std::string& acto
             .Bind(bridge.name)
             .Run();
   if (!put.ok()) return put;
-  // A new mapping keeps the checkpoints; whether the new target is there, the next survey says.
-  const TopicFlow flow = FlowOf(bridge);
-  std::vector<std::pair<int64_t, std::string>> renamed;
-  {
-    Statement streams = database.Prepare(
-        "SELECT s.id, s.topic, s.target_topic FROM streams s JOIN bridges b ON b.id = s.bridge_id "
-        "WHERE b.name = ?");
-    streams.Bind(bridge.name);
-    while (streams.Step()) {
-      const std::string target = flow.mapping.Apply(streams.Text(1));
-      if (target != streams.Text(2)) renamed.emplace_back(streams.Int(0), target);
-    }
-    if (!streams.status().ok()) return streams.status();
-  }
-  for (const auto& [id, target] : renamed) {
-    put =
-        database.Prepare("UPDATE streams SET target_topic = ?, target_partitions = 0 WHERE id = ?")
-            .Bind(target)
-            .Bind(id)
-            .Run();
-    if (!put.ok()) return put;
-  }
-  return {};
+  return Follow(database, bridge);
 }
 
 Status DeleteNamed(Database& database, std::string_view sql, const std::string& kind,

@@ -50,6 +50,7 @@ struct StoredStream {
   int source_epoch = 1;
   bool is_paused = false;
   int target_partitions = 0;
+  bool is_selected = true;  // by its bridge's topics; if not, it is not carried
 };
 
 struct StoredPartition {

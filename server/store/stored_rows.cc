@@ -89,7 +89,8 @@ Status ReadBridges(Database& database, DesiredState& state) {
 
 Status ReadStreams(Database& database, DesiredState& state) {
   Statement rows = database.Prepare(
-      "SELECT id, bridge_id, topic, target_topic, source_epoch, is_paused, target_partitions "
+      "SELECT id, bridge_id, topic, target_topic, source_epoch, is_paused, target_partitions, "
+      "is_selected "
       "FROM streams ORDER BY bridge_id, topic");
   while (rows.Step()) {
     state.streams.push_back({.id = {rows.Int(0)},
@@ -98,7 +99,8 @@ Status ReadStreams(Database& database, DesiredState& state) {
                              .target_topic = rows.Text(3),
                              .source_epoch = static_cast<int>(rows.Int(4)),
                              .is_paused = rows.Int(5) != 0,
-                             .target_partitions = static_cast<int>(rows.Int(6))});
+                             .target_partitions = static_cast<int>(rows.Int(6)),
+                             .is_selected = rows.Int(7) != 0});
   }
   return rows.status();
 }

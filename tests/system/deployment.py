@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import os
+import shlex
 import subprocess
 import sys
 import time
@@ -97,12 +98,12 @@ class Relay:
         return self.process.terminate(45)
 
     def enrol(self, token: Mapping[str, Any], api: str) -> subprocess.CompletedProcess[str]:
-        """Runs `drawbridge-relay enroll` with an answer of `relay token create`."""
+        """Runs the line that `relay token create` gave, with a state folder of the test's."""
+        _, *options = shlex.split(token["enroll_command"])
+        options[options.index("--state") + 1] = str(self.state)
+        options[options.index("--server") + 1] = api
         return subprocess.run(
-            [
-                self.program, "enroll", "--state", self.state, "--server", api,
-                "--ca-pin", token["ca_pin"], "--token-file", "-",
-            ],
+            [self.program, *options],
             input=token["token"],
             capture_output=True,
             text=True,
@@ -321,6 +322,11 @@ class Deployment:
         """The checkpoint of each partition of a bridge, or of BRIDGE/TOPIC."""
         rows = self.cli_json("checkpoints", stream)["checkpoints"]
         return {(row["topic"], row["partition"]): row["next_offset"] for row in rows}
+
+    def owners(self, bridge: str, topic: str) -> list[str | None]:
+        """The relay of each partition of a stream; None: it has none."""
+        rows = self.cli_json("get", "partitions", f"{bridge}/{topic}")["partitions"]
+        return [row.get("relay") or None for row in rows]
 
     def gaps(self, stream: str) -> list[dict[str, Any]]:
         """The declared gaps, as `rig.records.check` takes them."""

@@ -118,3 +118,29 @@ def test_a_changed_mapping_goes_on_where_the_old_one_stopped(
         new = read(deployment.aws, renamed, partition)
         assert old and new
         assert old + new == read(deployment.oci, topic, partition), (partition, len(old), len(new))
+
+
+def test_a_topic_that_is_not_selected_any_more_is_not_carried(deployment: Deployment) -> None:
+    """And when it is named again it goes on where it stopped, with nothing twice."""
+    kept, dropped = unique("kept"), unique("dropped")
+    deployment.make_topics(kept, dropped, partitions=PARTITIONS)
+    for topic in (kept, dropped):
+        write(deployment, topic, PARTITIONS)
+    deployment.apply_bridge("narrowed", [kept, dropped])
+    deployment.wait_until_carried("narrowed", [kept, dropped])
+
+    answer = deployment.apply_bridge("narrowed", [kept])
+    assert any(dropped in warning for warning in answer["warnings"]), answer
+    deployment.wait(
+        lambda: set(deployment.owners("narrowed", dropped)) == {None}, 15, "no relay has it"
+    )
+    before = deployment.arrived([dropped])
+    for topic in (kept, dropped):
+        write(deployment, topic, PARTITIONS, turn=1)
+    deployment.wait_until_carried("narrowed", [kept])
+    assert deployment.arrived([dropped]) == before
+    assert "not selected" in deployment.cli("get", "streams", "narrowed").stdout
+
+    deployment.apply_bridge("narrowed", [kept, dropped])
+    deployment.wait_until_carried("narrowed", [kept, dropped])
+    deployment.assert_once([kept, dropped])

@@ -417,6 +417,29 @@ TEST_F(PartitionsTest, StayWithARelayThatWasGivenThemAgainBeforeItReleasedThem) 
   EXPECT_THAT(Assigned(three), IsEmpty()) << "the first may run both until it releases one";
 }
 
+TEST_F(PartitionsTest, AreGivenBackWhenTheirTopicIsNotSelectedAnyMore) {
+  StartFleet();
+  const auto session = Connect("fra-1");
+  Acknowledge(session);
+  ASSERT_THAT(Assigned(session), ElementsAre(0, 1));
+  BridgeSpec narrowed = BridgeNamed("logs").spec;
+  narrowed.source.topics = {"another"};
+
+  ASSERT_EQ(WhyNot(Apply({PutBridge{narrowed}})), "OK");
+  Settle();
+  EXPECT_THAT(Assigned(session), IsEmpty());
+  EXPECT_EQ(OwnerOf(Key(0)), "fra-1") << "until it says what it has delivered";
+  Acknowledge(session);
+  for (const PartitionNumber partition : {0, 1}) Release(session, Key(partition), false);
+  EXPECT_EQ(OwnerOf(Key(0)), "nobody");
+
+  narrowed.source.topics = {"audit"};
+  ASSERT_EQ(WhyNot(Apply({PutBridge{narrowed}})), "OK");
+  Settle();
+  EXPECT_THAT(Assigned(session), ElementsAre(0, 1));
+  EXPECT_EQ(Partition(Key(0)).checkpoint.next, Offset{100});
+}
+
 TEST_F(PartitionsTest, GoOnFromARelayThatRefusedThem) {
   StartFleet();
   const auto one = Connect("fra-1");

@@ -143,6 +143,25 @@ TEST_F(DefinitionStoreTest, KeepsCheckpointsWhenTheMappingChanges) {
   EXPECT_EQ(StreamNamed("audit").target_partitions, 0) << "the next survey says what is there";
 }
 
+TEST_F(DefinitionStoreTest, KeepsTheCheckpointsOfAStreamThatIsNotSelectedForAWhile) {
+  RunBridge();
+  const std::vector<StoredPartition> before = State().partitions;
+  BridgeSpec narrowed = Bridge("logs");
+  narrowed.source.topics = {"waf"};
+
+  ASSERT_EQ(WhyNot(Apply({PutBridge{narrowed}})), "OK");
+
+  EXPECT_FALSE(StreamNamed("audit").is_selected);
+  ASSERT_EQ(State().partitions.size(), before.size());
+  EXPECT_EQ(State().partitions[0].checkpoint, before[0].checkpoint);
+  EXPECT_NE(StreamNamed("audit").target_partitions, 0) << "the target has not changed";
+
+  ASSERT_EQ(WhyNot(Apply({PutBridge{Bridge("logs")}})), "OK");
+
+  EXPECT_TRUE(StreamNamed("audit").is_selected);
+  EXPECT_EQ(State().partitions[0].checkpoint, before[0].checkpoint);
+}
+
 TEST_F(DefinitionStoreTest, LeavesStreamsAloneThatAChangeDoesNotConcern) {
   RunBridge();
   BridgeSpec changed = Bridge("logs");

@@ -39,6 +39,11 @@ class MigratorTest : public testing::Test {
     Statement row = database->Prepare(sql);
     return row.Step() ? row.Int(0) : -1;
   }
+  static int64_t ThisRelease() { return ControlMigrations().back().number; }
+  // Of the file before it became one of the next release.
+  std::filesystem::path CopyOfThisRelease() const {
+    return path().string() + ".before-" + std::to_string(ThisRelease() + 1);
+  }
   int64_t Version() const { return Number(path(), "PRAGMA user_version"); }
 
   std::vector<std::string> Files() const {
@@ -99,7 +104,7 @@ TEST_F(MigratorTest, LetsNobodyElseReadTheCopy) {
   ASSERT_EQ(MigrateToThisRelease(), "OK");
   ASSERT_EQ(MigrateToNextRelease(), "OK");
 
-  EXPECT_EQ(std::filesystem::status(folder_ / "control.db.before-2").permissions(),
+  EXPECT_EQ(std::filesystem::status(CopyOfThisRelease()).permissions(),
             std::filesystem::perms::owner_read | std::filesystem::perms::owner_write);
 }
 
@@ -132,13 +137,13 @@ TEST_F(MigratorTest, KeepsTheCopyOfTheOldReleaseWhenItGoesOnHalfway) {
   std::vector<Migration> two = WithNextMigration();
   two.push_back({.number = two.back().number + 1, .name = "broken", .sql = "nonsense"});
   ASSERT_NE(MigrateTo(two), "OK");
-  ASSERT_EQ(Version(), 2);
+  ASSERT_EQ(Version(), ThisRelease() + 1);
   two.back().sql = "CREATE TABLE third (id INTEGER) STRICT;";
 
   ASSERT_EQ(MigrateTo(two), "OK");
 
-  EXPECT_EQ(Version(), 3);
-  EXPECT_EQ(Number(folder_ / "control.db.before-2", "PRAGMA user_version"), 1);
+  EXPECT_EQ(Version(), ThisRelease() + 2);
+  EXPECT_EQ(Number(CopyOfThisRelease(), "PRAGMA user_version"), ThisRelease());
 }
 
 TEST_F(MigratorTest, TakesNothingOfAnotherProgram) {
@@ -159,7 +164,7 @@ TEST_F(MigratorTest, GoesOnAfterItWasKilledInTheFirstStep) {
   EXPECT_EQ(Version(), 0);
 
   EXPECT_EQ(RunStoreProcess({"open", path()}).exit_code, 0);
-  EXPECT_EQ(Version(), 1);
+  EXPECT_EQ(Version(), ThisRelease());
   EXPECT_EQ(Number(path(), "SELECT count(*) FROM meta"), 1);
 }
 
@@ -167,10 +172,10 @@ TEST_F(MigratorTest, GoesOnAfterItWasKilledInALaterStep) {
   ASSERT_EQ(RunStoreProcess({"open", path()}).exit_code, 0);
   const Ended killed = RunStoreProcess({"extend", path()}, "store.migration=kill");
   ASSERT_EQ(killed.signal, SIGKILL);
-  EXPECT_EQ(Version(), 1);
+  EXPECT_EQ(Version(), ThisRelease());
 
   EXPECT_EQ(RunStoreProcess({"extend", path()}).exit_code, 0);
-  EXPECT_EQ(Version(), 2);
+  EXPECT_EQ(Version(), ThisRelease() + 1);
   EXPECT_EQ(Number(path(), "SELECT count(*) FROM meta WHERE next = 'x'"), 1);
 }
 #endif
