@@ -156,6 +156,7 @@ void AddSet(CLI::App& credential, Verb& chosen) {
 void AddCredential(CLI::App& app, Verb& chosen) {
   CLI::App& credential = *app.add_subcommand("credential", "Store and list credentials");
   credential.require_subcommand(1);
+  credential.footer("A secret goes in and never comes out: no verb shows one.");
   AddSet(credential, chosen);
   CLI::App& list =
       *credential.add_subcommand("list", "List the credentials, as `get credentials` does");

@@ -63,6 +63,7 @@ Examples:
 void AddEndpoint(CLI::App& app, Verb& chosen) {
   CLI::App& endpoint = *app.add_subcommand("endpoint", "Look at a cluster through a relay");
   endpoint.require_subcommand(1);
+  endpoint.footer("Endpoints are made with `drawbridge apply`, and listed with `get endpoints`.");
   auto options = std::make_shared<TestOptions>();
   CLI::App& test = *endpoint.add_subcommand("test", "Have a relay connect to an endpoint");
   test.add_option("NAME", options->name, "The endpoint")->required()->type_name("");

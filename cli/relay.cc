@@ -36,11 +36,14 @@ std::optional<Failure> AddLabel(const std::string& label,
   return std::nullopt;
 }
 
+// Where a relay keeps its identity and journal, unless its operator wants it elsewhere.
+constexpr std::string_view kRelayState = "/var/lib/drawbridge-relay";
+
 // The line to run on the relay's machine. The token goes in by standard input: arguments can be
 // seen by every user there.
 std::string EnrolLine(const std::string& server, const std::string& ca_pin) {
-  return fmt::format("drawbridge-relay enroll --server {} --token-file - --ca-pin {}",
-                     Printable(server), Printable(ca_pin));
+  return fmt::format("drawbridge-relay enroll --state {} --server {} --token-file - --ca-pin {}",
+                     kRelayState, Printable(server), Printable(ca_pin));
 }
 
 void PrintToken(Session& session, const TokenOptions& options,
@@ -59,6 +62,11 @@ void PrintToken(Session& session, const TokenOptions& options,
   session.Print(fmt::format("On the machine of {}, run this and give it the token:\n",
                             Printable(options.relay)));
   session.Print("  " + line);
+  session.Print(
+      fmt::format("\nThen, and whenever the machine starts:\n\n"
+                  "  drawbridge-relay run --state {}\n\n"
+                  "Another folder does as well: empty, and the same in both.",
+                  kRelayState));
 }
 
 ExitCode CreateToken(Session& session, const TokenOptions& options) {
@@ -117,6 +125,7 @@ Examples:
 void AddTokenCreate(CLI::App& relay, Verb& chosen) {
   CLI::App& token = *relay.add_subcommand("token", "Tokens with which relays enrol");
   token.require_subcommand(1);
+  token.footer("A token lets one machine become one relay, once.");
   auto options = std::make_shared<TokenOptions>();
   CLI::App& create = *token.add_subcommand("create", "Make a token with which one relay can enrol");
   create.add_option("NAME", options->relay, "The name that the relay will have")
@@ -146,6 +155,9 @@ void AddRevoke(CLI::App& relay, Verb& chosen) {
 void AddRelay(CLI::App& app, Verb& chosen) {
   CLI::App& relay = *app.add_subcommand("relay", "Enrol, list and revoke relays");
   relay.require_subcommand(1);
+  relay.footer(
+      "A machine becomes a relay with `relay token create` here and `drawbridge-relay enroll` "
+      "there.");
   AddTokenCreate(relay, chosen);
   CLI::App& list = *relay.add_subcommand("list", "List the relays, as `get relays` does");
   list.callback([&chosen] { chosen = [](Session& session) { return GetAll(session, "relays"); }; });

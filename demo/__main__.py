@@ -47,18 +47,18 @@ def main() -> None:
     code = 1
     try:
         try:
-            stage = Stage(_fresh_state(), _PROGRAMS)
+            stage = Stage(_fresh_state(arguments.state), arguments.programs)
             code = _play(stage, screen, arguments)
         except Interruption as interruption:
             code = 128 + interruption.number
         except RigError as error:
             screen.settle()
-            screen.tell(f"{error}\nThe logs are in {_STATE}")
+            screen.tell(f"{error}\nThe logs are in {arguments.state}")
         except Exception:
             traceback.print_exc()
     finally:
         _ignore_signals()
-        code = _end(stage, screen, code)
+        code = _end(stage, screen, code, arguments.state)
         # Threads of the rig may still wait for what is gone now; nothing waits for them.
         os._exit(code)
 
@@ -78,21 +78,23 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--rate", type=int, default=1000)
     parser.add_argument("--keep", action="store_true")
     parser.add_argument("--started", type=float, default=time.time(), help="seconds since 1970")
+    parser.add_argument("--programs", type=Path, default=_PROGRAMS, help="where they are built")
+    parser.add_argument("--state", type=Path, default=_STATE, help="emptied first")
     return parser
 
 
-def _fresh_state() -> Path:
+def _fresh_state(state: Path) -> Path:
     """The state folder, empty; what others put in a temporary folder goes there too."""
-    shutil.rmtree(_STATE, ignore_errors=True)
-    temporary = _STATE / "tmp"
-    _STATE.mkdir(mode=0o700)
+    shutil.rmtree(state, ignore_errors=True)
+    temporary = state / "tmp"
+    state.mkdir(mode=0o700)
     temporary.mkdir()
     os.environ["TMPDIR"] = tempfile.tempdir = str(temporary)
-    return _STATE
+    return state
 
 
 def _play(stage: Stage, screen: Screen, arguments: argparse.Namespace) -> int:
-    screen.tell(f"starting two Kafka clusters, the server and two relays; all is in {_STATE}")
+    screen.tell(f"starting two Kafka clusters, the server and two relays; all is in {stage.state}")
     stage.start(arguments.rate, screen.tell)
     watch = Watch(stage, screen)
     if not watch.until(lambda: watch.arrived, _PATIENCE_SECONDS):
@@ -138,7 +140,7 @@ def _count(stage: Stage, screen: Screen, watch: Watch) -> int:
     if unconfirmed:
         screen.say(f"The source never confirmed {unconfirmed:,} records; these may be missing.")
     if counts["missing"] or not counts["acked"]:
-        screen.say(f"NOT every record has arrived. The logs are in {_STATE}")
+        screen.say(f"NOT every record has arrived. The logs are in {stage.state}")
         return 1
     screen.say("Every record that was generated has arrived.")
     return 0
@@ -194,7 +196,7 @@ terminal:
             gone.add(name)
 
 
-def _end(stage: Stage | None, screen: Screen, code: int) -> int:
+def _end(stage: Stage | None, screen: Screen, code: int, state: Path) -> int:
     """Ends all processes, whatever becomes of the screen; returns the exit code."""
     screen.settle()
     with suppress(OSError):  # Nobody may look on any more, here as below.
@@ -205,11 +207,11 @@ def _end(stage: Stage | None, screen: Screen, code: int) -> int:
         with suppress(OSError):
             screen.tell(f"{error}")
         return code or 1
-    shutil.rmtree(_STATE / "tmp", ignore_errors=True)
+    shutil.rmtree(state / "tmp", ignore_errors=True)
     with suppress(OSError):
         for name in killed:
             screen.tell(f"{name} did not end soon and was killed")
-        screen.tell(f"nothing runs any more; what is left is in {_STATE}")
+        screen.tell(f"nothing runs any more; what is left is in {state}")
     return code
 
 

@@ -175,7 +175,8 @@ class Stage:
         answer = json.loads(token)
         program, *options = shlex.split(answer["enroll_command"])
         state = self.state / name
-        self.run([self._programs / program, *options, "--state", state], secret=answer["token"])
+        options[options.index("--state") + 1] = str(state)
+        self.run([self._programs / program, *options], secret=answer["token"])
         self._launch(name, "drawbridge-relay", "run", "--state", state)
 
     def _launch(self, name: str, program: str, *options: str | Path) -> Child:

@@ -27,7 +27,9 @@ and then carries records for as long as it runs:
   drawbridge-relay run --state DIR
 
 Exit status: 0 stopped by a signal with everything given back, or enrolled; 1 failed (standard
-error says why and what to do).)";
+error says why and what to do); 2 not understood.)";
+
+constexpr int kUsageError = 2;
 
 StatusOr<drawbridge::Secret> ReadToken(const std::string& file) {
   std::string token;
@@ -122,8 +124,13 @@ int main(int argc, char** argv) {
                   "What all lanes together may hold, as 256MB or 1GB")
       ->transform(CLI::AsSizeValue(false))
       ->check(CLI::Range(uint64_t{32} << 20, uint64_t{1} << 40))
+      ->type_name("SIZE")
       ->default_str("256MB");
-  CLI11_PARSE(app, argc, argv);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : kUsageError;
+  }
   drawbridge::StartLogging("drawbridge-relay", "", drawbridge::LogLevelFromName(level),
                            std::nullopt);
   if (!hardened.ok()) {

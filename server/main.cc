@@ -20,7 +20,9 @@ keep a copy elsewhere), its two authorities, and admin.context, with which `draw
   drawbridge --context STATE/admin.context get bridges
 
 A YAML file holds the same settings as the flags: `state: /var/lib/drawbridge`.
-Exit status: 0 stopped by a signal, 1 could not start (the log says why).)";
+Exit status: 0 stopped by a signal; 1 could not start (the log says why); 2 not understood.)";
+
+constexpr int kUsageError = 2;
 
 }  // namespace
 
@@ -71,16 +73,22 @@ int main(int argc, char** argv) {
   app.add_option("--relay-certificate-ttl", certificate_seconds,
                  "Life of a relay's certificate, seconds")
       ->capture_default_str()
-      ->check(CLI::Range(int64_t{10}, int64_t{90} * 24 * 3600));
+      ->check(CLI::Range(int64_t{10}, int64_t{90} * 24 * 3600))
+      ->type_name("SECONDS");
   app.add_option("--lease-ttl", lease_seconds,
                  "How long a silent relay keeps its partitions, seconds")
       ->capture_default_str()
-      ->check(CLI::Range(3, 3600));
+      ->check(CLI::Range(3, 3600))
+      ->type_name("SECONDS");
   app.add_flag("--reflection", settings.has_reflection, "Let clients ask which methods there are");
   app.add_option("--log-level", level, "debug, info, warn or error")
       ->capture_default_str()
       ->check(CLI::IsMember({"debug", "info", "warn", "error"}));
-  CLI11_PARSE(app, argc, argv);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : kUsageError;
+  }
   settings.state = state;
   settings.master_key = master_key;
   settings.certificate_ttl = std::chrono::seconds(certificate_seconds);

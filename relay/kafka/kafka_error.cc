@@ -204,8 +204,10 @@ Status ToStatus(rd_kafka_resp_err_t error, std::string_view text, const ErrorCon
     case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART:
     case RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC:
     case RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION:
-      return Failed(Reason::kTopicNotFound, "the cluster has no such topic or partition", text,
-                    StatusCode::kNotFound);
+      return Failed(Reason::kTopicNotFound,
+                    "the cluster has no such topic or partition: make it there, or wait for "
+                    "the next survey to do so at the target",
+                    text, StatusCode::kNotFound);
     case RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS:
     case RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS_AFTER_APPEND:
       return Failed(
@@ -253,9 +255,16 @@ DeliveryFailure ClassifyDelivery(rd_kafka_resp_err_t error, const ErrorContext& 
     case RD_KAFKA_RESP_ERR_POLICY_VIOLATION:
       // How Event Hubs throttles; elsewhere a refusal.
       if (context.profile == Profile::kAzureEventHubs) {
-        return {Disposition::kRetry, Failed(Reason::kThrottled, "the target throttles", text)};
+        return {
+            Disposition::kRetry,
+            Failed(Reason::kThrottled,
+                   "the target throttles, and takes the records later: buy more throughput units "
+                   "if that is often",
+                   text)};
       }
-      return refused(Reason::kRecordRefused, "the target's policy refuses the record");
+      return refused(Reason::kRecordRefused,
+                     "the target's policy refuses the record: change the policy or the record's "
+                     "producer, then pause and resume the stream");
     case RD_KAFKA_RESP_ERR__SSL:
     case RD_KAFKA_RESP_ERR__AUTHENTICATION:
     case RD_KAFKA_RESP_ERR_SASL_AUTHENTICATION_FAILED:

@@ -198,7 +198,18 @@ void KafkaSource::Take(EventHandle event, std::vector<SourceEvent>& events, size
     return;
   }
   const rd_kafka_message_t* const message = rd_kafka_event_message_next(event.get());
-  if (message == nullptr || message->err != RD_KAFKA_RESP_ERR_NO_ERROR) return;
+  if (message == nullptr) return;
+  if (message->err != RD_KAFKA_RESP_ERR_NO_ERROR) {
+    // None is known to come this way; passing over one would lose its record.
+    Slot failed = 0;
+    if (const Reading* const reading = Find(message->rkt, message->partition, failed)) {
+      events.emplace_back(SourceFault{
+          .slot = failed,
+          .fetch = reading->fetch,
+          .status = ToStatus(message->err, rd_kafka_message_errstr(message), trouble_.context())});
+    }
+    return;
+  }
   Slot slot = 0;
   Reading* const reading = Find(message->rkt, message->partition, slot);
   if (reading == nullptr || message->offset < reading->position.value) return;

@@ -525,8 +525,9 @@ bool Lane::PassesAnchorCheck(Partition& partition, Batch& batch) {
          At(partition, Side::kSource,
             {StatusCode::kFailedPrecondition, Reason::kSourceChanged,
              fmt::format("the record at offset {} is not the one delivered before: the topic was "
-                         "re-created or another cluster answers; look at the source, then delete "
-                         "the bridge and make it again to carry the new topic",
+                         "re-created or another cluster answers; look at the source. To carry a "
+                         "topic that was made anew, take it out of this bridge and give it one "
+                         "of its own",
                          partition.expected->offset)}));
     return false;
   }
@@ -578,8 +579,9 @@ void Lane::SuspectTruncation(Partition& partition, Offset log_end) {
   Halt(partition, At(partition, Side::kSource,
                      {StatusCode::kFailedPrecondition, Reason::kSourceChanged,
                       fmt::format("the log ends at {}, below the checkpoint {}: the topic was "
-                                  "truncated or re-created; look at the source, then delete the "
-                                  "bridge and make it again to carry the new topic",
+                                  "truncated or re-created; look at the source. To carry a topic "
+                                  "that was made anew, take it out of this bridge and give it one "
+                                  "of its own",
                                   log_end, partition.progress.checkpoint().next)}));
 }
 

@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include "model/convert/field_reader.h"
 #include "server/api/view_convert.h"
 
 namespace drawbridge {
@@ -53,6 +54,7 @@ StatusOr<v1::Stream> StreamServiceImpl::Find(const FleetView& view, const std::s
                                              const std::string& topic) {
   const StoredBridge* const its_bridge = FindBridge(view, bridge);
   if (its_bridge == nullptr) return NoBridge(bridge);
+  if (topic.empty()) return InvalidField("name the topic of the stream too", "topic");
   const auto found = std::ranges::find_if(view.stored.streams, [&](const StoredStream& stream) {
     return stream.bridge == its_bridge->id && stream.topic == topic;
   });
@@ -141,6 +143,14 @@ grpc::ServerUnaryReactor* StreamServiceImpl::ListPartitions(
       });
 }
 
+Status StreamServiceImpl::CheckKnown(const std::string& bridge, const std::string& topic) {
+  if (bridge.empty()) return {};
+  const StatusOr<FleetView> view = fleet_.View();
+  if (!view.ok()) return view.status();
+  if (FindBridge(*view, bridge) == nullptr) return NoBridge(bridge);
+  return topic.empty() ? Status() : Find(*view, bridge, topic).status();
+}
+
 grpc::ServerUnaryReactor* StreamServiceImpl::ListGaps(grpc::CallbackServerContext* context,
                                                       const v1::ListGapsRequest* request,
                                                       v1::ListGapsResponse* response) {
@@ -151,6 +161,11 @@ grpc::ServerUnaryReactor* StreamServiceImpl::ListGaps(grpc::CallbackServerContex
                      const auto gaps =
                          streams_.Gaps(asked.bridge(), asked.topic(), page->first, page->size + 1);
                      if (!gaps.ok()) return gaps.status();
+                     // Gaps outlive their bridge; but of one that never was nothing is known.
+                     if (gaps->empty() && page->first == 0) {
+                       const Status known = CheckKnown(asked.bridge(), asked.topic());
+                       if (!known.ok()) return known;
+                     }
                      for (const StoredGap& gap : *gaps) {
                        if (answer.gaps_size() == page->size) {
                          answer.set_next_page_token(std::to_string(page->first + page->size));

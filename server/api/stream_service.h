@@ -35,6 +35,8 @@ class StreamServiceImpl final : public v1::StreamService::CallbackService {
  private:
   StatusOr<v1::Stream> Find(const FleetView& view, const std::string& bridge,
                             const std::string& topic);
+  // kNotFound if there is no such bridge, or no such stream of it; empty names mean any.
+  Status CheckKnown(const std::string& bridge, const std::string& topic);
   Status SetPaused(const std::string& bridge, const std::string& topic, bool is_paused,
                    const StatusOr<Mutation>& mutation, v1::Stream& response);
 

@@ -27,8 +27,9 @@ TEST_F(RelayTest, PrintsTheTokenAndTheLineToRun) {
 
   EXPECT_THAT(out(), HasSubstr("token: id.secret\n"));
   EXPECT_THAT(out(), HasSubstr("ends at 2026-03-14T09:00:00Z"));
-  EXPECT_THAT(out(), HasSubstr("  drawbridge-relay enroll --server " + server_.address() +
-                               " --token-file - --ca-pin sha256:abcd\n"));
+  EXPECT_THAT(out(),
+              HasSubstr("  drawbridge-relay enroll --state /var/lib/drawbridge-relay --server " +
+                        server_.address() + " --token-file - --ca-pin sha256:abcd\n"));
   const auto request = server_.Requests<v1::CreateEnrolmentTokenRequest>().at(0);
   EXPECT_EQ(request.relay(), "relay-1");
   EXPECT_EQ(request.labels().at("cloud"), "oci");

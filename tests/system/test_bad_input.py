@@ -6,6 +6,7 @@ import json
 import random
 import secrets
 import shutil
+import subprocess
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import Any, NamedTuple
 
 import grpc
 import pytest
-from deployment import Deployment, Relay, stubs, unique
+from deployment import Deployment, Relay, program, stubs, unique
 from google.protobuf import json_format
 
 from rig import presets
@@ -726,6 +727,21 @@ def test_a_secret_that_the_server_cannot_open_is_named(
     deployment.wait_until_carried(name, [name])
     deployment.assert_once([name])
     wait_until_well(deployment, name)
+
+
+@pytest.mark.parametrize("words", [["drawbridge-relay", "run"], ["drawbridge-server", "--port"]])
+def test_a_program_that_does_not_understand_says_so(words: list[str]) -> None:
+    ended = subprocess.run(
+        [program(words[0]), *words[1:]], capture_output=True, text=True, check=False, timeout=20
+    )
+    assert ended.returncode == 2, ended
+    assert "--" in ended.stderr, ended
+
+
+def test_gaps_of_a_bridge_that_never_was_are_not_known(shared: Deployment) -> None:
+    asked = shared.cli("gaps", "no-such-bridge", is_checked=False)
+    assert asked.returncode == 1, asked
+    assert "NOT_FOUND" in asked.stderr, asked
 
 
 # Relays

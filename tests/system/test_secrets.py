@@ -66,7 +66,8 @@ def test_no_secret_leaves_its_place(
     deployment.cli("endpoint", "test", "oci", is_checked=False)
     deployment.wait(
         lambda: "AUTHENTICATION_FAILED" in deployment.reasons("secrets")
-        or deployment.cli("endpoint", "test", "oci", is_checked=False).returncode == 1,
+        or "AUTHENTICATION_FAILED"
+        in deployment.cli("endpoint", "test", "oci", is_checked=False).stdout,
         60,
         "the wrong password is refused",
         0.5,
@@ -158,6 +159,8 @@ def start_cli_with_a_secret(deployment: Deployment) -> Child:
         return False
 
     deployment.wait(has_connected, START_SECONDS, "the CLI talks to the server")
+    for what in ("cmdline", "environ"):
+        assert CANARY.encode() not in Path(f"/proc/{cli.pid}/{what}").read_bytes(), what
     return cli
 
 
