@@ -208,10 +208,10 @@ class _Exchange:
         if answer is None:
             raise ValueError("the server behind has gone")
         start, headers = answer
-        if "transfer-encoding" in headers:
-            raise ValueError("an answer without a length")
         self._client.sendall(_head(start, headers))
-        if method != "HEAD":
+        if "transfer-encoding" in headers:
+            _copy_chunks(self._from_server, self._client)
+        elif method != "HEAD":
             _copy(self._from_server, self._client, int(headers.get("content-length", "0")))
         return headers.get("connection", "").lower() != "close"
 
@@ -258,3 +258,17 @@ def _copy(source: BinaryIO, target: socket.socket | None, length: int) -> None:
         if target is not None:
             target.sendall(piece)
         length -= len(piece)
+
+
+def _copy_chunks(source: BinaryIO, target: socket.socket) -> None:
+    """An answer in chunks, as engines give large ones, up to the empty chunk and what follows it."""
+    while True:
+        head = source.readline(_PIECE)
+        target.sendall(head)
+        size = int(head.split(b";", 1)[0], 16)
+        if size == 0:
+            break
+        _copy(source, target, size + len(b"\r\n"))
+    while (line := source.readline(_PIECE)).strip():
+        target.sendall(line)
+    target.sendall(b"\r\n")
