@@ -73,6 +73,7 @@ void AddVerbs(CLI::App& app, Verb& chosen) {
   AddDelete(app, chosen);
   AddEndpoint(app, chosen);
   AddCheckpointsAndGaps(app, chosen);
+  AddDeadLetters(app, chosen);
   AddRelay(app, chosen);
   AddCredential(app, chosen);
   AddVersion(app, chosen);

@@ -17,6 +17,7 @@ struct SetOptions {
   std::string kind;
   std::string username;
   std::string password_file;
+  std::string api_key_file;
   std::string certificate_file;
   std::string key_file;
   std::string key_password_file;
@@ -26,18 +27,21 @@ struct SetOptions {
 struct OptionUse {
   std::string_view option;
   const std::string& value;
-  bool is_for_mtls;
+  bool is_of_kind;
   bool is_required;
 };
 
 // Whether the options fit the kind: what is missing, and what is for another kind.
 std::optional<Failure> CheckOptions(const SetOptions& options) {
   const bool is_mtls = options.kind == EnumWord(v1::CREDENTIAL_KIND_MTLS);
-  const OptionUse uses[] = {{"username", options.username, false, true},
-                            {"password-file", options.password_file, false, true},
-                            {"certificate", options.certificate_file, true, true},
-                            {"key", options.key_file, true, true},
-                            {"key-password-file", options.key_password_file, true, false}};
+  const bool is_api_key = options.kind == EnumWord(v1::CREDENTIAL_KIND_API_KEY);
+  const bool is_login = !is_mtls && !is_api_key;
+  const OptionUse uses[] = {{"username", options.username, is_login, true},
+                            {"password-file", options.password_file, is_login, true},
+                            {"api-key-file", options.api_key_file, is_api_key, true},
+                            {"certificate", options.certificate_file, is_mtls, true},
+                            {"key", options.key_file, is_mtls, true},
+                            {"key-password-file", options.key_password_file, is_mtls, false}};
   Failure failure{ExitCode::kUsage, {}};
   const auto refuse = [&](const OptionUse& use, std::string_view what) {
     failure.problems.push_back({std::string(Name(Reason::kFieldInvalid)),
@@ -46,9 +50,8 @@ std::optional<Failure> CheckOptions(const SetOptions& options) {
                                 {}});
   };
   for (const OptionUse& use : uses) {
-    const bool is_of_kind = use.is_for_mtls == is_mtls;
-    if (is_of_kind && use.is_required && use.value.empty()) refuse(use, "needs");
-    if (!is_of_kind && !use.value.empty()) refuse(use, "does not take");
+    if (use.is_of_kind && use.is_required && use.value.empty()) refuse(use, "needs");
+    if (!use.is_of_kind && !use.value.empty()) refuse(use, "does not take");
   }
   const auto inputs =
       std::ranges::count_if(uses, [](const OptionUse& use) { return use.value == "-"; });
@@ -74,6 +77,7 @@ std::optional<Failure> FillSecret(Terminal& terminal, const SetOptions& options,
   };
   const Part parts[] = {
       {options.password_file, "password-file", ReadPassword, secret.mutable_password()},
+      {options.api_key_file, "api-key-file", ReadPassword, secret.mutable_password()},
       {options.certificate_file, "certificate", ReadSecret, secret.mutable_certificate_pem()},
       {options.key_file, "key", ReadSecret, secret.mutable_key_pem()},
       {options.key_password_file, "key-password-file", ReadPassword,
@@ -125,19 +129,24 @@ Examples:
       --password-file auth-token.txt
   pass show kafka | drawbridge credential set app --kind sasl-scram-sha-512 --username app \
       --password-file -
-  drawbridge credential set aws-client --kind mtls --certificate client.pem --key client-key.pem)";
+  drawbridge credential set aws-client --kind mtls --certificate client.pem --key client-key.pem
+  drawbridge credential set search --kind basic --username drawbridge --password-file -)";
 
 void AddSet(CLI::App& credential, Verb& chosen) {
   auto options = std::make_shared<SetOptions>();
   CLI::App& set = *credential.add_subcommand("set", "Store a secret, or a new version of it");
   set.add_option("NAME", options->name, "The credential")->required()->type_name("");
   set.add_option("--kind", options->kind,
-                 "sasl-plain, sasl-scram-sha-256, sasl-scram-sha-512 or mtls")
+                 "sasl-plain, sasl-scram-sha-256, sasl-scram-sha-512, mtls, basic or api-key")
       ->required()
       ->check(OneOf(EnumWords<v1::CredentialKind>()))
       ->type_name("KIND");
-  set.add_option("--username", options->username, "SASL: the user")->type_name("USER");
-  set.add_option("--password-file", options->password_file, "SASL: the password's file, or -")
+  set.add_option("--username", options->username, "SASL, basic: the user")->type_name("USER");
+  set.add_option("--password-file", options->password_file,
+                 "SASL, basic: the password's file, or -")
+      ->type_name("FILE");
+  set.add_option("--api-key-file", options->api_key_file,
+                 "API key: the file of the encoded key, or -")
       ->type_name("FILE");
   set.add_option("--certificate", options->certificate_file,
                  "mTLS: the client's certificate and its chain, PEM")

@@ -57,7 +57,8 @@ void SetEnum(const YamlValue* value, std::string_view what, Setter set) {
 }
 
 // What goes to the server as a CA is shown to everybody: it must be one.
-void SetCaPem(const YamlValue& value, std::string pem, v1::KafkaEndpoint& kafka) {
+template <typename Endpoint>
+void SetCaPem(const YamlValue& value, std::string pem, Endpoint& endpoint) {
   if (pem.find("PRIVATE KEY-----") != pem.npos) {
     value.RefuseAs(
         "holds a private key: give the CA's certificate only, and keys with "
@@ -65,29 +66,29 @@ void SetCaPem(const YamlValue& value, std::string pem, v1::KafkaEndpoint& kafka)
   } else if (pem.find("-----BEGIN CERTIFICATE-----") == pem.npos || FindInvalidUtf8(pem)) {
     value.RefuseAs("holds no certificate in PEM form");
   } else if (value.Take(pem.size())) {
-    kafka.set_ca_pem(std::move(pem));
+    endpoint.set_ca_pem(std::move(pem));
   }
 }
 
-void SetCaFile(const YamlValue& value, const std::filesystem::path& name,
-               v1::KafkaEndpoint& kafka) {
+template <typename Endpoint>
+void SetCaFile(const YamlValue& value, const std::filesystem::path& name, Endpoint& endpoint) {
   StatusOr<std::string> pem = ReadInput(name);
-  if (pem.ok()) return SetCaPem(value, std::move(*pem), kafka);
+  if (pem.ok()) return SetCaPem(value, std::move(*pem), endpoint);
   value.Refuse(Reason::kFieldInvalid,
                fmt::format("{}; a path counts from the folder of this file, or inline the "
                            "certificate as ca_pem",
                            pem.status().message()));
 }
 
-void SetCa(const YamlFields& fields, const std::filesystem::path& folder,
-           v1::KafkaEndpoint& kafka) {
+template <typename Endpoint>
+void SetCa(const YamlFields& fields, const std::filesystem::path& folder, Endpoint& endpoint) {
   const YamlValue* file = fields.Find("ca");
   const YamlValue* inlined = fields.Find("ca_pem");
   if (file != nullptr && inlined != nullptr) {
     return inlined->RefuseAs("stands beside ca: keep one of the two");
   }
-  SetText(file, [&](const std::string& name) { SetCaFile(*file, folder / name, kafka); });
-  SetText(inlined, [&](std::string pem) { SetCaPem(*inlined, std::move(pem), kafka); });
+  SetText(file, [&](const std::string& name) { SetCaFile(*file, folder / name, endpoint); });
+  SetText(inlined, [&](std::string pem) { SetCaPem(*inlined, std::move(pem), endpoint); });
 }
 
 void SetDuration(const YamlValue* value, google::protobuf::Duration* target) {
@@ -122,12 +123,30 @@ void ReadKafka(const YamlValue& value, const std::filesystem::path& folder,
   }
 }
 
+void ReadOpenSearch(const YamlValue& value, const std::filesystem::path& folder,
+                    v1::OpenSearchEndpoint& engine) {
+  const YamlFields fields = value.Fields({"addresses", "product", "ca", "ca_pem", "credential"});
+  if (const YamlValue* addresses = fields.Find("addresses")) {
+    for (const YamlValue& address : addresses->List()) {
+      SetText(&address, [&](std::string text) { engine.add_addresses(std::move(text)); });
+    }
+  }
+  SetEnum<v1::SearchProduct>(fields.Find("product"), "product",
+                             [&](v1::SearchProduct product) { engine.set_product(product); });
+  SetCa(fields, folder, engine);
+  SetText(fields.Find("credential"), [&](auto name) { engine.set_credential(std::move(name)); });
+}
+
 void ReadEndpoint(const YamlValue& value, const std::filesystem::path& folder,
                   v1::Endpoint& endpoint) {
-  const YamlFields fields = value.Fields({"kafka"});
-  if (const YamlValue* kafka = fields.Find("kafka")) {
-    ReadKafka(*kafka, folder, *endpoint.mutable_kafka());
+  const YamlFields fields = value.Fields({"kafka", "opensearch"});
+  const YamlValue* const kafka = fields.Find("kafka");
+  const YamlValue* const engine = fields.Find("opensearch");
+  if (kafka != nullptr && engine != nullptr) {
+    return engine->RefuseAs("stands beside kafka: an endpoint is one of the two");
   }
+  if (kafka != nullptr) ReadKafka(*kafka, folder, *endpoint.mutable_kafka());
+  if (engine != nullptr) ReadOpenSearch(*engine, folder, *endpoint.mutable_opensearch());
 }
 
 void SetStart(const YamlValue* value, v1::Start& start) {
@@ -154,8 +173,9 @@ void ReadSource(const YamlValue& value, v1::BridgeSource& source) {
 }
 
 void ReadTarget(const YamlValue& value, v1::BridgeTarget& target) {
-  const YamlFields fields = value.Fields({"endpoint", "topic", "compression", "replication_factor",
-                                          "provenance", "require_idempotence"});
+  const YamlFields fields =
+      value.Fields({"endpoint", "topic", "compression", "replication_factor", "provenance",
+                    "require_idempotence", "index", "dead_letter_index"});
   SetText(fields.Find("endpoint"), [&](auto name) { target.set_endpoint(std::move(name)); });
   SetText(fields.Find("topic"), [&](auto topic) { target.set_topic(std::move(topic)); });
   SetEnum<v1::Compression>(fields.Find("compression"), "compression",
@@ -166,6 +186,9 @@ void ReadTarget(const YamlValue& value, v1::BridgeTarget& target) {
           [&](bool provenance) { target.set_omit_provenance(!provenance); });
   SetFlag(fields.Find("require_idempotence"),
           [&](bool is_required) { target.set_require_idempotence(is_required); });
+  SetText(fields.Find("index"), [&](auto index) { target.set_index(std::move(index)); });
+  SetText(fields.Find("dead_letter_index"),
+          [&](auto index) { target.set_dead_letter_index(std::move(index)); });
 }
 
 void ReadPlacement(const YamlValue& value, v1::Placement& placement) {
@@ -231,6 +254,7 @@ std::string AsSpelledInFiles(std::string path, const v1::ApplyRequest& request) 
       {".spec.", "."},
       {".placement.labels", ".placement"},
       {".kafka.ca_pem", ".kafka.ca"},
+      {".opensearch.ca_pem", ".opensearch.ca"},
       {".plaintext", ".tls"},
       {".omit_provenance", ".provenance"}};
   for (const auto& [from, to] : spellings) {

@@ -14,6 +14,7 @@
 #include "drawbridge/v1/endpoint.grpc.pb.h"
 #include "drawbridge/v1/relay_admin.grpc.pb.h"
 #include "drawbridge/v1/stream.grpc.pb.h"
+#include "model/definition.h"
 
 namespace drawbridge::cli {
 namespace {
@@ -56,6 +57,16 @@ void AddKafka(const v1::KafkaEndpoint& kafka, Details& details) {
                                       : "as the cluster tells");
 }
 
+void AddOpenSearch(const v1::OpenSearchEndpoint& engine, Details& details) {
+  const std::string product = EnumWord(engine.product());
+  details.Add("Product", product.empty() ? "as the engine tells" : product);
+  details.Add("Addresses", fmt::format("{}", fmt::join(engine.addresses(), ", ")));
+  details.Add("Credential", OrNone(engine.credential()));
+  details.Add("CA", engine.ca_pem().empty()
+                        ? "the system's"
+                        : fmt::format("given, {} bytes", engine.ca_pem().size()));
+}
+
 ExitCode DescribeEndpoint(Session& session, const std::string& name) {
   v1::GetEndpointRequest request;
   request.set_name(name);
@@ -72,17 +83,13 @@ ExitCode DescribeEndpoint(Session& session, const std::string& name) {
   details.Add("Generation", WithSeparators(endpoint->generation()));
   details.Add("Cluster", endpoint->cluster_id().empty() ? kUnknown : endpoint->cluster_id());
   if (endpoint->has_kafka()) AddKafka(endpoint->kafka(), details);
+  if (endpoint->has_opensearch()) AddOpenSearch(endpoint->opensearch(), details);
   details.Add("Used by", UsersOf(name, *bridges));
   details.Print(session);
   return ExitCode::kOk;
 }
 
-void AddSpec(const v1::BridgeSpec& spec, Details& details) {
-  const v1::BridgeTarget& target = spec.target();
-  details.Add("Source", spec.source().endpoint());
-  details.Add("Topics", fmt::format("{}", fmt::join(spec.source().topics(), ", ")));
-  details.Add("Start", StartText(spec.source().start()));
-  details.Add("Target", target.endpoint());
+void AddTopicTarget(const v1::BridgeTarget& target, Details& details) {
   details.Add("Target topic", target.topic().empty() ? "{topic}" : target.topic());
   const std::string codec = EnumWord(target.compression());
   details.Add("Compression", codec.empty() ? "the best that the target takes" : codec);
@@ -91,6 +98,25 @@ void AddSpec(const v1::BridgeSpec& spec, Details& details) {
                                  : WithSeparators(target.replication_factor()));
   details.Add("Provenance header", target.omit_provenance() ? "no" : "yes");
   details.Add("Idempotence", target.require_idempotence() ? "required" : "where the target can");
+}
+
+void AddIndexTarget(const v1::BridgeTarget& target, Details& details) {
+  details.Add("Index", target.index());
+  details.Add("Dead letters", target.dead_letter_index().empty() ? std::string(kDeadLetterIndex)
+                                                                 : target.dead_letter_index());
+}
+
+void AddSpec(const v1::BridgeSpec& spec, Details& details) {
+  const v1::BridgeTarget& target = spec.target();
+  details.Add("Source", spec.source().endpoint());
+  details.Add("Topics", fmt::format("{}", fmt::join(spec.source().topics(), ", ")));
+  details.Add("Start", StartText(spec.source().start()));
+  details.Add("Target", target.endpoint());
+  if (target.index().empty()) {
+    AddTopicTarget(target, details);
+  } else {
+    AddIndexTarget(target, details);
+  }
   const std::string labels = LabelText(spec.placement().labels());
   details.Add("Placement", labels.empty() ? "any relay" : labels);
   details.Add("Lanes", WithSeparators(std::max(spec.lanes(), 1)));

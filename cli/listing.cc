@@ -36,4 +36,8 @@ Result<v1::ListGapsResponse> AllGaps(Session& session, const StreamName& stream)
   return AllPages(session, &v1::StreamService::Stub::ListGaps, stream);
 }
 
+Result<v1::ListDeadLettersResponse> AllDeadLetters(Session& session, const StreamName& stream) {
+  return AllPages(session, &v1::StreamService::Stub::ListDeadLetters, stream);
+}
+
 }  // namespace drawbridge::cli

@@ -9,5 +9,6 @@ namespace drawbridge::cli {
 
 Result<v1::ListPartitionsResponse> AllPartitions(Session& session, const StreamName& stream);
 Result<v1::ListGapsResponse> AllGaps(Session& session, const StreamName& stream);
+Result<v1::ListDeadLettersResponse> AllDeadLetters(Session& session, const StreamName& stream);
 
 }  // namespace drawbridge::cli

@@ -29,22 +29,39 @@ Cell BridgeStateCell(const v1::Bridge& bridge) {
   return {"active", Tone::kGood};
 }
 
+std::string EngineWord(const v1::OpenSearchEndpoint& engine) {
+  return engine.product() == v1::SEARCH_PRODUCT_UNSPECIFIED ? "search engine"
+                                                            : EnumWord(engine.product());
+}
+
+bool IsEncrypted(const v1::OpenSearchEndpoint& engine) {
+  return engine.addresses_size() > 0 && engine.addresses(0).starts_with("https://");
+}
+
 std::string TargetTopic(const v1::BridgeTarget& target) {
+  if (!target.index().empty()) return target.index();
   return target.topic().empty() ? "{topic}" : target.topic();
 }
 
 }  // namespace
 
 Table EndpointTable(const v1::ListEndpointsResponse& list) {
-  Table table({{"NAME"}, {"PROFILE"}, {"BOOTSTRAP"}, {"CREDENTIAL"}, {"TLS"}, {"CLUSTER"}});
+  Table table({{"NAME"}, {"KIND"}, {"ADDRESSES"}, {"CREDENTIAL"}, {"TLS"}, {"CLUSTER"}});
   for (const v1::Endpoint& endpoint : list.endpoints()) {
+    const std::string cluster = endpoint.cluster_id().empty() ? kUnknown : endpoint.cluster_id();
+    if (endpoint.has_opensearch()) {
+      const v1::OpenSearchEndpoint& engine = endpoint.opensearch();
+      table.Add({endpoint.name(), EngineWord(engine),
+                 fmt::format("{}", fmt::join(engine.addresses(), ",")), OrNone(engine.credential()),
+                 IsEncrypted(engine) ? "yes" : "no", cluster});
+      continue;
+    }
     const v1::KafkaEndpoint& kafka = endpoint.kafka();
     const v1::Profile profile =
         kafka.profile() == v1::PROFILE_UNSPECIFIED ? v1::PROFILE_KAFKA : kafka.profile();
     table.Add({endpoint.name(), EnumWord(profile),
                fmt::format("{}", fmt::join(kafka.bootstrap(), ",")), OrNone(kafka.credential()),
-               kafka.plaintext() ? "no" : "yes",
-               endpoint.cluster_id().empty() ? kUnknown : endpoint.cluster_id()});
+               kafka.plaintext() ? "no" : "yes", cluster});
   }
   return table;
 }
@@ -78,6 +95,7 @@ Table StreamTable(const v1::ListStreamsResponse& list) {
                {"BEHIND", Align::kRight},
                {"DELIVERED", Align::kRight},
                {"FILTERED", Align::kRight},
+               {"DEAD LETTERS", Align::kRight},
                {"GAPS", Align::kRight},
                {"PROBLEM"}});
   for (const v1::Stream& stream : list.streams()) {
@@ -86,8 +104,8 @@ Table StreamTable(const v1::ListStreamsResponse& list) {
                NumberText(stream.partitions()), StreamStateCell(stream),
                OrUnknown(status.has_lag_records(), status.lag_records()),
                OrUnknown(status.has_lag(), status.lag()), NumberText(status.records_delivered()),
-               NumberText(status.records_filtered()), NumberText(status.gap_offsets()),
-               ConditionText(status.conditions())});
+               NumberText(status.records_filtered()), NumberText(status.dead_letters()),
+               NumberText(status.gap_offsets()), ConditionText(status.conditions())});
   }
   return table;
 }
@@ -183,6 +201,16 @@ Table GapTable(const v1::ListGapsResponse& list) {
                NumberText(gap.from_offset()), NumberText(gap.to_offset()),
                NumberText(gap.to_offset() - gap.from_offset()),
                Cell(WordOrUnknown(gap.cause()), Tone::kBad), OrUnknown(gap.has_at(), gap.at())});
+  }
+  return table;
+}
+
+Table DeadLetterTable(const v1::ListDeadLettersResponse& list) {
+  Table table({{"BRIDGE"}, {"TOPIC"}, {"RECORDS", Align::kRight}, {"FIRST"}, {"LAST"}, {"ERROR"}});
+  for (const v1::DeadLetterGroup& group : list.groups()) {
+    table.Add({group.bridge(), group.topic(), NumberText(group.records()),
+               OrUnknown(group.has_first_at(), group.first_at()),
+               OrUnknown(group.has_last_at(), group.last_at()), Cell(group.error(), Tone::kBad)});
   }
   return table;
 }

@@ -27,6 +27,7 @@ void AddDelete(CLI::App& app, Verb& chosen);
 void AddPauseAndResume(CLI::App& app, Verb& chosen);
 void AddEndpoint(CLI::App& app, Verb& chosen);
 void AddCheckpointsAndGaps(CLI::App& app, Verb& chosen);
+void AddDeadLetters(CLI::App& app, Verb& chosen);
 void AddRelay(CLI::App& app, Verb& chosen);
 void AddCredential(CLI::App& app, Verb& chosen);
 void AddStatus(CLI::App& app, Verb& chosen);

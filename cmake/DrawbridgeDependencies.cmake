@@ -9,10 +9,13 @@ find_package(spdlog CONFIG REQUIRED)            # spdlog::spdlog
 find_package(nlohmann_json CONFIG REQUIRED)     # nlohmann_json::nlohmann_json
 find_package(yaml-cpp CONFIG REQUIRED)          # yaml-cpp (no namespace in 0.7)
 find_package(CLI11 CONFIG REQUIRED)             # CLI11::CLI11
+find_package(CURL REQUIRED)                     # CURL::libcurl
+find_package(ZLIB REQUIRED)                     # ZLIB::ZLIB
 find_package(PkgConfig REQUIRED)
 pkg_check_modules(RdKafka REQUIRED IMPORTED_TARGET rdkafka)      # PkgConfig::RdKafka
 pkg_check_modules(Systemd REQUIRED IMPORTED_TARGET libsystemd)   # PkgConfig::Systemd
 pkg_check_modules(Re2 REQUIRED IMPORTED_TARGET re2)              # PkgConfig::Re2
+pkg_check_modules(Simdjson REQUIRED IMPORTED_TARGET simdjson)    # PkgConfig::Simdjson
 pkg_check_modules(Xxhash REQUIRED IMPORTED_TARGET libxxhash)     # PkgConfig::Xxhash
 pkg_check_modules(TcMalloc REQUIRED IMPORTED_TARGET libtcmalloc_minimal)   # PkgConfig::TcMalloc
 if(BUILD_TESTING)

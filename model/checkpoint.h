@@ -3,6 +3,7 @@
 #include <compare>
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "base/clock.h"
@@ -55,6 +56,19 @@ struct FilteredRange {
   friend bool operator==(const FilteredRange&, const FilteredRange&) = default;
 };
 
+// Records that the target refused for good, and that its dead letters hold. What they were refused
+// for is said in few words, so that those of one cause are one group.
+struct DeadLetters {
+  OffsetRange range;  // from the first to behind the last
+  int64_t records = 0;
+  std::string error;  // "mapper_parsing_exception: failed to parse field [*] of type [*]"
+
+  friend bool operator==(const DeadLetters&, const DeadLetters&) = default;
+};
+
+// Longer ones are cut, bytes.
+inline constexpr size_t kDeadLetterErrorMax = 300;
+
 // A relay's wish to move one checkpoint, with all that it passes over.
 struct CommitItem {
   PartitionKey key;
@@ -63,6 +77,7 @@ struct CommitItem {
   Checkpoint to;
   std::vector<Gap> gaps;
   std::vector<FilteredRange> filtered;
+  std::vector<DeadLetters> dead_letters;
 };
 
 enum class CommitOutcome {

@@ -23,6 +23,8 @@ bool IsHostAndPort(std::string_view address) {
          address.find_first_of(" ,/\t\r\n") == std::string_view::npos;
 }
 
+bool IsEncrypted(std::string_view url) { return url.starts_with("https://"); }
+
 bool Takes(const Capabilities& capabilities, Compression compression) {
   return compression == Compression::kDefault ||
          std::ranges::find(capabilities.codecs, compression) != capabilities.codecs.end();
@@ -47,20 +49,11 @@ bool Feeds(const TopicFlow& first, const TopicFlow& second) {
          (first.selection.has_patterns() && second.selection.has_patterns());
 }
 
-}  // namespace
-
-bool IsName(std::string_view name) {
-  return !name.empty() && name.size() <= 63 && name.front() >= 'a' && name.front() <= 'z' &&
-         std::ranges::all_of(name, [](char c) {
-           return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-';
-         });
+bool IsCertificate(const std::string& pem) {
+  return pem.find("-----BEGIN CERTIFICATE-----") != std::string::npos;
 }
 
-Status Validate(const EndpointSpec& endpoint) {
-  if (!IsName(endpoint.name)) {
-    return Invalid("name", "a name has 1 to 63 of a-z, 0-9 and '-', and starts with a letter");
-  }
-  const KafkaEndpoint& kafka = endpoint.kafka;
+Status Check(const KafkaEndpoint& kafka) {
   if (kafka.bootstrap.empty()) {
     return Invalid("kafka.bootstrap", "name at least one broker as host:port");
   }
@@ -73,8 +66,7 @@ Status Validate(const EndpointSpec& endpoint) {
   if (kafka.plaintext && !kafka.ca_pem.empty()) {
     return Invalid("kafka.ca_pem", "a CA has no meaning without TLS: leave out one of the two");
   }
-  if (!kafka.ca_pem.empty() &&
-      kafka.ca_pem.find("-----BEGIN CERTIFICATE-----") == std::string::npos) {
+  if (!kafka.ca_pem.empty() && !IsCertificate(kafka.ca_pem)) {
     return Invalid("kafka.ca_pem", "this is no certificate in PEM");
   }
   if (kafka.source_retention && *kafka.source_retention <= Duration::zero()) {
@@ -83,18 +75,131 @@ Status Validate(const EndpointSpec& endpoint) {
   return {};
 }
 
+// Nothing behind the port: a path would be another product's, or a proxy's.
+bool IsUrl(std::string_view address) {
+  for (const std::string_view scheme : {"http://", "https://"}) {
+    if (address.starts_with(scheme)) {
+      address.remove_prefix(scheme.size());
+      return IsHostAndPort(address) && address.find_first_of("@?#") == std::string_view::npos;
+    }
+  }
+  return false;
+}
+
+Status Check(const OpenSearchEndpoint& engine) {
+  if (engine.addresses.empty()) {
+    return Invalid("opensearch.addresses", "name at least one address as https://host:port");
+  }
+  for (size_t i = 0; i < engine.addresses.size(); ++i) {
+    const std::string field = fmt::format("opensearch.addresses[{}]", i);
+    if (!IsUrl(engine.addresses[i])) {
+      return Invalid(field, fmt::format("\"{}\" is not https://host:port or http://host:port, with "
+                                        "nothing behind the port",
+                                        engine.addresses[i]));
+    }
+    if (IsEncrypted(engine.addresses[i]) != IsEncrypted(engine.addresses[0])) {
+      return Invalid(field, "all addresses are https, or none is");
+    }
+  }
+  if (!engine.is_encrypted() && !engine.ca_pem.empty()) {
+    return Invalid("opensearch.ca_pem", "a CA has no meaning without TLS: use https addresses");
+  }
+  if (!engine.ca_pem.empty() && !IsCertificate(engine.ca_pem)) {
+    return Invalid("opensearch.ca_pem", "this is no certificate in PEM");
+  }
+  return {};
+}
+
+// What a bridge names of an engine's indexes.
+Status CheckIndexes(const BridgeTarget& target) {
+  const StatusOr<IndexTemplate> index = IndexTemplate::Create(target.index);
+  if (!index.ok()) return index.status().At("target.index");
+  if (!target.dead_letter_index.empty()) {
+    const StatusOr<IndexTemplate> letters = IndexTemplate::Create(target.dead_letter_index);
+    if (!letters.ok()) return letters.status().At("target.dead_letter_index");
+    if (letters->has_time() || letters->has_topic()) {
+      return Invalid("target.dead_letter_index", "is one index: leave out the {...}");
+    }
+  }
+  return {};
+}
+
+Status CheckTopics(const BridgeSpec& bridge, const TopicSelection& selection) {
+  const StatusOr<TopicTemplate> mapping = TopicTemplate::Create(bridge.target.topic);
+  if (!mapping.ok()) return mapping.status().At("target.topic");
+  if (!mapping->has_placeholder() &&
+      (selection.has_patterns() || selection.literals().size() > 1)) {
+    return Invalid("target.topic",
+                   "several source topics cannot share one target topic: use {topic} in its name");
+  }
+  return {};
+}
+
+// What one kind of target has and the other has not would be lost without a word.
+Status CheckKind(const BridgeTarget& target, const EndpointSpec& endpoint) {
+  const auto meaningless = [&](std::string field, std::string_view kind) {
+    return Invalid("target." + field,
+                   fmt::format("has no meaning for {}, which is {}: leave it out, or name another "
+                               "endpoint",
+                               endpoint.name, kind));
+  };
+  if (endpoint.is_kafka()) {
+    constexpr std::string_view kKind = "a Kafka cluster";
+    if (!target.index.empty()) return meaningless("index", kKind);
+    if (!target.dead_letter_index.empty()) return meaningless("dead_letter_index", kKind);
+    return {};
+  }
+  constexpr std::string_view kKind = "a search engine";
+  const BridgeTarget usual;
+  if (target.topic != usual.topic) return meaningless("topic", kKind);
+  if (target.compression != usual.compression) return meaningless("compression", kKind);
+  if (target.replication_factor != usual.replication_factor) {
+    return meaningless("replication_factor", kKind);
+  }
+  if (target.provenance != usual.provenance) return meaningless("provenance", kKind);
+  if (target.require_idempotence) return meaningless("require_idempotence", kKind);
+  if (target.index.empty()) {
+    return Invalid("target.index", fmt::format("{} is a search engine: name an index such as "
+                                               "\"logs-{{topic}}-{{+yyyy.MM.dd}}\"",
+                                               endpoint.name));
+  }
+  return {};
+}
+
+}  // namespace
+
+bool OpenSearchEndpoint::is_encrypted() const {
+  return !addresses.empty() && IsEncrypted(addresses.front());
+}
+
+const std::string& EndpointSpec::credential() const {
+  return is_kafka() ? kafka().credential : opensearch().credential;
+}
+
+bool IsName(std::string_view name) {
+  return !name.empty() && name.size() <= 63 && name.front() >= 'a' && name.front() <= 'z' &&
+         std::ranges::all_of(name, [](char c) {
+           return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-';
+         });
+}
+
+Status Validate(const EndpointSpec& endpoint) {
+  if (!IsName(endpoint.name)) {
+    return Invalid("name", "a name has 1 to 63 of a-z, 0-9 and '-', and starts with a letter");
+  }
+  return endpoint.is_kafka() ? Check(endpoint.kafka()) : Check(endpoint.opensearch());
+}
+
 Status Validate(const BridgeSpec& bridge) {
   if (!IsName(bridge.name)) {
     return Invalid("name", "a name has 1 to 63 of a-z, 0-9 and '-', and starts with a letter");
   }
   const StatusOr<TopicSelection> selection = TopicSelection::Create(bridge.source.topics);
   if (!selection.ok()) return selection.status().At("source.topics");
-  const StatusOr<TopicTemplate> mapping = TopicTemplate::Create(bridge.target.topic);
-  if (!mapping.ok()) return mapping.status().At("target.topic");
-  if (!mapping->has_placeholder() &&
-      (selection->has_patterns() || selection->literals().size() > 1)) {
-    return Invalid("target.topic",
-                   "several source topics cannot share one target topic: use {topic} in its name");
+  const bool has_index = !bridge.target.index.empty();
+  if (Status target = has_index ? CheckIndexes(bridge.target) : CheckTopics(bridge, *selection);
+      !target.ok()) {
+    return target;
   }
   if (bridge.lanes < 1 || bridge.lanes > kLanesMax) {
     return Invalid("lanes", fmt::format("lanes are 1 to {}", kLanesMax));
@@ -110,17 +215,25 @@ Status Validate(const BridgeSpec& bridge) {
 
 bool AreSameCluster(const KnownEndpoint& a, const KnownEndpoint& b) {
   if (a.spec.name == b.spec.name) return true;
-  if (!a.spec.kafka.cluster_key.empty() && a.spec.kafka.cluster_key == b.spec.kafka.cluster_key) {
-    return true;
-  }
+  if (!a.spec.is_kafka() || !b.spec.is_kafka()) return false;
+  const KafkaEndpoint& one = a.spec.kafka();
+  const KafkaEndpoint& other = b.spec.kafka();
+  if (!one.cluster_key.empty() && one.cluster_key == other.cluster_key) return true;
   if (!a.cluster_id.empty() && a.cluster_id == b.cluster_id) return true;
-  return std::ranges::any_of(a.spec.kafka.bootstrap, [&](const std::string& address) {
-    return std::ranges::find(b.spec.kafka.bootstrap, address) != b.spec.kafka.bootstrap.end();
+  return std::ranges::any_of(one.bootstrap, [&](const std::string& address) {
+    return std::ranges::find(other.bootstrap, address) != other.bootstrap.end();
   });
 }
 
 Status ValidateWithEndpoints(const BridgeSpec& bridge, const KnownEndpoint& source,
                              const KnownEndpoint& target) {
+  if (!source.spec.is_kafka()) {
+    return Invalid("source.endpoint", fmt::format("{} is a search engine, which can be a target "
+                                                  "only: name a Kafka cluster",
+                                                  source.spec.name));
+  }
+  if (Status fits = CheckKind(bridge.target, target.spec); !fits.ok()) return fits;
+  if (!target.spec.is_kafka()) return {};
   const TopicFlow flow = FlowOf(bridge);
   if (AreSameCluster(source, target)) {
     const bool is_onto_itself =
@@ -142,7 +255,7 @@ Status ValidateWithEndpoints(const BridgeSpec& bridge, const KnownEndpoint& sour
           "target.endpoint"};
     }
   }
-  const Capabilities& capabilities = CapabilitiesOf(target.spec.kafka.profile);
+  const Capabilities& capabilities = CapabilitiesOf(target.spec.kafka().profile);
   if (bridge.target.require_idempotence && !capabilities.idempotence) {
     return Unsupported(
         "target.require_idempotence",
@@ -164,6 +277,12 @@ bool FeedEachOther(const BridgeSpec& here, const BridgeSpec& there) {
   const TopicFlow out = FlowOf(here);
   const TopicFlow back = FlowOf(there);
   return Feeds(out, back) && Feeds(back, out);
+}
+
+std::string TargetNameOf(const BridgeSpec& bridge, const std::string& topic) {
+  if (bridge.target.index.empty()) return FlowOf(bridge).mapping.Apply(topic);
+  const StatusOr<IndexTemplate> index = IndexTemplate::Create(bridge.target.index);
+  return index.ok() ? index->ForTopic(topic) : topic;
 }
 
 TopicFlow FlowOf(const BridgeSpec& bridge) {

@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/status.h"
 #include "model/ids.h"
+#include "model/index_template.h"
 #include "model/profile.h"
 #include "model/topic.h"
 
@@ -28,10 +29,36 @@ struct KafkaEndpoint {
   friend bool operator==(const KafkaEndpoint&, const KafkaEndpoint&) = default;
 };
 
+// Which search engine answers: what they do apart from each other is small, and told here.
+enum class SearchProduct { kAsItTells, kOpenSearch, kElasticsearch };
+
+// OpenSearch or Elasticsearch, as its definition describes it.
+struct OpenSearchEndpoint {
+  std::vector<std::string> addresses;  // http://host:port or https://host:port
+  SearchProduct product = SearchProduct::kAsItTells;
+  std::string ca_pem;      // empty: the system's store
+  std::string credential;  // empty: none
+
+  // Whether all that is said to it is encrypted.
+  bool is_encrypted() const;
+
+  friend bool operator==(const OpenSearchEndpoint&, const OpenSearchEndpoint&) = default;
+};
+
 // A cluster that can be a source or a target.
 struct EndpointSpec {
   std::string name;
-  KafkaEndpoint kafka;
+  std::variant<KafkaEndpoint, OpenSearchEndpoint> cluster;
+
+  bool is_kafka() const { return std::holds_alternative<KafkaEndpoint>(cluster); }
+  // Of an endpoint of that kind only.
+  KafkaEndpoint& kafka() { return std::get<KafkaEndpoint>(cluster); }
+  const KafkaEndpoint& kafka() const { return std::get<KafkaEndpoint>(cluster); }
+  OpenSearchEndpoint& opensearch() { return std::get<OpenSearchEndpoint>(cluster); }
+  const OpenSearchEndpoint& opensearch() const { return std::get<OpenSearchEndpoint>(cluster); }
+
+  // The name of the credential, whatever kind it is; empty: none.
+  const std::string& credential() const;
 
   friend bool operator==(const EndpointSpec&, const EndpointSpec&) = default;
 };
@@ -59,9 +86,15 @@ struct BridgeTarget {
   int replication_factor = 0;  // 0: the target's own default
   bool provenance = true;
   bool require_idempotence = false;
+  // A search engine's.
+  std::string index;              // "logs-{topic}-{+yyyy.MM.dd}"
+  std::string dead_letter_index;  // empty: kDeadLetterIndex
 
   friend bool operator==(const BridgeTarget&, const BridgeTarget&) = default;
 };
+
+// Where an engine keeps the records that it refuses, unless the bridge says otherwise.
+inline constexpr std::string_view kDeadLetterIndex = "drawbridge-dead-letters";
 
 using Labels = std::map<std::string, std::string>;
 
@@ -105,7 +138,11 @@ Status ValidateWithEndpoints(const BridgeSpec& bridge, const KnownEndpoint& sour
 // records to stop them going round. Both bridges are valid; their clusters are the same two.
 bool FeedEachOther(const BridgeSpec& here, const BridgeSpec& there);
 
-// The topics and names of a valid bridge.
+// What a topic of a valid bridge is called at its target: a topic, or an index whose time is open.
+std::string TargetNameOf(const BridgeSpec& bridge, const std::string& topic);
+
+// The topics and names of a valid bridge. Names of indexes are not names of topics: of a bridge to
+// an engine every topic keeps its own.
 TopicFlow FlowOf(const BridgeSpec& bridge);
 
 }  // namespace drawbridge

@@ -3,8 +3,8 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/version.h"
+#include "relay/cluster_lane_factory.h"
 #include "relay/control/control_session.h"
-#include "relay/kafka_lane_factory.h"
 #include "relay/pipeline/journal.h"
 #include "relay/pipeline/progress_board.h"
 #include "relay/supervisor/supervisor.h"
@@ -28,7 +28,7 @@ struct Relay::Parts {
       : clock(its_clock),
         lock(std::move(locked)),
         journal(std::move(opened)),
-        factory(its_clock),
+        factory(identity.relay_name(), its_clock),
         board([this] { session.Wake(); }),
         session({.server = server,
                  .state = wanted.state,
@@ -46,7 +46,7 @@ struct Relay::Parts {
   const Clock& clock;
   FileDescriptor lock;
   std::unique_ptr<Journal> journal;
-  KafkaLaneFactory factory;
+  ClusterLaneFactory factory;
   ProgressBoard board;
   ControlSession session;
   Supervisor supervisor;

@@ -68,7 +68,9 @@ StatusOr<BridgeTarget> TargetFromProto(const v1::BridgeTarget& message) {
       .compression = fields.Take("compression", FromProto(message.compression())),
       .replication_factor = fields.NotNegative("replication_factor", message.replication_factor()),
       .provenance = !message.omit_provenance(),
-      .require_idempotence = message.require_idempotence()});
+      .require_idempotence = message.require_idempotence(),
+      .index = message.index(),
+      .dead_letter_index = message.dead_letter_index()});
 }
 
 // More lanes than any relay could start would be an attack, not a definition.
@@ -96,6 +98,8 @@ v1::Bridge ToProto(const BridgeSpec& bridge) {
   target.set_replication_factor(bridge.target.replication_factor);
   target.set_omit_provenance(!bridge.target.provenance);
   target.set_require_idempotence(bridge.target.require_idempotence);
+  target.set_index(bridge.target.index);
+  target.set_dead_letter_index(bridge.target.dead_letter_index);
 
   spec.mutable_placement()->mutable_labels()->insert(bridge.placement.begin(),
                                                      bridge.placement.end());

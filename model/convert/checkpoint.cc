@@ -4,6 +4,7 @@
 
 #include "model/convert/field_reader.h"
 #include "model/convert/partition.h"
+#include "model/convert/utf8.h"
 #include "model/convert/wire_enum.h"
 
 namespace drawbridge {
@@ -106,6 +107,27 @@ StatusOr<FilteredRange> FromProto(const v1::FilteredRange& message) {
   return fields.Finish(filtered);
 }
 
+v1::DeadLetters ToProto(const DeadLetters& dead_letters) {
+  v1::DeadLetters message;
+  message.set_from_offset(dead_letters.range.first.value);
+  message.set_to_offset(dead_letters.range.end.value);
+  message.set_records(dead_letters.records);
+  message.set_error(ToUtf8(dead_letters.error, kDeadLetterErrorMax));
+  return message;
+}
+
+StatusOr<DeadLetters> FromProto(const v1::DeadLetters& message) {
+  FieldReader fields;
+  DeadLetters dead_letters{.range = ReadRange(fields, message),
+                           .records = fields.Positive("records", message.records()),
+                           .error = message.error()};
+  fields.Check(dead_letters.records <= dead_letters.range.size(), "records",
+               "are more than the range has offsets");
+  fields.Check(!message.error().empty() && message.error().size() <= kDeadLetterErrorMax, "error",
+               fmt::format("has 1 to {} bytes", kDeadLetterErrorMax));
+  return fields.Finish(std::move(dead_letters));
+}
+
 v1::CommitItem ToProto(const CommitItem& item) {
   v1::CommitItem message;
   SetKey(item.key, message);
@@ -115,6 +137,9 @@ v1::CommitItem ToProto(const CommitItem& item) {
   if (item.to.anchor) *message.mutable_anchor() = ToProto(*item.to.anchor);
   for (const Gap& gap : item.gaps) *message.add_gaps() = ToProto(gap);
   for (const FilteredRange& filtered : item.filtered) *message.add_filtered() = ToProto(filtered);
+  for (const DeadLetters& letters : item.dead_letters) {
+    *message.add_dead_letters() = ToProto(letters);
+  }
   return message;
 }
 
@@ -126,11 +151,14 @@ StatusOr<CommitItem> FromProto(const v1::CommitItem& message) {
       .base = fields.Position("base_offset", message.base_offset()),
       .to = ReadCheckpoint(fields, "next_offset", message.next_offset(), message),
       .gaps = fields.TakeAll<Gap>("gaps", message.gaps(), FromProto),
-      .filtered = fields.TakeAll<FilteredRange>("filtered", message.filtered(), FromProto)};
+      .filtered = fields.TakeAll<FilteredRange>("filtered", message.filtered(), FromProto),
+      .dead_letters =
+          fields.TakeAll<DeadLetters>("dead_letters", message.dead_letters(), FromProto)};
   const OffsetRange carried{item.base, item.to.next};
   fields.Check(carried.first <= carried.end, "next_offset", "is before base_offset");
   CheckPassed(fields, "gaps", carried, item.gaps);
   CheckPassed(fields, "filtered", carried, item.filtered);
+  CheckPassed(fields, "dead_letters", carried, item.dead_letters);
   return fields.Finish(std::move(item));
 }
 

@@ -21,10 +21,13 @@ StatusOr<Gap> FromProto(const v1::OffsetGap& message);
 v1::FilteredRange ToProto(const FilteredRange& filtered);
 StatusOr<FilteredRange> FromProto(const v1::FilteredRange& message);
 
+v1::DeadLetters ToProto(const DeadLetters& dead_letters);
+StatusOr<DeadLetters> FromProto(const v1::DeadLetters& message);
+
 v1::CommitItem ToProto(const CommitItem& item);
 
 // kFieldInvalid as well for a range that runs backwards, an anchor that the checkpoint has not
-// passed, and a gap or filtered range that the commit does not pass over.
+// passed, and a gap, filtered range or dead letter that the commit does not pass over.
 StatusOr<CommitItem> FromProto(const v1::CommitItem& message);
 
 // The items; one that is wrong refuses them all.

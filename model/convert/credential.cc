@@ -13,6 +13,8 @@ constexpr auto kKinds = ToWireEnum<CredentialKind, v1::CredentialKind>({
     {CredentialKind::kSaslScramSha256, v1::CREDENTIAL_KIND_SASL_SCRAM_SHA_256},
     {CredentialKind::kSaslScramSha512, v1::CREDENTIAL_KIND_SASL_SCRAM_SHA_512},
     {CredentialKind::kMtls, v1::CREDENTIAL_KIND_MTLS},
+    {CredentialKind::kBasic, v1::CREDENTIAL_KIND_BASIC},
+    {CredentialKind::kApiKey, v1::CREDENTIAL_KIND_API_KEY},
 });
 
 // A message with a secret, wiped at the end of its scope.
@@ -39,7 +41,7 @@ void CheckKind(FieldReader& fields, CredentialKind kind, const v1::CredentialSec
     fields.Check(is_ok, field,
                  is_required ? "is required for this kind" : "has no meaning for this kind");
   };
-  check("username", message.username(), !is_mtls);
+  check("username", message.username(), !is_mtls && kind != CredentialKind::kApiKey);
   check("password", message.password(), !is_mtls);
   check("certificate_pem", message.certificate_pem(), is_mtls);
   check("key_pem", message.key_pem(), is_mtls);

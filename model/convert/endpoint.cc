@@ -19,6 +19,50 @@ constexpr auto kProfiles = ToWireEnum<Profile, v1::Profile>({
     {Profile::kAiven, v1::PROFILE_AIVEN},
 });
 
+constexpr auto kProducts = ToWireEnum<SearchProduct, v1::SearchProduct>({
+    {SearchProduct::kAsItTells, v1::SEARCH_PRODUCT_UNSPECIFIED},
+    {SearchProduct::kOpenSearch, v1::SEARCH_PRODUCT_OPENSEARCH},
+    {SearchProduct::kElasticsearch, v1::SEARCH_PRODUCT_ELASTICSEARCH},
+});
+
+v1::KafkaEndpoint KafkaToProto(const KafkaEndpoint& kafka) {
+  v1::KafkaEndpoint message;
+  message.mutable_bootstrap()->Assign(kafka.bootstrap.begin(), kafka.bootstrap.end());
+  message.set_profile(ToProto(kafka.profile));
+  message.set_ca_pem(kafka.ca_pem);
+  message.set_credential(kafka.credential);
+  message.set_plaintext(kafka.plaintext);
+  message.set_cluster_key(kafka.cluster_key);
+  if (kafka.source_retention) {
+    *message.mutable_source_retention() = ToProto(*kafka.source_retention);
+  }
+  return message;
+}
+
+v1::OpenSearchEndpoint OpenSearchToProto(const OpenSearchEndpoint& engine) {
+  v1::OpenSearchEndpoint message;
+  message.mutable_addresses()->Assign(engine.addresses.begin(), engine.addresses.end());
+  message.set_product(kProducts.ToWire(engine.product));
+  message.set_ca_pem(engine.ca_pem);
+  message.set_credential(engine.credential);
+  return message;
+}
+
+StatusOr<SearchProduct> ProductFromProto(v1::SearchProduct message) {
+  const std::optional<SearchProduct> product = kProducts.FromWire(message);
+  if (!product) return InvalidField("this version knows no such product");
+  return *product;
+}
+
+StatusOr<OpenSearchEndpoint> OpenSearchFromProto(const v1::OpenSearchEndpoint& message) {
+  FieldReader fields;
+  return fields.Finish(
+      OpenSearchEndpoint{.addresses = {message.addresses().begin(), message.addresses().end()},
+                         .product = fields.Take("product", ProductFromProto(message.product())),
+                         .ca_pem = message.ca_pem(),
+                         .credential = message.credential()});
+}
+
 StatusOr<KafkaEndpoint> KafkaFromProto(const v1::KafkaEndpoint& message) {
   FieldReader fields;
   return fields.Finish(KafkaEndpoint{
@@ -37,25 +81,24 @@ StatusOr<KafkaEndpoint> KafkaFromProto(const v1::KafkaEndpoint& message) {
 v1::Endpoint ToProto(const EndpointSpec& endpoint) {
   v1::Endpoint message;
   message.set_name(endpoint.name);
-  v1::KafkaEndpoint& kafka = *message.mutable_kafka();
-  kafka.mutable_bootstrap()->Assign(endpoint.kafka.bootstrap.begin(),
-                                    endpoint.kafka.bootstrap.end());
-  kafka.set_profile(ToProto(endpoint.kafka.profile));
-  kafka.set_ca_pem(endpoint.kafka.ca_pem);
-  kafka.set_credential(endpoint.kafka.credential);
-  kafka.set_plaintext(endpoint.kafka.plaintext);
-  kafka.set_cluster_key(endpoint.kafka.cluster_key);
-  if (endpoint.kafka.source_retention) {
-    *kafka.mutable_source_retention() = ToProto(*endpoint.kafka.source_retention);
+  if (endpoint.is_kafka()) {
+    *message.mutable_kafka() = KafkaToProto(endpoint.kafka());
+  } else {
+    *message.mutable_opensearch() = OpenSearchToProto(endpoint.opensearch());
   }
   return message;
 }
 
 StatusOr<EndpointSpec> FromProto(const v1::Endpoint& message) {
   FieldReader fields;
-  return fields.Finish(EndpointSpec{
-      .name = message.name(),
-      .kafka = fields.Require("kafka", message.has_kafka(), KafkaFromProto(message.kafka()))});
+  EndpointSpec endpoint{.name = message.name(), .cluster = {}};
+  if (message.has_opensearch()) {
+    endpoint.cluster = fields.Take("opensearch", OpenSearchFromProto(message.opensearch()));
+  } else {
+    endpoint.cluster =
+        fields.Require("kafka", message.has_kafka(), KafkaFromProto(message.kafka()));
+  }
+  return fields.Finish(std::move(endpoint));
 }
 
 v1::Profile ToProto(Profile profile) { return kProfiles.ToWire(profile); }

@@ -106,7 +106,7 @@ Status ClusterView::Failure(rd_kafka_resp_err_t error, std::string_view text) {
     status = trouble_.error().value_or(
         Status(StatusCode::kUnavailable, Reason::kUnreachable,
                fmt::format("nobody answers at {}: check the addresses, and the firewalls between",
-                           fmt::join(cluster_.endpoint.kafka.bootstrap, ", "))));
+                           fmt::join(cluster_.endpoint.kafka().bootstrap, ", "))));
   }
   return {status.code(), status.reason(),
           fmt::format("{}: {}", cluster_.endpoint.name, status.message())};
@@ -158,7 +158,7 @@ Status ClusterView::Refresh(const Patience& patience) {
   TakeMetadata(**metadata);
   std::erase_if(settings_, [&](const auto& known) { return !topics_.contains(known.first); });
 
-  cluster_id_ = cluster_.endpoint.kafka.cluster_key;
+  cluster_id_ = cluster_.endpoint.kafka().cluster_key;
   if (cluster_id_.empty()) {
     char* const id = rd_kafka_clusterid(client_.get(), 0);
     if (id != nullptr) {

@@ -98,6 +98,8 @@ const char* Mechanism(CredentialKind kind) {
     case CredentialKind::kSaslScramSha512:
       return "SCRAM-SHA-512";
     case CredentialKind::kMtls:
+    case CredentialKind::kBasic:  // a search engine's: the server gives none to a cluster
+    case CredentialKind::kApiKey:
       return "";
   }
   return "";
@@ -111,7 +113,7 @@ struct ClientSettings {
 
 Status SetSecurity(ClientSettings& client, const KafkaCluster& cluster) {
   Settings& settings = client.settings;
-  const KafkaEndpoint& kafka = cluster.endpoint.kafka;
+  const KafkaEndpoint& kafka = cluster.endpoint.kafka();
   const bool has_sasl = cluster.secret && cluster.secret->kind != CredentialKind::kMtls;
   settings.Set("security.protocol", kafka.plaintext ? (has_sasl ? "SASL_PLAINTEXT" : "PLAINTEXT")
                                                     : (has_sasl ? "SASL_SSL" : "SSL"));
@@ -145,7 +147,8 @@ StatusOr<ClientSettings> Connecting(const KafkaCluster& cluster) {
   ClientSettings client;
   Settings& settings = client.settings;
   settings
-      .Set("bootstrap.servers", fmt::format("{}", fmt::join(cluster.endpoint.kafka.bootstrap, ",")))
+      .Set("bootstrap.servers",
+           fmt::format("{}", fmt::join(cluster.endpoint.kafka().bootstrap, ",")))
       .Set("client.id", "drawbridge")  // long ones meet a fault of the library before 2.5.0
       .Set("connections.max.idle.ms", 180'000)
       .Set("socket.nagle.disable", "true")
@@ -203,8 +206,8 @@ ErrorContext ContextOf(const KafkaCluster& cluster) {
   };
   return {
       .endpoint = cluster.endpoint.name,
-      .profile = cluster.endpoint.kafka.profile,
-      .is_plaintext = cluster.endpoint.kafka.plaintext,
+      .profile = cluster.endpoint.kafka().profile,
+      .is_plaintext = cluster.endpoint.kafka().plaintext,
       .has_sasl = cluster.secret && !has(CredentialKind::kMtls),
       .has_scram = has(CredentialKind::kSaslScramSha256) || has(CredentialKind::kSaslScramSha512),
       .has_client_certificate = has(CredentialKind::kMtls),
@@ -217,7 +220,7 @@ StatusOr<ClientHandle> CreateConsumer(const KafkaCluster& cluster, const std::st
                                       const KafkaBudget& budget) {
   StatusOr<ClientSettings> client = Connecting(cluster);
   if (!client.ok()) return client.status();
-  const Capabilities& profile = CapabilitiesOf(cluster.endpoint.kafka.profile);
+  const Capabilities& profile = CapabilitiesOf(cluster.endpoint.kafka().profile);
   // An answer is unpacked as a whole when it arrives, to several times its size for logs, so it may
   // only be a part of what may be read ahead.
   const int64_t fetch_max = std::max<int64_t>(
@@ -250,7 +253,7 @@ StatusOr<ClientHandle> CreateProducer(const KafkaCluster& cluster, Compression c
                                       int64_t batch_bytes, const KafkaBudget& budget) {
   StatusOr<ClientSettings> client = Connecting(cluster);
   if (!client.ok()) return client.status();
-  const Capabilities& profile = CapabilitiesOf(cluster.endpoint.kafka.profile);
+  const Capabilities& profile = CapabilitiesOf(cluster.endpoint.kafka().profile);
   const Compression codec =
       compression == Compression::kDefault ? profile.codecs.front() : compression;
   const int64_t request_bytes = profile.request_bytes_max.value_or(kBatchBytesMost);

@@ -54,6 +54,29 @@ StatusOr<std::unique_ptr<KafkaSurveyor>> KafkaSurveyor::Open(BridgeAssignment br
                                                              KafkaCluster source,
                                                              KafkaCluster target, Reaper& reaper,
                                                              const Clock& clock) {
+  StatusOr<std::unique_ptr<ClusterView>> source_view =
+      ClusterView::Open(std::move(source), Side::kSource, reaper, clock);
+  if (!source_view.ok()) return source_view.status();
+  StatusOr<std::unique_ptr<ClusterView>> target_view =
+      ClusterView::Open(std::move(target), Side::kTarget, reaper, clock);
+  if (!target_view.ok()) return target_view.status();
+  return Make(std::move(bridge), *std::move(source_view), *std::move(target_view), clock);
+}
+
+StatusOr<std::unique_ptr<KafkaSurveyor>> KafkaSurveyor::OpenSource(BridgeAssignment bridge,
+                                                                   KafkaCluster source,
+                                                                   Reaper& reaper,
+                                                                   const Clock& clock) {
+  StatusOr<std::unique_ptr<ClusterView>> source_view =
+      ClusterView::Open(std::move(source), Side::kSource, reaper, clock);
+  if (!source_view.ok()) return source_view.status();
+  return Make(std::move(bridge), *std::move(source_view), nullptr, clock);
+}
+
+StatusOr<std::unique_ptr<KafkaSurveyor>> KafkaSurveyor::Make(BridgeAssignment bridge,
+                                                             std::unique_ptr<ClusterView> source,
+                                                             std::unique_ptr<ClusterView> target,
+                                                             const Clock& clock) {
   StatusOr<TopicSelection> selection = TopicSelection::Create(bridge.spec.source.topics);
   if (!selection.ok()) return selection.status().At("source.topics");
   StatusOr<TopicTemplate> mapping = TopicTemplate::Create(bridge.spec.target.topic);
@@ -66,15 +89,9 @@ StatusOr<std::unique_ptr<KafkaSurveyor>> KafkaSurveyor::Open(BridgeAssignment br
     if (!reverse_mapping.ok()) return reverse_mapping.status();
     reverse_flows.push_back({*std::move(reverse_selection), *std::move(reverse_mapping)});
   }
-  StatusOr<std::unique_ptr<ClusterView>> source_view =
-      ClusterView::Open(std::move(source), Side::kSource, reaper, clock);
-  if (!source_view.ok()) return source_view.status();
-  StatusOr<std::unique_ptr<ClusterView>> target_view =
-      ClusterView::Open(std::move(target), Side::kTarget, reaper, clock);
-  if (!target_view.ok()) return target_view.status();
-  return std::unique_ptr<KafkaSurveyor>(new KafkaSurveyor(
-      std::move(bridge), {*std::move(selection), *std::move(mapping)}, std::move(reverse_flows),
-      *std::move(source_view), *std::move(target_view), clock));
+  return std::unique_ptr<KafkaSurveyor>(
+      new KafkaSurveyor(std::move(bridge), {*std::move(selection), *std::move(mapping)},
+                        std::move(reverse_flows), std::move(source), std::move(target), clock));
 }
 
 KafkaSurveyor::KafkaSurveyor(BridgeAssignment bridge, TopicFlow flow,
@@ -99,12 +116,12 @@ SurveyResult KafkaSurveyor::Look(const std::stop_token& stop) {
                       .is_complete = false};
   ReadClusters(result, patience);
   if (!is_source_seen_ || IsOntoItself(result)) return result;
-  result.is_complete = is_target_seen_;
+  result.is_complete = target_ == nullptr || is_target_seen_;
   ChooseTopics(result, patience);
   ReadPositions(result, patience);
   ReadRetention(result, patience);
   if (is_target_seen_) MakeTarget(result, patience);
-  ReadTarget(result, patience);
+  if (target_) ReadTarget(result, patience);
   return result;
 }
 
@@ -140,9 +157,11 @@ void KafkaSurveyor::ReadClusters(SurveyResult& result, const Patience& patience)
   const Status source = source_->Refresh(patience.Within(kReachPatience));
   is_source_seen_ = source.ok();
   if (!source.ok()) Note(result, Side::kSource, source, true);
-  const Status target = target_->Refresh(patience.Within(kReachPatience));
-  is_target_seen_ = target.ok();
-  if (!target.ok()) Note(result, Side::kTarget, target, true);
+  if (target_) {
+    const Status target = target_->Refresh(patience.Within(kReachPatience));
+    is_target_seen_ = target.ok();
+    if (!target.ok()) Note(result, Side::kTarget, target, true);
+  }
   if (is_source_seen_) result.source_cluster_id = source_->cluster_id();
   if (is_target_seen_) result.target_cluster_id = target_->cluster_id();
 
@@ -283,7 +302,7 @@ void KafkaSurveyor::ReadRetention(SurveyResult& result, const Patience& patience
   std::vector<std::string> names;
   for (const SurveyedTopic& topic : result.topics) names.push_back(topic.topic);
   source_->ReadSettings(names, patience);
-  const std::optional<Duration> said = source_->endpoint().kafka.source_retention;
+  const std::optional<Duration> said = source_->endpoint().kafka().source_retention;
   for (SurveyedTopic& topic : result.topics) {
     topic.retention_ms = RetentionOf(source_->SettingsOf(topic.topic));
     if (!topic.retention_ms && said) {
@@ -315,7 +334,7 @@ std::map<std::string, WantedTopic> KafkaSurveyor::WantedTopics(const SurveyResul
             .partitions = partitions,
             .replication_factor = bridge_.spec.target.replication_factor,
             .settings = SettingsForCopy(source_->SettingsOf(topic.topic),
-                                        CapabilitiesOf(source_->endpoint().kafka.profile))});
+                                        CapabilitiesOf(source_->endpoint().kafka().profile))});
     if (!is_new) entry->second.partitions = std::max(entry->second.partitions, partitions);
   }
   return wanted;
@@ -345,7 +364,7 @@ void KafkaSurveyor::MakeTarget(SurveyResult& result, const Patience& patience) {
     return;
   }
 
-  const Capabilities& profile = CapabilitiesOf(target_->endpoint().kafka.profile);
+  const Capabilities& profile = CapabilitiesOf(target_->endpoint().kafka().profile);
   std::vector<WantedTopic> to_create;
   std::vector<WantedTopic> to_grow;
   std::vector<TopicRefusal> refusals;

@@ -16,9 +16,9 @@
 
 namespace drawbridge {
 
-// Surveys a bridge between two Kafka clusters, with a client of its own at either end, so that it
-// sees what no lane does: new topics and partitions, the ends of logs that nobody reads, and what
-// is wrong with a cluster that no lane reaches.
+// Surveys a bridge between two Kafka clusters, or the source of one to something else, with a
+// client of its own at either end, so that it sees what no lane does: new topics and partitions,
+// the ends of logs that nobody reads, and what is wrong with a cluster that no lane reaches.
 //
 // A look takes about 10 s at most. What it could not do in that time is done by the next one.
 // Runs on one thread. The reaper and the clock outlive it.
@@ -27,10 +27,18 @@ class KafkaSurveyor final : public Survey {
   static StatusOr<std::unique_ptr<KafkaSurveyor>> Open(BridgeAssignment bridge, KafkaCluster source,
                                                        KafkaCluster target, Reaper& reaper,
                                                        const Clock& clock);
+  // Of the source alone: what it finds has no target yet.
+  static StatusOr<std::unique_ptr<KafkaSurveyor>> OpenSource(BridgeAssignment bridge,
+                                                             KafkaCluster source, Reaper& reaper,
+                                                             const Clock& clock);
 
   SurveyResult Look(const std::stop_token& stop) override;
 
  private:
+  static StatusOr<std::unique_ptr<KafkaSurveyor>> Make(BridgeAssignment bridge,
+                                                       std::unique_ptr<ClusterView> source,
+                                                       std::unique_ptr<ClusterView> target,
+                                                       const Clock& clock);
   KafkaSurveyor(BridgeAssignment bridge, TopicFlow flow, std::vector<TopicFlow> reverse_flows,
                 std::unique_ptr<ClusterView> source, std::unique_ptr<ClusterView> target,
                 const Clock& clock);
@@ -59,7 +67,7 @@ class KafkaSurveyor final : public Survey {
   const std::vector<TopicFlow> reverse_flows_;
   const Clock& clock_;
   const std::unique_ptr<ClusterView> source_;
-  const std::unique_ptr<ClusterView> target_;
+  const std::unique_ptr<ClusterView> target_;  // null: of the source alone
   // Partitions at the target that are new and have not answered yet: a producer that writes to one
   // before its leader serves may be refused for ever.
   std::set<TopicPartition> awaited_;

@@ -124,6 +124,12 @@ enum class Disposition {
   kBlock,   // the target's fault: replay after a while, and say so
 };
 
+// A record that the target refused for good, and keeps among its dead letters.
+struct DeadLetter {
+  Offset offset;
+  std::string error;  // as in DeadLetters
+};
+
 // A range of one partition was durably written, or its first record was not. `window` is the number
 // that the records were submitted under; what carries an older one is of the past.
 struct Confirmation {
@@ -135,6 +141,8 @@ struct Confirmation {
   size_t bytes = 0;  // what Submit counted for them
   std::optional<Disposition> failure;
   Status status;  // of the failure
+  // Of the range: they are confirmed as the others are, since they are as durable.
+  std::vector<DeadLetter> dead_letters = {};
 };
 
 // Where records go. Writes to a partition keep their order as far as the target lets them.

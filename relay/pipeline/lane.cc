@@ -344,8 +344,13 @@ void Lane::Handle(const Confirmation& confirmation) {
     return;
   }
   Failpoint("lane.confirmed");
+  // First: once confirmed, the checkpoint may pass them.
+  for (const DeadLetter& letter : confirmation.dead_letters) {
+    partition->progress.PassDeadLetter(letter.offset, letter.error);
+  }
   partition->progress.Confirm(confirmation.range);
-  partition->records_confirmed += confirmation.records;
+  partition->records_confirmed +=
+      confirmation.records - static_cast<int64_t>(confirmation.dead_letters.size());
   partition->bytes_confirmed +=
       static_cast<int64_t>(confirmation.bytes) -
       confirmation.records * static_cast<int64_t>(InFlightWindow::kRecordOverhead);

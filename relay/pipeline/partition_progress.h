@@ -1,7 +1,9 @@
 #pragma once
 
 #include <deque>
+#include <map>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "model/checkpoint.h"
@@ -12,8 +14,8 @@
 namespace drawbridge {
 
 // How far one partition is under one token: the checkpoint with its anchor, and what the next
-// commit passes over. What the server has not stored yet (gaps, filtered ranges) keeps the journal
-// back, so that a kill can never lose it.
+// commit passes over. What the server has not stored yet (gaps, filtered ranges, dead letters)
+// keeps the journal back, so that a kill can never lose it.
 //
 // Runs on the lane's thread only.
 class PartitionProgress {
@@ -38,6 +40,9 @@ class PartitionProgress {
 
   // The records of the range are not sent on, and need no confirmation.
   void PassFiltered(FilteredRange run);
+
+  // The target refused the record for good, and keeps it among its dead letters; it is confirmed.
+  void PassDeadLetter(Offset offset, std::string error);
 
   // Forgets what was read from `offset` on: it will be read again. Nothing below the checkpoint.
   void ForgetFrom(Offset offset);
@@ -70,6 +75,8 @@ class PartitionProgress {
   };
 
   void DropMarks();
+  void SumUpFiltered(Offset checkpoint);
+  void SumUpDeadLetters(Offset checkpoint);
 
   const PartitionKey key_;
   const FencingToken token_;
@@ -81,6 +88,9 @@ class PartitionProgress {
   // Runs of filtered records, and those that the checkpoint has passed, summed up for the server.
   std::deque<FilteredRange> filtered_runs_;
   std::vector<FilteredRange> filtered_passed_;
+  // The same of dead letters: above the checkpoint, and passed.
+  std::map<Offset, std::string> dead_;
+  std::vector<DeadLetters> dead_passed_;
 };
 
 }  // namespace drawbridge

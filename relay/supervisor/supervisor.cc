@@ -41,7 +41,8 @@ void DoGuarded(const std::function<void()>& task) {
 }
 
 std::string ClusterName(const EndpointSpec& endpoint, const std::string& cluster_id) {
-  return endpoint.kafka.cluster_key.empty() ? cluster_id : endpoint.kafka.cluster_key;
+  if (!endpoint.is_kafka()) return cluster_id;
+  return endpoint.kafka().cluster_key.empty() ? cluster_id : endpoint.kafka().cluster_key;
 }
 
 Route RouteOf(const BridgeAssignment& bridge, const StreamAssignment& stream,
@@ -144,6 +145,7 @@ void Supervisor::Tick() {
           // Nothing below the journal's checkpoint waits to be stored.
           partition.last.gaps.clear();
           partition.last.filtered.clear();
+          partition.last.dead_letters.clear();
         }
       }
       lane.partitions.clear();
@@ -259,7 +261,8 @@ Status Supervisor::TakePartition(RunningBridge& bridge, const StreamAssignment& 
                                       .base = wanted.start.next,
                                       .to = wanted.start,
                                       .gaps = {},
-                                      .filtered = {}},
+                                      .filtered = {},
+                                      .dead_letters = {}},
                              .is_paused = stream.is_paused,
                              .is_wanted = true,
                              .is_releasing = false,

@@ -24,8 +24,13 @@ StatusOr<StoredCredential> About(const std::string& name, const CredentialSecret
   about.name = name;
   about.kind = secret.kind;
   if (secret.kind != CredentialKind::kMtls) {
-    if (secret.username.empty()) return Invalid("secret.username", "a user name is needed");
-    if (secret.password.empty()) return Invalid("secret.password", "a password is needed");
+    const bool is_api_key = secret.kind == CredentialKind::kApiKey;
+    if (secret.username.empty() && !is_api_key) {
+      return Invalid("secret.username", "a user name is needed");
+    }
+    if (secret.password.empty()) {
+      return Invalid("secret.password", is_api_key ? "a key is needed" : "a password is needed");
+    }
     about.username = secret.username;
     return about;
   }

@@ -105,6 +105,7 @@ grpc::ServerUnaryReactor* StreamServiceImpl::ListStreams(grpc::CallbackServerCon
             if (counts == passed->end()) continue;
             message->mutable_status()->set_gap_offsets(counts->gap_offsets);
             message->mutable_status()->set_records_filtered(counts->filtered_records);
+            message->mutable_status()->set_dead_letters(counts->dead_letters);
           }
         }
         return {};
@@ -175,6 +176,28 @@ grpc::ServerUnaryReactor* StreamServiceImpl::ListGaps(grpc::CallbackServerContex
                      }
                      return {};
                    });
+}
+
+grpc::ServerUnaryReactor* StreamServiceImpl::ListDeadLetters(
+    grpc::CallbackServerContext* context, const v1::ListDeadLettersRequest* request,
+    v1::ListDeadLettersResponse* response) {
+  return gate_.Run(
+      context, "/drawbridge.v1.StreamService/ListDeadLetters", request, response,
+      [this](const Actor&, const auto& asked, v1::ListDeadLettersResponse& answer) -> Status {
+        const StatusOr<Page> page = PageOf(asked);
+        if (!page.ok()) return page.status();
+        const auto groups =
+            streams_.DeadLettersOf(asked.bridge(), asked.topic(), page->first, page->size + 1);
+        if (!groups.ok()) return groups.status();
+        for (const StoredDeadLetters& group : *groups) {
+          if (answer.groups_size() == page->size) {
+            answer.set_next_page_token(std::to_string(page->first + page->size));
+            break;
+          }
+          *answer.add_groups() = ToProto(group);
+        }
+        return {};
+      });
 }
 
 Status StreamServiceImpl::SetPaused(const std::string& bridge, const std::string& topic,

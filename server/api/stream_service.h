@@ -25,6 +25,9 @@ class StreamServiceImpl final : public v1::StreamService::CallbackService {
   grpc::ServerUnaryReactor* ListGaps(grpc::CallbackServerContext* context,
                                      const v1::ListGapsRequest* request,
                                      v1::ListGapsResponse* response) override;
+  grpc::ServerUnaryReactor* ListDeadLetters(grpc::CallbackServerContext* context,
+                                            const v1::ListDeadLettersRequest* request,
+                                            v1::ListDeadLettersResponse* response) override;
   grpc::ServerUnaryReactor* PauseStream(grpc::CallbackServerContext* context,
                                         const v1::PauseStreamRequest* request,
                                         v1::Stream* response) override;

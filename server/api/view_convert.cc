@@ -174,6 +174,17 @@ v1::Gap ToProto(const StoredGap& gap) {
   return message;
 }
 
+v1::DeadLetterGroup ToProto(const StoredDeadLetters& group) {
+  v1::DeadLetterGroup message;
+  message.set_bridge(group.bridge);
+  message.set_topic(group.topic);
+  message.set_error(group.error);
+  message.set_records(group.records);
+  *message.mutable_first_at() = ToProto(group.first_at);
+  *message.mutable_last_at() = ToProto(group.last_at);
+  return message;
+}
+
 v1::Relay ToProto(const StoredRelay& relay, const FleetView& view) {
   v1::Relay message;
   message.set_name(relay.name.value);

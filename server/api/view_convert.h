@@ -21,6 +21,7 @@ v1::Stream ToProto(const StoredStream& stream, const StoredBridge& bridge, const
 v1::Partition ToProto(const StoredPartition& partition, const StoredStream& stream,
                       const StoredBridge& bridge, const FleetView& view);
 v1::Gap ToProto(const StoredGap& gap);
+v1::DeadLetterGroup ToProto(const StoredDeadLetters& group);
 v1::Relay ToProto(const StoredRelay& relay, const FleetView& view);
 v1::Credential ToProto(const StoredCredential& credential);
 

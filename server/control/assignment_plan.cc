@@ -101,7 +101,7 @@ Assignments WithoutProgress(Assignments assignments) {
 
 std::optional<SecretRef> SecretOf(const DesiredState& stored, const EndpointSpec& endpoint) {
   const auto found =
-      std::ranges::find(stored.credentials, endpoint.kafka.credential, &StoredCredential::name);
+      std::ranges::find(stored.credentials, endpoint.credential(), &StoredCredential::name);
   if (found == stored.credentials.end()) return std::nullopt;
   return SecretRef{.credential = found->id, .version = found->version};
 }

@@ -34,21 +34,36 @@ Status CheckEach(const std::vector<Spec>& wanted) {
 }
 
 Status CheckEndpoint(const EndpointSpec& endpoint, const DesiredState& stored) {
-  const std::string& name = endpoint.kafka.credential;
+  const std::string& name = endpoint.credential();
   if (name.empty()) return {};
+  const std::string field = endpoint.is_kafka() ? "kafka.credential" : "opensearch.credential";
   const auto found = std::ranges::find(stored.credentials, name, &StoredCredential::name);
   if (found == stored.credentials.end()) {
     return Status(StatusCode::kFailedPrecondition, Reason::kCredentialNotFound,
                   fmt::format("no credential is called {}: make it with `drawbridge credential set "
                               "{}`",
                               name, name),
-                  "kafka.credential")
+                  field)
         .At(PathOf(endpoint));
   }
-  if (endpoint.kafka.plaintext && found->kind == CredentialKind::kMtls) {
-    return Status(StatusCode::kInvalidArgument, Reason::kFieldInvalid,
-                  "a client certificate needs TLS: leave out `tls: false`", "kafka.credential")
+  const auto refused = [&](std::string_view why) {
+    return Status(StatusCode::kInvalidArgument, Reason::kFieldInvalid, std::string(why), field)
         .At(PathOf(endpoint));
+  };
+  if (endpoint.is_kafka()) {
+    if (!IsForKafka(found->kind)) {
+      return refused("is for search engines: a Kafka cluster takes one of SASL or mTLS");
+    }
+    if (endpoint.kafka().plaintext && found->kind == CredentialKind::kMtls) {
+      return refused("a client certificate needs TLS: leave out `tls: false`");
+    }
+    return {};
+  }
+  if (!IsForOpenSearch(found->kind)) {
+    return refused("is for Kafka: a search engine takes one of kind basic, api-key or mtls");
+  }
+  if (!endpoint.opensearch().is_encrypted() && found->kind != CredentialKind::kBasic) {
+    return refused("needs TLS: use https addresses");
   }
   return {};
 }
@@ -93,6 +108,13 @@ Status CheckTogether(const Outcome& outcome) {
   return {};
 }
 
+// Whether what was seen of the one says nothing of the other.
+bool IsElsewhere(const EndpointSpec& before, const EndpointSpec& wanted) {
+  if (before.is_kafka() != wanted.is_kafka()) return true;
+  if (wanted.is_kafka()) return before.kafka().bootstrap != wanted.kafka().bootstrap;
+  return before.opensearch().addresses != wanted.opensearch().addresses;
+}
+
 void PlanEndpoint(const EndpointSpec& wanted, const DesiredState& stored, DefinitionPlan& plan,
                   Outcome& outcome) {
   const auto before = std::ranges::find_if(
@@ -106,7 +128,7 @@ void PlanEndpoint(const EndpointSpec& wanted, const DesiredState& stored, Defini
     change.action = before->spec == wanted ? ChangeAction::kUnchanged : ChangeAction::kUpdated;
   }
   KnownEndpoint& known = outcome.endpoints[wanted.name];
-  if (known.spec.kafka.bootstrap != wanted.kafka.bootstrap) known.cluster_id.clear();
+  if (IsElsewhere(known.spec, wanted)) known.cluster_id.clear();
   known.spec = wanted;
   if (change.action != ChangeAction::kUnchanged) plan.steps.emplace_back(PutEndpoint{wanted});
   plan.changes.push_back(std::move(change));
@@ -157,7 +179,8 @@ Status PlanBridge(const BridgeSpec& wanted, const DesiredState& stored, Definiti
     }
     WarnOfSelection(*before, wanted, stored, plan);
     const BridgeTarget& was = before->spec.target;
-    if (was.endpoint != wanted.target.endpoint || was.topic != wanted.target.topic) {
+    if (was.endpoint != wanted.target.endpoint || was.topic != wanted.target.topic ||
+        was.index != wanted.target.index) {
       plan.warnings.push_back(fmt::format(
           "bridge {} keeps its checkpoints: the new target gets what comes from here on, "
           "not what the old one has",

@@ -426,7 +426,8 @@ void FleetController::AdoptHeld(const RelayHello& hello) {
                      .base = held.base,
                      .to = held.checkpoint,
                      .gaps = {},
-                     .filtered = {}});
+                     .filtered = {},
+                     .dead_letters = {}});
   }
   if (is_rolled_back) {
     kLog.Error("the database was rolled back: everything issued before is fenced",

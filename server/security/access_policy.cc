@@ -50,6 +50,7 @@ constexpr auto kTable = std::to_array<AccessEntry>({
     {"/drawbridge.v1.StreamService/ListStreams", kViewer},
     {"/drawbridge.v1.StreamService/ListPartitions", kViewer},
     {"/drawbridge.v1.StreamService/ListGaps", kViewer},
+    {"/drawbridge.v1.StreamService/ListDeadLetters", kViewer},
     {"/drawbridge.v1.StreamService/PauseStream", kOperator},
     {"/drawbridge.v1.StreamService/ResumeStream", kOperator},
 });

@@ -35,6 +35,34 @@ StatusOr<CommitOutcome> Classify(Database& database, const RelayName& relay,
   return CommitOutcome::kNotContiguous;
 }
 
+// Those below `stored` came with a commit whose answer was lost, and are counted.
+Status StoreDeadLetters(Database& database, const CommitItem& item, Offset stored, int64_t now) {
+  for (const DeadLetters& letters : item.dead_letters) {
+    if (letters.range.first < stored) continue;
+    Status put =
+        database
+            .Prepare(
+                "INSERT INTO dead_letters (stream_id, partition, error, from_offset, to_offset, "
+                "records, bridge, topic, first_at_us, last_at_us) "
+                "SELECT s.id, ?2, ?3, ?4, ?5, ?6, b.name, s.topic, ?7, ?7 FROM streams s "
+                "JOIN bridges b ON b.id = s.bridge_id WHERE s.id = ?1 "
+                "ON CONFLICT (stream_id, partition, error) DO UPDATE SET "
+                "from_offset = min(from_offset, excluded.from_offset), "
+                "to_offset = max(to_offset, excluded.to_offset), "
+                "records = records + excluded.records, last_at_us = excluded.last_at_us")
+            .Bind(item.key.stream.value)
+            .Bind(int64_t{item.key.partition})
+            .Bind(letters.error)
+            .Bind(letters.range.first.value)
+            .Bind(letters.range.end.value)
+            .Bind(letters.records)
+            .Bind(now)
+            .Run();
+    if (!put.ok()) return put;
+  }
+  return {};
+}
+
 Status StoreGaps(Database& database, const CommitItem& item, int64_t now) {
   for (const Gap& gap : item.gaps) {
     if (gap.range.empty()) continue;
@@ -111,8 +139,8 @@ StatusOr<Offset> StoredNext(Database& database, PartitionKey key) {
 
 StatusOr<CommitOutcome> CommitOne(Database& database, const RelayName& relay,
                                   const CommitItem& item, int64_t now) {
-  const StatusOr<Offset> before =
-      item.filtered.empty() ? Offset{0} : StoredNext(database, item.key);
+  const bool counts = !item.filtered.empty() || !item.dead_letters.empty();
+  const StatusOr<Offset> before = counts ? StoredNext(database, item.key) : Offset{0};
   if (!before.ok()) return before.status();
   Statement update = database.Prepare(
       "UPDATE checkpoints SET next_offset = ?1, anchor_offset = ?2, anchor_ts_ms = ?3, "
@@ -135,6 +163,7 @@ StatusOr<CommitOutcome> CommitOne(Database& database, const RelayName& relay,
   if (database.changes() != 1) return Classify(database, relay, item);
   if (Status stored = StoreGaps(database, item, now); !stored.ok()) return stored;
   if (Status stored = StoreFiltered(database, item, *before, now); !stored.ok()) return stored;
+  if (Status stored = StoreDeadLetters(database, item, *before, now); !stored.ok()) return stored;
   return CommitOutcome::kStored;
 }
 

@@ -17,6 +17,10 @@ std::string_view KindName(CredentialKind kind) {
       return "sasl-scram-sha-512";
     case CredentialKind::kMtls:
       return "mtls";
+    case CredentialKind::kBasic:
+      return "basic";
+    case CredentialKind::kApiKey:
+      return "api-key";
   }
   return "sasl-plain";
 }

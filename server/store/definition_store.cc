@@ -14,7 +14,7 @@ Status Put(Database& database, const EndpointSpec& endpoint) {
       "ON CONFLICT (name) DO UPDATE SET generation = generation + 1, spec = excluded.spec, "
       "credential = excluded.credential");
   put.Bind(endpoint.name).Bind(ToJson(endpoint));
-  endpoint.kafka.credential.empty() ? put.BindNull() : put.Bind(endpoint.kafka.credential);
+  endpoint.credential().empty() ? put.BindNull() : put.Bind(endpoint.credential());
   return put.Run();
 }
 
@@ -28,7 +28,7 @@ Status Follow(Database& database, const BridgeSpec& bridge) {
     bool is_renamed = false;
     bool is_selected = true;
   };
-  const TopicFlow flow = FlowOf(bridge);
+  const TopicSelection selection = FlowOf(bridge).selection;
   std::vector<Change> changes;
   {
     Statement streams = database.Prepare(
@@ -38,8 +38,8 @@ Status Follow(Database& database, const BridgeSpec& bridge) {
     while (streams.Step()) {
       const std::string topic = streams.Text(1);
       Change change{.stream = streams.Int(0),
-                    .target = flow.mapping.Apply(topic),
-                    .is_selected = flow.selection.Matches(topic)};
+                    .target = TargetNameOf(bridge, topic),
+                    .is_selected = selection.Matches(topic)};
       change.is_renamed = change.target != streams.Text(2);
       if (change.is_renamed || change.is_selected != (streams.Int(3) != 0)) {
         changes.push_back(std::move(change));

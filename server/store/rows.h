@@ -69,6 +69,17 @@ struct StoredGap {
   WallTime at{};
 };
 
+// Dead letters of one stream and error, in all its partitions.
+struct StoredDeadLetters {
+  StreamId stream;
+  std::string bridge;
+  std::string topic;
+  std::string error;
+  int64_t records = 0;
+  WallTime first_at{};
+  WallTime last_at{};
+};
+
 struct StoredRelay {
   RelayName name;
   Labels labels;

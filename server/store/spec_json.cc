@@ -50,20 +50,68 @@ Compression CompressionFrom(const std::string& name) {
   return Compression::kDefault;
 }
 
+json JsonOf(const KafkaEndpoint& kafka) {
+  json spec = {{"bootstrap", kafka.bootstrap}, {"profile", CapabilitiesOf(kafka.profile).name},
+               {"ca_pem", kafka.ca_pem},       {"credential", kafka.credential},
+               {"plaintext", kafka.plaintext}, {"cluster_key", kafka.cluster_key}};
+  if (kafka.source_retention) spec["source_retention_ns"] = kafka.source_retention->count();
+  return spec;
+}
+
+KafkaEndpoint KafkaFrom(const json& from) {
+  KafkaEndpoint kafka;
+  kafka.bootstrap = from.at("bootstrap").get<std::vector<std::string>>();
+  kafka.profile = ProfileFromName(from.at("profile").get<std::string>()).value_or(Profile::kKafka);
+  kafka.ca_pem = from.value("ca_pem", "");
+  kafka.credential = from.value("credential", "");
+  kafka.plaintext = from.value("plaintext", false);
+  kafka.cluster_key = from.value("cluster_key", "");
+  if (from.contains("source_retention_ns")) {
+    kafka.source_retention = Duration(from.at("source_retention_ns").get<int64_t>());
+  }
+  return kafka;
+}
+
+std::string_view ProductName(SearchProduct product) {
+  switch (product) {
+    case SearchProduct::kAsItTells:
+      return "";
+    case SearchProduct::kOpenSearch:
+      return "opensearch";
+    case SearchProduct::kElasticsearch:
+      return "elasticsearch";
+  }
+  return "";
+}
+
+json JsonOf(const OpenSearchEndpoint& engine) {
+  return {{"addresses", engine.addresses},
+          {"product", ProductName(engine.product)},
+          {"ca_pem", engine.ca_pem},
+          {"credential", engine.credential}};
+}
+
+OpenSearchEndpoint OpenSearchFrom(const json& from) {
+  OpenSearchEndpoint engine;
+  engine.addresses = from.at("addresses").get<std::vector<std::string>>();
+  const std::string product = from.value("product", "");
+  for (const SearchProduct known : {SearchProduct::kOpenSearch, SearchProduct::kElasticsearch}) {
+    if (product == ProductName(known)) engine.product = known;
+  }
+  engine.ca_pem = from.value("ca_pem", "");
+  engine.credential = from.value("credential", "");
+  return engine;
+}
+
 }  // namespace
 
 std::string ToJson(const EndpointSpec& endpoint) {
-  const KafkaEndpoint& kafka = endpoint.kafka;
-  json spec = {{"name", endpoint.name},
-               {"kafka",
-                {{"bootstrap", kafka.bootstrap},
-                 {"profile", CapabilitiesOf(kafka.profile).name},
-                 {"ca_pem", kafka.ca_pem},
-                 {"credential", kafka.credential},
-                 {"plaintext", kafka.plaintext},
-                 {"cluster_key", kafka.cluster_key}}}};
-  if (kafka.source_retention)
-    spec["kafka"]["source_retention_ns"] = kafka.source_retention->count();
+  json spec = {{"name", endpoint.name}};
+  if (endpoint.is_kafka()) {
+    spec["kafka"] = JsonOf(endpoint.kafka());
+  } else {
+    spec["opensearch"] = JsonOf(endpoint.opensearch());
+  }
   return spec.dump();
 }
 
@@ -82,7 +130,9 @@ std::string ToJson(const BridgeSpec& bridge) {
                 {"compression", Name(bridge.target.compression)},
                 {"replication_factor", bridge.target.replication_factor},
                 {"provenance", bridge.target.provenance},
-                {"require_idempotence", bridge.target.require_idempotence}}},
+                {"require_idempotence", bridge.target.require_idempotence},
+                {"index", bridge.target.index},
+                {"dead_letter_index", bridge.target.dead_letter_index}}},
               {"placement", bridge.placement},
               {"lanes", bridge.lanes}}
       .dump();
@@ -92,18 +142,12 @@ std::string ToJson(const Labels& labels) { return json(labels).dump(); }
 
 StatusOr<EndpointSpec> EndpointFromJson(const std::string& text) {
   return Parse<EndpointSpec>(text, [](const json& spec) {
-    const json& from = spec.at("kafka");
     EndpointSpec endpoint;
     endpoint.name = spec.at("name").get<std::string>();
-    endpoint.kafka.bootstrap = from.at("bootstrap").get<std::vector<std::string>>();
-    endpoint.kafka.profile =
-        ProfileFromName(from.at("profile").get<std::string>()).value_or(Profile::kKafka);
-    endpoint.kafka.ca_pem = from.value("ca_pem", "");
-    endpoint.kafka.credential = from.value("credential", "");
-    endpoint.kafka.plaintext = from.value("plaintext", false);
-    endpoint.kafka.cluster_key = from.value("cluster_key", "");
-    if (from.contains("source_retention_ns")) {
-      endpoint.kafka.source_retention = Duration(from.at("source_retention_ns").get<int64_t>());
+    if (spec.contains("opensearch")) {
+      endpoint.cluster = OpenSearchFrom(spec.at("opensearch"));
+    } else {
+      endpoint.cluster = KafkaFrom(spec.at("kafka"));
     }
     return endpoint;
   });
@@ -124,6 +168,8 @@ StatusOr<BridgeSpec> BridgeFromJson(const std::string& text) {
     bridge.target.replication_factor = target.value("replication_factor", 0);
     bridge.target.provenance = target.value("provenance", true);
     bridge.target.require_idempotence = target.value("require_idempotence", false);
+    bridge.target.index = target.value("index", "");
+    bridge.target.dead_letter_index = target.value("dead_letter_index", "");
     bridge.placement = spec.value("placement", Labels{});
     bridge.lanes = spec.value("lanes", 1);
     return bridge;

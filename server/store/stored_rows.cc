@@ -10,6 +10,8 @@ namespace {
 CredentialKind KindFromName(const std::string& name) {
   if (name == "sasl-scram-sha-256") return CredentialKind::kSaslScramSha256;
   if (name == "sasl-scram-sha-512") return CredentialKind::kSaslScramSha512;
+  if (name == "basic") return CredentialKind::kBasic;
+  if (name == "api-key") return CredentialKind::kApiKey;
   return name == "mtls" ? CredentialKind::kMtls : CredentialKind::kSaslPlain;
 }
 

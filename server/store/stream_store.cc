@@ -127,6 +127,31 @@ StatusOr<std::vector<StoredGap>> StreamStore::Gaps(const std::string& bridge,
   });
 }
 
+StatusOr<std::vector<StoredDeadLetters>> StreamStore::DeadLettersOf(const std::string& bridge,
+                                                                    const std::string& topic,
+                                                                    int64_t offset, int64_t limit) {
+  return reader_.Get([&](Database& database) -> StatusOr<std::vector<StoredDeadLetters>> {
+    Statement rows = database.Prepare(
+        "SELECT stream_id, bridge, topic, error, sum(records), min(first_at_us), max(last_at_us) "
+        "FROM dead_letters WHERE (?1 = '' OR bridge = ?1) AND (?2 = '' OR topic = ?2) "
+        "GROUP BY stream_id, bridge, topic, error "
+        "ORDER BY max(last_at_us) DESC, bridge, topic, error LIMIT ?3 OFFSET ?4");
+    rows.Bind(bridge).Bind(topic).Bind(limit).Bind(offset);
+    std::vector<StoredDeadLetters> groups;
+    while (rows.Step()) {
+      groups.push_back({.stream = {rows.Int(0)},
+                        .bridge = rows.Text(1),
+                        .topic = rows.Text(2),
+                        .error = rows.Text(3),
+                        .records = rows.Int(4),
+                        .first_at = FromMicros(rows.Int(5)),
+                        .last_at = FromMicros(rows.Int(6))});
+    }
+    if (!rows.status().ok()) return rows.status();
+    return groups;
+  });
+}
+
 StatusOr<std::vector<StreamStore::Passed>> StreamStore::PassedByStream() {
   return reader_.Get([&](Database& database) -> StatusOr<std::vector<Passed>> {
     std::map<int64_t, Passed> by_stream;
@@ -138,6 +163,10 @@ StatusOr<std::vector<StreamStore::Passed>> StreamStore::PassedByStream() {
         database.Prepare("SELECT stream_id, sum(records) FROM filtered_ranges GROUP BY stream_id");
     while (filtered.Step()) by_stream[filtered.Int(0)].filtered_records = filtered.Int(1);
     if (!filtered.status().ok()) return filtered.status();
+    Statement dead =
+        database.Prepare("SELECT stream_id, sum(records) FROM dead_letters GROUP BY stream_id");
+    while (dead.Step()) by_stream[dead.Int(0)].dead_letters = dead.Int(1);
+    if (!dead.status().ok()) return dead.status();
     std::vector<Passed> all;
     for (auto& [stream, passed] : by_stream) {
       passed.stream = {stream};

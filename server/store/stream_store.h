@@ -45,11 +45,17 @@ class StreamStore {
   StatusOr<std::vector<StoredGap>> Gaps(const std::string& bridge, const std::string& topic,
                                         int64_t offset, int64_t limit);
 
-  // Offsets in gaps and records filtered, per stream.
+  // Dead letters from the `offset`-th group on, the newest first; empty names mean any.
+  StatusOr<std::vector<StoredDeadLetters>> DeadLettersOf(const std::string& bridge,
+                                                         const std::string& topic, int64_t offset,
+                                                         int64_t limit);
+
+  // Offsets in gaps, records filtered and dead letters, per stream.
   struct Passed {
     StreamId stream;
     int64_t gap_offsets = 0;
     int64_t filtered_records = 0;
+    int64_t dead_letters = 0;
   };
   StatusOr<std::vector<Passed>> PassedByStream();
 

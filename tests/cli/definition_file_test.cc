@@ -132,9 +132,26 @@ TEST_F(DefinitionFileTest, KnowsAllFieldsOfTheApi) {
   EXPECT_EQ(v1::KafkaEndpoint::descriptor()->field_count(), 7);
   EXPECT_EQ(v1::BridgeSpec::descriptor()->field_count(), 4);
   EXPECT_EQ(v1::BridgeSource::descriptor()->field_count(), 3);
-  EXPECT_EQ(v1::BridgeTarget::descriptor()->field_count(), 6);
+  EXPECT_EQ(v1::OpenSearchEndpoint::descriptor()->field_count(), 4);
+  EXPECT_EQ(v1::BridgeTarget::descriptor()->field_count(), 8);
   EXPECT_EQ(v1::Placement::descriptor()->field_count(), 1);
   EXPECT_EQ(v1::Start::descriptor()->field_count(), 3);
+}
+
+TEST_F(DefinitionFileTest, ReadsASearchEngineAndABridgeToIt) {
+  const v1::ApplyRequest request = Request(
+      "endpoints:\n"
+      "  search: { opensearch: { addresses: [\"https://a:9200\"], product: elasticsearch,\n"
+      "                          credential: search-user } }\n"
+      "bridges:\n"
+      "  b: { target: { endpoint: search, index: \"logs-{topic}\", dead_letter_index: dead } }\n");
+
+  const v1::OpenSearchEndpoint& engine = request.endpoints(0).opensearch();
+  EXPECT_THAT(engine.addresses(), ElementsAre("https://a:9200"));
+  EXPECT_EQ(engine.product(), v1::SEARCH_PRODUCT_ELASTICSEARCH);
+  EXPECT_EQ(engine.credential(), "search-user");
+  EXPECT_EQ(request.bridges(0).spec().target().index(), "logs-{topic}");
+  EXPECT_EQ(request.bridges(0).spec().target().dead_letter_index(), "dead");
 }
 
 TEST_F(DefinitionFileTest, ReadsAStartTimeWithItsZone) {

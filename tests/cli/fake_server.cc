@@ -106,6 +106,10 @@ class FakeStreams final : public v1::StreamService::Service {
                         v1::ListGapsResponse* response) override {
     return server_.Answer(*context, *request, response);
   }
+  grpc::Status ListDeadLetters(ServerContext* context, const v1::ListDeadLettersRequest* request,
+                               v1::ListDeadLettersResponse* response) override {
+    return server_.Answer(*context, *request, response);
+  }
   grpc::Status PauseStream(ServerContext* context, const v1::PauseStreamRequest* request,
                            v1::Stream* response) override {
     return server_.Answer(*context, *request, response);

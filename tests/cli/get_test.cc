@@ -40,11 +40,11 @@ TEST_F(GetTest, ShowsUnknownValuesAsUnknown) {
 
   EXPECT_EQ(out(),
             "BRIDGE    TOPIC  TARGET TOPIC  PARTITIONS  STATE           LAG  BEHIND  DELIVERED  "
-            "FILTERED  GAPS  PROBLEM\n"
+            "FILTERED  DEAD LETTERS  GAPS  PROBLEM\n"
             "oci-logs  audit  oci.audit              3  catching-up  12,345   1m30s          0  "
-            "       0     0\n"
+            "       0             0     0\n"
             "oci-logs  waf    oci.waf                0  ?                 ?       ?          0  "
-            "       0     0\n");
+            "       0             0     0\n");
 }
 
 TEST_F(GetTest, GivesScriptsNumbersAndNulls) {

@@ -47,9 +47,9 @@ class MockKafka {
   KafkaCluster cluster(Profile profile = Profile::kKafka) const {
     KafkaCluster described;
     described.endpoint.name = "mock";
-    described.endpoint.kafka.bootstrap = {bootstrap()};
-    described.endpoint.kafka.profile = profile;
-    described.endpoint.kafka.plaintext = true;
+    described.endpoint.kafka().bootstrap = {bootstrap()};
+    described.endpoint.kafka().profile = profile;
+    described.endpoint.kafka().plaintext = true;
     return described;
   }
   std::string bootstrap() const { return rd_kafka_mock_cluster_bootstraps(cluster_.get()); }

@@ -60,6 +60,7 @@ RULES = [
             "relay/control/enrolment.*": "sends the one-time token, to the pinned server only",
             "relay/control/relay_identity.*": "the relay's own key, made here and kept here",
             "relay/kafka/kafka_config.*": "hands the secret to librdkafka",
+            "relay/opensearch/http_client.*": "hands the secret to libcurl",
             "server/api/relay_service.*": "shows an enrolment token, this once",
             "server/server.cc": "writes the first administrator's token into a file, this once",
             "server/security/*": "seals and opens, signs, compares tokens",

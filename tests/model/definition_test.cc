@@ -11,13 +11,13 @@ using namespace std::chrono_literals;
 
 EndpointSpec Endpoint(std::string name) {
   return {.name = std::move(name),
-          .kafka = {.bootstrap = {"broker-1.example:9092"},
-                    .profile = Profile::kKafka,
-                    .ca_pem = "",
-                    .credential = "",
-                    .plaintext = false,
-                    .cluster_key = "",
-                    .source_retention = std::nullopt}};
+          .cluster = KafkaEndpoint{.bootstrap = {"broker-1.example:9092"},
+                                   .profile = Profile::kKafka,
+                                   .ca_pem = "",
+                                   .credential = "",
+                                   .plaintext = false,
+                                   .cluster_key = "",
+                                   .source_retention = std::nullopt}};
 }
 
 BridgeSpec Bridge(std::vector<std::string> topics, std::string target_topic) {
@@ -72,28 +72,31 @@ INSTANTIATE_TEST_SUITE_P(
     , EndpointFaultTest,
     testing::ValuesIn(std::vector<Fault<EndpointSpec>>{
         {"ANameInCapitals", [](auto& it) { it.name = "OCI"; }, "name"},
-        {"NoBroker", [](auto& it) { it.kafka.bootstrap.clear(); }, "kafka.bootstrap"},
-        {"NoPort", [](auto& it) { it.kafka.bootstrap[0] = "host"; }, "kafka.bootstrap[0]"},
-        {"NoHost", [](auto& it) { it.kafka.bootstrap[0] = ":9092"; }, "kafka.bootstrap[0]"},
-        {"PortZero", [](auto& it) { it.kafka.bootstrap[0] = "host:0"; }, "kafka.bootstrap[0]"},
-        {"PortTooLarge", [](auto& it) { it.kafka.bootstrap[0] = "h:65536"; }, "kafka.bootstrap[0]"},
-        {"PortBeyondAnyNumber", [](auto& it) { it.kafka.bootstrap[0] = "h:99999999999999999999"; },
+        {"NoBroker", [](auto& it) { it.kafka().bootstrap.clear(); }, "kafka.bootstrap"},
+        {"NoPort", [](auto& it) { it.kafka().bootstrap[0] = "host"; }, "kafka.bootstrap[0]"},
+        {"NoHost", [](auto& it) { it.kafka().bootstrap[0] = ":9092"; }, "kafka.bootstrap[0]"},
+        {"PortZero", [](auto& it) { it.kafka().bootstrap[0] = "host:0"; }, "kafka.bootstrap[0]"},
+        {"PortTooLarge", [](auto& it) { it.kafka().bootstrap[0] = "h:65536"; },
          "kafka.bootstrap[0]"},
-        {"PortWithARest", [](auto& it) { it.kafka.bootstrap[0] = "h:9092x"; },
+        {"PortBeyondAnyNumber",
+         [](auto& it) { it.kafka().bootstrap[0] = "h:99999999999999999999"; },
          "kafka.bootstrap[0]"},
-        {"TwoBrokersInOneText", [](auto& it) { it.kafka.bootstrap.emplace_back("a:9092,b:9092"); },
+        {"PortWithARest", [](auto& it) { it.kafka().bootstrap[0] = "h:9092x"; },
+         "kafka.bootstrap[0]"},
+        {"TwoBrokersInOneText",
+         [](auto& it) { it.kafka().bootstrap.emplace_back("a:9092,b:9092"); },
          "kafka.bootstrap[1]"},
-        {"AUrl", [](auto& it) { it.kafka.bootstrap[0] = "ssl://a:9092"; }, "kafka.bootstrap[0]"},
+        {"AUrl", [](auto& it) { it.kafka().bootstrap[0] = "ssl://a:9092"; }, "kafka.bootstrap[0]"},
         {"ACaWithoutTls",
          [](auto& it) {
-           it.kafka.plaintext = true;
-           it.kafka.ca_pem = "-----BEGIN CERTIFICATE-----";
+           it.kafka().plaintext = true;
+           it.kafka().ca_pem = "-----BEGIN CERTIFICATE-----";
          },
          "kafka.ca_pem"},
-        {"ACaThatIsNoPem", [](auto& it) { it.kafka.ca_pem = "/etc/ssl/ca.pem"; }, "kafka.ca_pem"},
-        {"ARetentionOfNothing", [](auto& it) { it.kafka.source_retention = 0s; },
+        {"ACaThatIsNoPem", [](auto& it) { it.kafka().ca_pem = "/etc/ssl/ca.pem"; }, "kafka.ca_pem"},
+        {"ARetentionOfNothing", [](auto& it) { it.kafka().source_retention = 0s; },
          "kafka.source_retention"},
-        {"ANegativeRetention", [](auto& it) { it.kafka.source_retention = -1h; },
+        {"ANegativeRetention", [](auto& it) { it.kafka().source_retention = -1h; },
          "kafka.source_retention"},
     }),
     BehaviourOf<EndpointSpec>);
@@ -102,7 +105,7 @@ TEST(EndpointTest, IsValidWithTheLeast) { EXPECT_TRUE(Validate(Endpoint("oci")).
 
 TEST(EndpointTest, MayHaveABrokerByAddress) {
   EndpointSpec endpoint = Endpoint("oci");
-  endpoint.kafka.bootstrap = {"10.0.0.1:9092", "[2001:db8::1]:9092"};
+  endpoint.kafka().bootstrap = {"10.0.0.1:9092", "[2001:db8::1]:9092"};
 
   EXPECT_TRUE(Validate(endpoint).ok());
 }
@@ -157,7 +160,7 @@ class BridgeWithEndpointsTest : public testing::Test {
   KnownEndpoint source_{.spec = Endpoint("oci"), .cluster_id = "source-id"};
   KnownEndpoint target_{.spec = Endpoint("aws"), .cluster_id = "target-id"};
 
-  void SetUp() override { target_.spec.kafka.bootstrap = {"msk.example:9094"}; }
+  void SetUp() override { target_.spec.kafka().bootstrap = {"msk.example:9094"}; }
 };
 
 TEST_F(BridgeWithEndpointsTest, IsFineBetweenTwoClusters) { EXPECT_TRUE(Check().ok()); }
@@ -177,7 +180,7 @@ TEST_F(BridgeWithEndpointsTest, MayCopyWithinAClusterUnderAnotherName) {
 }
 
 TEST_F(BridgeWithEndpointsTest, IsRefusedWhereTheTargetCannotKeepThePromise) {
-  target_.spec.kafka.profile = Profile::kOciStreaming;
+  target_.spec.kafka().profile = Profile::kOciStreaming;
   bridge_.target.require_idempotence = true;
 
   EXPECT_EQ(Check().code(), StatusCode::kFailedPrecondition);
@@ -186,7 +189,7 @@ TEST_F(BridgeWithEndpointsTest, IsRefusedWhereTheTargetCannotKeepThePromise) {
 }
 
 TEST_F(BridgeWithEndpointsTest, IsRefusedWithACodecThatTheTargetDoesNotTake) {
-  target_.spec.kafka.profile = Profile::kAzureEventHubs;
+  target_.spec.kafka().profile = Profile::kAzureEventHubs;
   bridge_.target.compression = Compression::kZstd;
 
   EXPECT_EQ(Check().reason(), Reason::kGuaranteeUnsupported);
@@ -196,12 +199,104 @@ TEST_F(BridgeWithEndpointsTest, IsRefusedWithACodecThatTheTargetDoesNotTake) {
   EXPECT_TRUE(Check().ok());
 }
 
+// --- Search engines ---
+
+class EngineTest : public BridgeWithEndpointsTest {
+ protected:
+  void SetUp() override {
+    OpenSearchEndpoint engine;
+    engine.addresses = {"https://search.example:9200"};
+    target_.spec.cluster = engine;
+    bridge_.target.index = "logs-{topic}-{+yyyy.MM.dd}";
+  }
+};
+
+TEST_F(EngineTest, TakesABridgeWithAnIndex) {
+  EXPECT_TRUE(Validate(target_.spec).ok()) << Validate(target_.spec).ToString();
+  EXPECT_TRUE(Validate(bridge_).ok());
+  EXPECT_TRUE(Check().ok()) << Check().ToString();
+  EXPECT_EQ(TargetNameOf(bridge_, "Audit"), "logs-audit-{+yyyy.MM.dd}");
+}
+
+TEST_F(EngineTest, TakesManyTopicsIntoOneIndex) {
+  bridge_.source.topics = {"audit", "/vcn-.*/"};
+  bridge_.target.index = "logs";
+
+  EXPECT_TRUE(Validate(bridge_).ok());
+}
+
+TEST_F(EngineTest, WantsAddressesThatNameOneEngineAndNothingBehindIt) {
+  const auto check = [&](std::vector<std::string> addresses) {
+    target_.spec.opensearch().addresses = std::move(addresses);
+    return Validate(target_.spec).field();
+  };
+  EXPECT_EQ(check({}), "opensearch.addresses");
+  for (const char* address :
+       {"search.example:9200", "https://search.example", "ftp://a:1", "https://a:1/path",
+        "https://user:word@a:1", "https://a:0", "https://", "https://a:1,b:2", "https://a:1?x"}) {
+    EXPECT_EQ(check({"https://a:1", address}), "opensearch.addresses[1]") << address;
+  }
+  EXPECT_EQ(check({"https://a:1", "http://b:1"}), "opensearch.addresses[1]");
+  EXPECT_EQ(check({"http://a:1", "http://[::1]:9200"}), "");
+  target_.spec.opensearch().ca_pem = "-----BEGIN CERTIFICATE-----";
+  EXPECT_EQ(Validate(target_.spec).field(), "opensearch.ca_pem");
+}
+
+TEST_F(EngineTest, WantsAnIndex) {
+  bridge_.target.index = "";
+  EXPECT_EQ(Check().field(), "target.index");
+  bridge_.target.index = "{topic}";
+  EXPECT_EQ(Validate(bridge_).field(), "target.index");
+  bridge_.target.index = "logs";
+  bridge_.target.dead_letter_index = "dead-{topic}";
+  EXPECT_EQ(Validate(bridge_).field(), "target.dead_letter_index");
+}
+
+TEST_F(EngineTest, TakesNothingThatOnlyTopicsHave) {
+  const BridgeTarget fine = bridge_.target;
+  const auto field_of = [&](auto change) {
+    bridge_.target = fine;
+    change(bridge_.target);
+    return Check().field();
+  };
+  EXPECT_EQ(field_of([](auto& it) { it.topic = "x"; }), "target.topic");
+  EXPECT_EQ(field_of([](auto& it) { it.compression = Compression::kZstd; }), "target.compression");
+  EXPECT_EQ(field_of([](auto& it) { it.replication_factor = 3; }), "target.replication_factor");
+  EXPECT_EQ(field_of([](auto& it) { it.provenance = false; }), "target.provenance");
+  EXPECT_EQ(field_of([](auto& it) { it.require_idempotence = true; }),
+            "target.require_idempotence");
+}
+
+TEST_F(EngineTest, IsNoSource) {
+  std::swap(source_, target_);
+  bridge_.target.index = "";
+
+  EXPECT_EQ(Check().field(), "source.endpoint");
+}
+
+TEST_F(BridgeWithEndpointsTest, TakesNoIndexIntoAKafkaCluster) {
+  bridge_.target.index = "logs";
+  EXPECT_EQ(Check().field(), "target.index");
+  bridge_.target.index = "";
+  bridge_.target.dead_letter_index = "dead";
+  EXPECT_EQ(Check().field(), "target.dead_letter_index");
+}
+
+TEST(SameClusterTest, IsNeverAnEngineAndACluster) {
+  KnownEndpoint engine{.spec = {.name = "search", .cluster = OpenSearchEndpoint{}},
+                       .cluster_id = "x"};
+  const KnownEndpoint kafka{.spec = Endpoint("oci"), .cluster_id = "x"};
+
+  EXPECT_FALSE(AreSameCluster(engine, kafka));
+  EXPECT_FALSE(AreSameCluster(kafka, engine));
+}
+
 TEST(SameClusterTest, IsToldByNameKeyIdOrBroker) {
   const KnownEndpoint oci{.spec = Endpoint("oci"), .cluster_id = ""};
   KnownEndpoint other{.spec = Endpoint("other"), .cluster_id = ""};
   EXPECT_TRUE(AreSameCluster(oci, other)) << "they share a broker";
 
-  other.spec.kafka.bootstrap = {"elsewhere.example:9092"};
+  other.spec.kafka().bootstrap = {"elsewhere.example:9092"};
   EXPECT_FALSE(AreSameCluster(oci, other)) << "two ids that nobody has seen are not the same";
 
   other.spec.name = "oci";
@@ -211,9 +306,9 @@ TEST(SameClusterTest, IsToldByNameKeyIdOrBroker) {
 TEST(SameClusterTest, IsToldByAKeyThatIsSetByHand) {
   KnownEndpoint one{.spec = Endpoint("one"), .cluster_id = ""};
   KnownEndpoint two{.spec = Endpoint("two"), .cluster_id = ""};
-  two.spec.kafka.bootstrap = {"elsewhere.example:9092"};
+  two.spec.kafka().bootstrap = {"elsewhere.example:9092"};
 
-  one.spec.kafka.cluster_key = two.spec.kafka.cluster_key = "pool-7";
+  one.spec.kafka().cluster_key = two.spec.kafka().cluster_key = "pool-7";
 
   EXPECT_TRUE(AreSameCluster(one, two));
 }

@@ -23,6 +23,8 @@ class BridgeTest : public testing::Test {
           replication_factor: 3
           omit_provenance: true
           require_idempotence: true
+          index: "logs-{topic}"
+          dead_letter_index: "dead"
         }
         placement {
           labels { key: "cloud" value: "oci" }

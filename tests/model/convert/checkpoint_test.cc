@@ -18,7 +18,8 @@ class CommitItemTest : public testing::Test {
       anchor { offset: 198 timestamp_ms: 1773480413589 hash: 18446744073709551615 }
       gaps { from_offset: 110 to_offset: 120 cause: GAP_CAUSE_RETENTION }
       gaps { from_offset: 130 to_offset: 131 cause: GAP_CAUSE_SKIPPED }
-      filtered { from_offset: 140 to_offset: 150 records: 10 })");
+      filtered { from_offset: 140 to_offset: 150 records: 10 }
+      dead_letters { from_offset: 150 to_offset: 160 records: 3 error: "a: b" })");
 };
 
 TEST_F(CommitItemTest, KeepsAll) { ExpectKeepsAll(message_); }
@@ -59,6 +60,14 @@ TEST_F(CommitItemTest, BlamesTheFieldByItsPath) {
                [](auto& it) { it.mutable_gaps(1)->set_to_offset(130); });
   ExpectBlamed(message_, "filtered[0].records",
                [](auto& it) { it.mutable_filtered(0)->set_records(11); });
+  for (const int64_t records : {-1, 0, 11}) {
+    ExpectBlamed(message_, "dead_letters[0].records",
+                 [&](auto& it) { it.mutable_dead_letters(0)->set_records(records); });
+  }
+  for (const size_t size : {size_t{0}, kDeadLetterErrorMax + 1}) {
+    ExpectBlamed(message_, "dead_letters[0].error",
+                 [&](auto& it) { it.mutable_dead_letters(0)->set_error(std::string(size, 'e')); });
+  }
 }
 
 TEST_F(CommitItemTest, RefusesARangeThatRunsBackwards) {
@@ -66,6 +75,7 @@ TEST_F(CommitItemTest, RefusesARangeThatRunsBackwards) {
     it.clear_anchor();
     it.clear_gaps();
     it.clear_filtered();
+    it.clear_dead_letters();
     it.set_next_offset(99);
   });
 }
@@ -79,6 +89,8 @@ TEST_F(CommitItemTest, RefusesAGapThatItDoesNotPassOver) {
   ExpectBlamed(message_, "gaps", [](auto& it) { it.mutable_gaps(0)->set_from_offset(99); });
   ExpectBlamed(message_, "gaps", [](auto& it) { it.mutable_gaps(1)->set_to_offset(201); });
   ExpectBlamed(message_, "filtered", [](auto& it) { it.mutable_filtered(0)->set_to_offset(201); });
+  ExpectBlamed(message_, "dead_letters",
+               [](auto& it) { it.mutable_dead_letters(0)->set_to_offset(201); });
 }
 
 TEST_F(CommitItemTest, MayPassOverAMillionGaps) {

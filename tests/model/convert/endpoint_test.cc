@@ -27,6 +27,23 @@ TEST_F(EndpointTest, KeepsWhatPeopleWrite) {
   ExpectKeepsAll(message_, {"generation", "cluster_id"});
 }
 
+TEST_F(EndpointTest, KeepsASearchEngine) {
+  const auto engine = FromText<v1::Endpoint>(R"(
+      name: "search"
+      opensearch {
+        addresses: "https://a.example:9200"
+        addresses: "https://b.example:9200"
+        product: SEARCH_PRODUCT_ELASTICSEARCH
+        ca_pem: "-----BEGIN CERTIFICATE-----"
+        credential: "search-user"
+      })");
+
+  ExpectKeepsAll(engine, {"generation", "cluster_id"});
+  ExpectBlamed(engine, "opensearch.product", [](auto& it) {
+    it.mutable_opensearch()->set_product(static_cast<v1::SearchProduct>(99));
+  });
+}
+
 TEST_F(EndpointTest, LeavesOutWhatTheSystemSays) {
   message_.set_generation(7);
   message_.set_cluster_id("abc");
@@ -43,9 +60,9 @@ TEST_F(EndpointTest, HasTheDocumentedDefaults) {
 
   ASSERT_TRUE(spec.ok());
   EXPECT_EQ(*spec, EndpointSpec{});
-  EXPECT_EQ(spec->kafka.profile, Profile::kKafka);
-  EXPECT_FALSE(spec->kafka.plaintext);
-  EXPECT_FALSE(spec->kafka.source_retention.has_value());
+  EXPECT_EQ(spec->kafka().profile, Profile::kKafka);
+  EXPECT_FALSE(spec->kafka().plaintext);
+  EXPECT_FALSE(spec->kafka().source_retention.has_value());
 }
 
 TEST_F(EndpointTest, RefusesOrKeepsWhateverComes) {

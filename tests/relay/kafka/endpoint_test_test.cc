@@ -52,8 +52,8 @@ TEST_F(TestEndpointTest, StopsWhereNobodyAnswers) {
 
 TEST_F(TestEndpointTest, SaysWhatTheSettingsLack) {
   KafkaCluster cluster = kafka_.cluster();
-  cluster.endpoint.kafka.plaintext = false;
-  cluster.endpoint.kafka.ca_pem = "no certificate";
+  cluster.endpoint.kafka().plaintext = false;
+  cluster.endpoint.kafka().ca_pem = "no certificate";
 
   const std::vector<EndpointCheck> checks = TestEndpoint(cluster, {}, 2s);
 

@@ -41,7 +41,7 @@ constexpr const char* kCanary = "canary-7c1e";
 KafkaCluster Tls() {
   KafkaCluster cluster;
   cluster.endpoint.name = "aws";
-  cluster.endpoint.kafka.bootstrap = {"127.0.0.1:1"};
+  cluster.endpoint.kafka().bootstrap = {"127.0.0.1:1"};
   return cluster;
 }
 
@@ -82,7 +82,7 @@ TEST(ContextOfTest, KnowsWhenTheFirstCertificateOfTheChainEnds) {
 
 TEST(CreateObserverTest, SaysWhichSettingsAreWrong) {
   KafkaCluster cluster = Tls();
-  cluster.endpoint.kafka.ca_pem = "no certificate";
+  cluster.endpoint.kafka().ca_pem = "no certificate";
 
   const StatusOr<ClientHandle> client = CreateObserver(cluster);
 

@@ -34,7 +34,7 @@ class KafkaSurveyorTest : public testing::Test {
                             Profile profile = Profile::kKafka) {
     KafkaCluster cluster = kafka.cluster(profile);
     cluster.endpoint.name = key;
-    cluster.endpoint.kafka.cluster_key = key;
+    cluster.endpoint.kafka().cluster_key = key;
     return cluster;
   }
   SurveyResult Look() {

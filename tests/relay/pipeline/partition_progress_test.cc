@@ -28,7 +28,8 @@ class PartitionProgressTest : public testing::Test {
                                .base = Offset{90},
                                .to = {.next = {100}, .anchor = anchor_},
                                .gaps = {},
-                               .filtered = {}}};
+                               .filtered = {},
+                               .dead_letters = {}}};
 };
 
 TEST_F(PartitionProgressTest, CommitsUnderItsTokenFromItsBase) {
@@ -89,6 +90,68 @@ TEST_F(PartitionProgressTest, RefusesABatchThatSomethingWasLeftOutBefore) {
 
   EXPECT_EQ(progress_.Begin(BatchOf(105, {105}, 106)).code(), StatusCode::kInternal);
   EXPECT_EQ(progress_.read_to(), Offset{101});
+}
+
+// --- Dead letters ---
+
+TEST_F(PartitionProgressTest, CommitsDeadLettersWithTheCheckpointThatPassesThem) {
+  Begin(100, {100, 101, 102, 103}, 104);
+  progress_.PassDeadLetter(Offset{101}, "a");
+  progress_.PassDeadLetter(Offset{103}, "a");
+  progress_.Confirm(RangeOf(101, 104));
+  EXPECT_TRUE(progress_.Commit().dead_letters.empty());
+
+  progress_.PassDeadLetter(Offset{100}, "b");
+  progress_.Confirm(RangeOf(100, 101));
+
+  EXPECT_EQ(progress_.Commit().dead_letters, (std::vector{DeadLetters{RangeOf(100, 101), 1, "b"},
+                                                          DeadLetters{RangeOf(101, 104), 2, "a"}}));
+}
+
+TEST_F(PartitionProgressTest, KeepsTheJournalBackUntilDeadLettersAreStored) {
+  Begin(100, {100, 101}, 102);
+  progress_.PassDeadLetter(Offset{100}, "a");
+  EXPECT_FALSE(progress_.has_unstored()) << "the checkpoint has not passed it";
+  progress_.Confirm(RangeOf(100, 102));
+  EXPECT_EQ(journaled(), std::nullopt);
+  EXPECT_TRUE(progress_.has_unstored());
+  ASSERT_EQ(progress_.Commit().dead_letters.size(), 1U);
+
+  progress_.Stored(Offset{100});
+  EXPECT_EQ(journaled(), std::nullopt);
+  progress_.Stored(Offset{102});
+
+  EXPECT_EQ(journaled(), 102);
+  EXPECT_FALSE(progress_.has_unstored());
+  EXPECT_TRUE(progress_.Commit().dead_letters.empty());
+}
+
+TEST_F(PartitionProgressTest, ForgetsDeadLettersThatAreReadAgain) {
+  Begin(100, {100, 101}, 102);
+  progress_.PassDeadLetter(Offset{101}, "a");
+  progress_.ForgetFrom(Offset{100});
+  Begin(100, {100, 101}, 102);
+  progress_.Confirm(RangeOf(100, 102));
+
+  EXPECT_TRUE(progress_.Commit().dead_letters.empty());
+}
+
+TEST_F(PartitionProgressTest, CommitsFewGroupsOfDeadLettersHoweverLongTheServerIsAway) {
+  int64_t records = 0;
+  for (int64_t offset = 100; offset < 2100; ++offset) {
+    Begin(offset, {offset}, offset + 1);
+    progress_.PassDeadLetter(Offset{offset}, "error " + std::to_string(offset));
+    progress_.Confirm(RangeOf(offset, offset + 1));
+    if (offset % 3 == 0) progress_.Commit();
+  }
+  const CommitItem commit = progress_.Commit();
+  for (const DeadLetters& letters : commit.dead_letters) {
+    records += letters.records;
+    EXPECT_LE(letters.records, letters.range.size());
+  }
+
+  EXPECT_LE(commit.dead_letters.size(), 300U);
+  EXPECT_EQ(records, 2000);
 }
 
 // --- Gaps ---

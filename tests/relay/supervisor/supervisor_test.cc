@@ -142,7 +142,7 @@ class SupervisorTest : public testing::Test {
   }
   // Another definition of the target: lanes with the clients of before cannot go on.
   static Assignments WithNewClients(Assignments assignments) {
-    assignments.bridges[0].target.kafka.bootstrap = {"elsewhere:9092"};
+    assignments.bridges[0].target.kafka().bootstrap = {"elsewhere:9092"};
     return assignments;
   }
 

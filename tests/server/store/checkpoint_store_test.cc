@@ -300,6 +300,37 @@ TEST_F(CheckpointStoreTest, KeepsOneRowOfFilteredRangesForAnHour) {
   EXPECT_EQ(FilteredRecords(), 255);
 }
 
+TEST_F(CheckpointStoreTest, CountsDeadLettersByWhatTheyWereRefusedFor) {
+  CommitItem item = Item(first_, 100, 150);
+  item.dead_letters = {{.range = {{110}, {120}}, .records = 2, .error = "a"},
+                       {.range = {{115}, {116}}, .records = 1, .error = "b"}};
+  ASSERT_EQ(Outcome("fra-1", item), "STORED");
+  clock_.Advance(std::chrono::minutes(1));
+
+  item.to.next = {200};  // the answer was lost: it comes again, with more
+  item.dead_letters.push_back({.range = {{150}, {190}}, .records = 3, .error = "a"});
+  ASSERT_EQ(Outcome("fra-1", item), "STORED");
+
+  const auto groups = streams().DeadLettersOf("", "", 0, 10);
+  ASSERT_TRUE(groups.ok());
+  ASSERT_THAT(*groups, SizeIs(2));
+  EXPECT_EQ(groups->at(0).error, "a");
+  EXPECT_EQ(groups->at(0).records, 5);
+  EXPECT_EQ(groups->at(0).last_at - groups->at(0).first_at, std::chrono::minutes(1));
+  EXPECT_EQ(groups->at(1).records, 1);
+  EXPECT_THAT(*streams().DeadLettersOf("another", "", 0, 10), IsEmpty());
+  EXPECT_EQ(streams().PassedByStream()->at(0).dead_letters, 6);
+}
+
+TEST_F(CheckpointStoreTest, StoresNoDeadLetterOfARefusedCommit) {
+  CommitItem item = Item(first_, 100, 150);
+  item.dead_letters = {{.range = {{110}, {120}}, .records = 2, .error = "a"}};
+
+  ASSERT_NE(Outcome("fra-2", item), "STORED");
+
+  EXPECT_THAT(*streams().DeadLettersOf("", "", 0, 10), IsEmpty());
+}
+
 TEST_F(CheckpointStoreTest, PassesOverNothingInAnEmptyRange) {
   CommitItem item = Item(first_, 100, 150);
   item.gaps = {{.range = {{110}, {110}}, .cause = {}}, {.range = {{120}, {110}}, .cause = {}}};

@@ -30,8 +30,8 @@ class DefinitionStoreTest : public StoreTest {
 
 TEST_F(DefinitionStoreTest, GivesBackWhatWasDefined) {
   EndpointSpec endpoint = Endpoint("oci");
-  endpoint.kafka.profile = Profile::kOciStreaming;
-  endpoint.kafka.source_retention = std::chrono::hours(24);
+  endpoint.kafka().profile = Profile::kOciStreaming;
+  endpoint.kafka().source_retention = std::chrono::hours(24);
   BridgeSpec bridge = Bridge("logs");
   bridge.placement = {{"cloud", "oci"}};
   ASSERT_EQ(WhyNot(Apply({PutEndpoint{endpoint}, PutEndpoint{Endpoint("aws")}, PutBridge{bridge}})),

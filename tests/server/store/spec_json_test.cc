@@ -10,13 +10,13 @@ namespace {
 // Nothing here is a default, so that a field that is forgotten shows.
 EndpointSpec FullEndpoint() {
   return {.name = "oci",
-          .kafka = {.bootstrap = {"a.example:9092", "b.example:9093"},
-                    .profile = Profile::kOciStreaming,
-                    .ca_pem = "-----BEGIN CERTIFICATE-----\n\"quoted\"\n",
-                    .credential = "oci-user",
-                    .plaintext = true,
-                    .cluster_key = "pool-1",
-                    .source_retention = std::chrono::hours(7)}};
+          .cluster = KafkaEndpoint{.bootstrap = {"a.example:9092", "b.example:9093"},
+                                   .profile = Profile::kOciStreaming,
+                                   .ca_pem = "-----BEGIN CERTIFICATE-----\n\"quoted\"\n",
+                                   .credential = "oci-user",
+                                   .plaintext = true,
+                                   .cluster_key = "pool-1",
+                                   .source_retention = std::chrono::hours(7)}};
 }
 
 BridgeSpec FullBridge() {
@@ -30,7 +30,9 @@ BridgeSpec FullBridge() {
                      .compression = Compression::kZstd,
                      .replication_factor = 3,
                      .provenance = false,
-                     .require_idempotence = true},
+                     .require_idempotence = true,
+                     .index = "logs-{topic}",
+                     .dead_letter_index = "dead"},
           .placement = {{"cloud", "oci"}, {"region", "fra"}},
           .lanes = 4};
 }
@@ -38,6 +40,19 @@ BridgeSpec FullBridge() {
 TEST(SpecJsonTest, GivesBackEveryFieldOfAnEndpoint) {
   EXPECT_EQ(*EndpointFromJson(ToJson(FullEndpoint())), FullEndpoint());
   EXPECT_EQ(*EndpointFromJson(ToJson(EndpointSpec{})), EndpointSpec{});
+}
+
+TEST(SpecJsonTest, GivesBackEveryFieldOfASearchEngine) {
+  for (const SearchProduct product :
+       {SearchProduct::kAsItTells, SearchProduct::kOpenSearch, SearchProduct::kElasticsearch}) {
+    const EndpointSpec engine{
+        .name = "search",
+        .cluster = OpenSearchEndpoint{.addresses = {"https://a:1", "https://b:2"},
+                                      .product = product,
+                                      .ca_pem = "ca",
+                                      .credential = "user"}};
+    EXPECT_EQ(*EndpointFromJson(ToJson(engine)), engine);
+  }
 }
 
 TEST(SpecJsonTest, GivesBackEveryFieldOfABridge) {
@@ -48,7 +63,7 @@ TEST(SpecJsonTest, GivesBackEveryFieldOfABridge) {
 TEST(SpecJsonTest, GivesBackEveryProfileCodecAndStart) {
   for (int i = 0; i <= static_cast<int>(Profile::kAiven); ++i) {
     EndpointSpec endpoint = FullEndpoint();
-    endpoint.kafka.profile = static_cast<Profile>(i);
+    endpoint.kafka().profile = static_cast<Profile>(i);
     EXPECT_EQ(*EndpointFromJson(ToJson(endpoint)), endpoint) << i;
   }
   for (int i = 0; i <= static_cast<int>(Compression::kZstd); ++i) {

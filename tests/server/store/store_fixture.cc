@@ -127,8 +127,8 @@ Mutation StoreTest::Request(const std::string& id, const std::string& body) {
 EndpointSpec StoreTest::Endpoint(const std::string& name, const std::string& credential) {
   EndpointSpec endpoint;
   endpoint.name = name;
-  endpoint.kafka.bootstrap = {name + ".example:9092"};
-  endpoint.kafka.credential = credential;
+  endpoint.kafka().bootstrap = {name + ".example:9092"};
+  endpoint.kafka().credential = credential;
   return endpoint;
 }
 

@@ -1,16 +1,21 @@
 #pragma once
 
+#include <string>
+#include <utility>
+
 #include "base/clock.h"
 #include "relay/kafka/kafka_handle.h"
 #include "relay/supervisor/lane_factory.h"
 
 namespace drawbridge {
 
-// Makes lanes and surveys between Kafka clusters. The next kind of endpoint is chosen here.
-// Thread-safe; the clock outlives it.
-class KafkaLaneFactory final : public LaneFactory {
+// Makes lanes and surveys from Kafka clusters to Kafka clusters and search engines. The next kind
+// of endpoint is chosen here. Thread-safe; the clock outlives it.
+class ClusterLaneFactory final : public LaneFactory {
  public:
-  explicit KafkaLaneFactory(const Clock& clock) : clock_(clock) {}
+  // `relay` is the relay's name, which documents of search engines tell.
+  ClusterLaneFactory(std::string relay, const Clock& clock)
+      : relay_(std::move(relay)), clock_(clock) {}
 
   StatusOr<LaneEnds> MakeLane(const BridgeAssignment& bridge, const BridgeSecrets& secrets,
                               LaneBudget budget) override;
@@ -22,6 +27,7 @@ class KafkaLaneFactory final : public LaneFactory {
                                           Duration deadline) override;
 
  private:
+  const std::string relay_;
   const Clock& clock_;
   Reaper reaper_;
 };

@@ -1,0 +1,191 @@
+#include "relay/opensearch/bulk_answer.h"
+
+#include <algorithm>
+#include <array>
+#include <cctype>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "model/checkpoint.h"
+
+namespace drawbridge {
+namespace {
+
+using nlohmann::json;
+
+constexpr size_t kQuoteMax = 200;
+
+std::string TextOf(const json& object, const char* name) {
+  const auto found = object.find(name);
+  return found != object.end() && found->is_string() ? found->get<std::string>() : "";
+}
+
+EngineError ErrorOf(int status, const json& error) {
+  EngineError read{.status = status};
+  if (error.is_string()) {
+    read.reason = error.get<std::string>();
+  } else if (error.is_object()) {
+    read.type = TextOf(error, "type");
+    read.reason = TextOf(error, "reason");
+    if (const auto cause = error.find("caused_by"); cause != error.end() && cause->is_object()) {
+      read.caused_by = TextOf(*cause, "type");
+      read.caused_by_reason = TextOf(*cause, "reason");
+    }
+  }
+  return read;
+}
+
+bool Is(const EngineError& error, std::string_view type) {
+  return error.type == type || error.caused_by == type;
+}
+
+Status Unclear(std::string_view what) {
+  return {StatusCode::kUnavailable, Reason::kBrokerError,
+          fmt::format("the engine's answer {}", what)};
+}
+
+// The number of shards is a limit of the cluster, not of the record; it is told by the words alone,
+// since its type is that of many faults of records.
+bool IsShardLimit(const EngineError& error) {
+  const auto says = [](const std::string& reason) {
+    return reason.find("maximum") != reason.npos && reason.find("shards") != reason.npos;
+  };
+  return says(error.reason) || says(error.caused_by_reason);
+}
+
+}  // namespace
+
+std::string EngineError::Text() const {
+  std::string text = type.empty() ? reason : fmt::format("{}: {}", type, reason);
+  if (!caused_by.empty()) text += fmt::format(" ({}: {})", caused_by, caused_by_reason);
+  return text.empty() ? fmt::format("status {}", status) : text;
+}
+
+bool IsFloodStage(const EngineError& error) {
+  return Is(error, "cluster_block_exception") &&
+         (error.reason.find("/12/") != std::string::npos ||
+          error.reason.find("flood") != std::string::npos ||
+          error.reason.find("read-only / allow delete") != std::string::npos);
+}
+
+ItemOutcome OutcomeOf(const BulkItem& item) {
+  const EngineError& error = item.error;
+  switch (error.status) {
+    case 200:
+    case 201:
+      return ItemOutcome::kDelivered;
+    case 409:
+      return ItemOutcome::kThere;
+    case 429:
+      return Is(error, "cluster_block_exception") ? ItemOutcome::kSystemic
+                                                  : ItemOutcome::kBackPressure;
+    case 400:
+      break;
+    case 403:
+    case 404:
+      return ItemOutcome::kSystemic;
+    default:
+      return error.status >= 500 ? ItemOutcome::kPassing : ItemOutcome::kSystemic;
+  }
+  // 400 is said of bad records and of bad clusters alike.
+  constexpr std::array kOfTheIndex = {"index_closed_exception", "invalid_index_name_exception",
+                                      "index_not_found_exception", "cluster_block_exception",
+                                      "invalid_alias_name_exception"};
+  const bool is_of_the_index =
+      std::ranges::any_of(kOfTheIndex, [&](const char* type) { return Is(error, type); });
+  if (is_of_the_index || IsShardLimit(error)) return ItemOutcome::kSystemic;
+  constexpr std::array kOfTheRecord = {"mapper_parsing_exception",
+                                       "document_parsing_exception",
+                                       "mapper_exception",
+                                       "strict_dynamic_mapping_exception",
+                                       "illegal_argument_exception",
+                                       "action_request_validation_exception",
+                                       "x_content_parse_exception",
+                                       "json_parse_exception",
+                                       "parse_exception",
+                                       "parsing_exception",
+                                       "max_bytes_length_exceeded_exception"};
+  const bool is_of_the_record =
+      std::ranges::any_of(kOfTheRecord, [&](const char* type) { return error.type == type; });
+  return is_of_the_record ? ItemOutcome::kBadRecord : ItemOutcome::kSystemic;
+}
+
+StatusOr<std::vector<BulkItem>> ReadItems(std::string_view answer, size_t count) {
+  if (answer.empty()) return Unclear("is empty");
+  const json parsed = json::parse(answer, nullptr, false);
+  if (parsed.is_discarded()) {
+    return Unclear(fmt::format("is no JSON: {}", answer.substr(0, kQuoteMax)));
+  }
+  const auto items = parsed.find("items");
+  if (!parsed.is_object() || items == parsed.end() || !items->is_array()) {
+    return Unclear("has no items");
+  }
+  if (items->size() != count) {
+    return Unclear(fmt::format("has {} items for {} documents", items->size(), count));
+  }
+  std::vector<BulkItem> read;
+  read.reserve(count);
+  for (const json& item : *items) {
+    // {"create": {"status": 201}}; the name of the action may be another.
+    if (!item.is_object() || item.size() != 1 || !item.begin()->is_object()) {
+      return Unclear("has an item without an action");
+    }
+    const json& action = *item.begin();
+    const auto status = action.find("status");
+    if (status == action.end() || !status->is_number_integer()) {
+      return Unclear("has an item without a status");
+    }
+    const auto error = action.find("error");
+    BulkItem one{.error = ErrorOf(status->get<int>(), error == action.end() ? json() : *error)};
+    one.is_diverted = TextOf(action, "failure_store") == "used";
+    read.push_back(std::move(one));
+  }
+  return read;
+}
+
+EngineError ReadError(int status, std::string_view answer) {
+  const json parsed = json::parse(answer, nullptr, false);
+  if (parsed.is_object() && parsed.contains("error")) return ErrorOf(status, parsed["error"]);
+  EngineError error{.status = status};
+  error.reason = fmt::format("status {}", status);
+  const std::string_view start = answer.substr(0, kQuoteMax);
+  if (!start.empty()) error.reason += fmt::format(", with the answer {}", start);
+  return error;
+}
+
+std::string ErrorGroup(const EngineError& error) {
+  // In a document with id '...': where it is from says nothing of what is wrong.
+  std::string reason = error.reason;
+  for (const std::string_view tail : {" in document with id", ". Preview of field"}) {
+    reason = reason.substr(0, reason.find(tail));
+  }
+  std::string text = error.type.empty() ? reason : fmt::format("{}: {}", error.type, reason);
+  if (!error.caused_by.empty()) text += fmt::format(" ({})", error.caused_by);
+  std::string group;
+  for (size_t i = 0; i < text.size();) {
+    const char c = text[i];
+    if (std::isdigit(static_cast<unsigned char>(c)) != 0) {
+      while (i < text.size() && std::isdigit(static_cast<unsigned char>(text[i])) != 0) ++i;
+      group += '#';
+      continue;
+    }
+    const size_t end = c == '\'' || c == '"' ? text.find(c, i + 1) : text.npos;
+    if (end != text.npos) {
+      group += fmt::format("{0}*{0}", c);
+      i = end + 1;
+      continue;
+    }
+    group += std::iscntrl(static_cast<unsigned char>(c)) != 0 ? ' ' : c;
+    ++i;
+  }
+  if (group.empty()) group = fmt::format("status {}", error.status);
+  constexpr size_t kGroupMax = kDeadLetterErrorMax - 50;
+  if (group.size() > kGroupMax) {
+    group.resize(kGroupMax);
+    group += "...";
+  }
+  return group;
+}
+
+}  // namespace drawbridge

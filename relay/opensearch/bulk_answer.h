@@ -1,0 +1,54 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/status.h"
+
+namespace drawbridge {
+
+// What an engine said of one document, or of a request as a whole.
+struct EngineError {
+  int status = 0;
+  std::string type = {};
+  std::string reason = {};
+  std::string caused_by = {};  // its type
+  std::string caused_by_reason = {};
+
+  // In the engine's own words: "mapper_parsing_exception: failed to parse (number_format_exception:
+  // For input string)".
+  std::string Text() const;
+};
+
+struct BulkItem {
+  EngineError error;         // status: always; the rest if it failed
+  bool is_diverted = false;  // into the failure store: it is durable, but not in the index
+};
+
+// What the sink does about an item.
+enum class ItemOutcome {
+  kDelivered,     // made
+  kThere,         // the same record was there before
+  kBackPressure,  // passing: slower
+  kPassing,       // passing
+  kBadRecord,     // the fault of this record alone
+  kSystemic,      // the fault of the index or the engine: no record passes
+};
+
+ItemOutcome OutcomeOf(const BulkItem& item);
+
+// Whether the disk of the engine is full, which only its operator mends.
+bool IsFloodStage(const EngineError& error);
+
+// The items of an answer, if it has `count` of them; else the answer says nothing for certain, and
+// the status says what it is instead.
+StatusOr<std::vector<BulkItem>> ReadItems(std::string_view answer, size_t count);
+
+// What an engine says of a refused request; what is no JSON (a proxy's page) is quoted in short.
+EngineError ReadError(int status, std::string_view answer);
+
+// The error in few words, without what differs from record to record.
+std::string ErrorGroup(const EngineError& error);
+
+}  // namespace drawbridge

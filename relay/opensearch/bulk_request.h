@@ -1,0 +1,22 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "base/status.h"
+
+namespace drawbridge {
+
+// What a `_bulk` is asked for: the status of every item, so that items and documents stay side by
+// side, and of errors what tells them apart.
+inline constexpr std::string_view kBulkPath =
+    "/_bulk?filter_path=took,errors,items.*.status,items.*.error.type,items.*.error.reason,"
+    "items.*.error.caused_by.type,items.*.error.caused_by.reason,items.*.failure_store";
+
+// Appends the line that stands before a document: it is made, or is there already.
+void AppendCreate(std::string_view index, std::string_view id, std::string& body);
+
+// Compressed for Content-Encoding: gzip; kInternal if there is no memory for it.
+StatusOr<std::string> Gzip(std::string_view body);
+
+}  // namespace drawbridge

@@ -1,0 +1,241 @@
+#include "relay/opensearch/document.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cstring>
+#include <vector>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+#include <openssl/evp.h>
+#include <simdjson.h>
+
+namespace drawbridge {
+namespace {
+
+using nlohmann::json;
+
+constexpr std::string_view kBlank = " \t\r\n";
+
+std::string Origin(const Route& route, Offset offset, const std::string& relay, WallTime now,
+                   bool is_lossy) {
+  return fmt::format(
+      R"({{"cluster":"{:016x}","topic":{},"partition":{},"offset":{},"source_epoch":{},"relay":{},)"
+      R"("ingested_at":"{}"{}}})",
+      route.source_cluster, JsonString(route.source_topic), route.partition, offset.value,
+      route.source_epoch, JsonString(relay), ToRfc3339(now), is_lossy ? R"(,"lossy":true)" : "");
+}
+
+std::string Base64(std::string_view bytes) {
+  std::string text(4 * ((bytes.size() + 2) / 3) + 1, '\0');
+  const int size = EVP_EncodeBlock(reinterpret_cast<unsigned char*>(text.data()),
+                                   reinterpret_cast<const unsigned char*>(bytes.data()),
+                                   static_cast<int>(bytes.size()));
+  text.resize(static_cast<size_t>(size));
+  return text;
+}
+
+// "key" or "key_base64"; null is left out.
+void Put(json& object, const std::string& name, const std::optional<std::string_view>& bytes) {
+  if (!bytes) return;
+  if (simdjson::validate_utf8(bytes->data(), bytes->size())) {
+    object[name] = std::string(*bytes);
+  } else {
+    object[name + "_base64"] = Base64(*bytes);
+  }
+}
+
+// What simdjson does not take as an object and is one all the same: numbers beyond 64 bits.
+class ObjectReader : public nlohmann::json_sax<json> {
+ public:
+  explicit ObjectReader(size_t depth_max) : depth_max_(depth_max) {}
+
+  bool null() override { return depth_ > 0; }
+  bool boolean(bool) override { return depth_ > 0; }
+  bool number_integer(number_integer_t) override { return depth_ > 0; }
+  bool number_unsigned(number_unsigned_t) override { return depth_ > 0; }
+  bool number_float(number_float_t, const string_t&) override { return depth_ > 0; }
+  bool string(string_t&) override { return depth_ > 0; }
+  bool binary(binary_t&) override { return false; }
+  bool start_object(size_t) override { return Enter(); }
+  bool start_array(size_t) override { return depth_ > 0 && Enter(); }
+  bool end_object() override { return Leave(); }
+  bool end_array() override { return Leave(); }
+  bool key(string_t& name) override {
+    if (depth_ == 1 && name == "@timestamp") has_timestamp = true;
+    if (depth_ == 1 && name == "drawbridge") has_drawbridge = true;
+    return true;
+  }
+  bool parse_error(size_t, const std::string&, const nlohmann::detail::exception&) override {
+    return false;
+  }
+
+  bool has_timestamp = false;
+  bool has_drawbridge = false;
+  bool is_too_deep = false;
+
+ private:
+  bool Enter() {
+    is_too_deep = is_too_deep || ++depth_ > depth_max_;
+    return !is_too_deep;
+  }
+  bool Leave() {
+    --depth_;
+    return true;
+  }
+
+  const size_t depth_max_;
+  size_t depth_ = 0;
+};
+
+}  // namespace
+
+struct DocumentShaper::Parser {
+  simdjson::dom::parser dom;
+  std::string padded;
+  std::vector<char> minified;
+};
+
+std::string DocumentId(const Route& route, Offset offset) {
+  return fmt::format("{:016x}:{}:{}:{}:{}", route.source_cluster, route.source_epoch,
+                     route.source_topic, route.partition, offset.value);
+}
+
+std::string JsonString(std::string_view text) {
+  return json(std::string(text)).dump(-1, ' ', false, json::error_handler_t::replace);
+}
+
+std::string ToEngineTime(int64_t timestamp_ms) {
+  const WallTime time = FromMicros(std::max<int64_t>(timestamp_ms, 0) * 1000);
+  std::string text = ToRfc3339(time);  // ...53.589793Z
+  text.erase(text.size() - 4, 3);
+  return text;
+}
+
+DocumentShaper::DocumentShaper(std::string relay)
+    : relay_(std::move(relay)), parser_(std::make_unique<Parser>()) {}
+
+DocumentShaper::~DocumentShaper() = default;
+
+DocumentShaper::Shape DocumentShaper::Look(std::string_view value, Found& found) {
+  if (value.empty() || value.front() != '{') return Shape::kOther;
+  simdjson::dom::parser& dom = parser_->dom;
+  std::string& padded = parser_->padded;
+  padded.assign(value);
+  padded.append(simdjson::SIMDJSON_PADDING, '\0');
+  if (dom.capacity() < value.size() || dom.max_depth() != kDepthMax) {
+    if (dom.allocate(std::max<size_t>(value.size(), 4096), kDepthMax) != simdjson::SUCCESS) {
+      return Shape::kOther;
+    }
+  }
+  simdjson::dom::object object;
+  const simdjson::error_code error = dom.parse(padded.data(), value.size(), false).get(object);
+  if (error == simdjson::SUCCESS) {
+    for (const auto& field : object) {
+      if (field.key == "@timestamp") found.has_timestamp = true;
+      if (field.key == "drawbridge") found.has_drawbridge = true;
+    }
+    return Shape::kObject;
+  }
+  if (error == simdjson::DEPTH_ERROR) return Shape::kTooDeep;
+  if (error != simdjson::NUMBER_ERROR) return Shape::kOther;
+  ObjectReader reader(kDepthMax);
+  const bool is_object = json::sax_parse(value.begin(), value.end(), &reader);
+  if (reader.is_too_deep) return Shape::kTooDeep;
+  if (!is_object) return Shape::kOther;
+  found = {.has_timestamp = reader.has_timestamp, .has_drawbridge = reader.has_drawbridge};
+  return Shape::kObject;
+}
+
+Status DocumentShaper::Append(const Route& route, const Record& record, WallTime now,
+                              std::string& out) {
+  std::string_view value = record.value.value_or("");
+  value.remove_prefix(std::min(value.find_first_not_of(kBlank), value.size()));
+  value.remove_suffix(value.size() - (value.find_last_not_of(kBlank) + 1));
+  Found found;
+  switch (record.value ? Look(value, found) : Shape::kOther) {
+    case Shape::kTooDeep:
+      return {StatusCode::kInvalidArgument, Reason::kRecordRefused,
+              fmt::format("nested deeper than {}", kDepthMax)};
+    case Shape::kObject: {
+      // A line end between two parts of an object is no part of it, and would end the document.
+      if (value.find_first_of("\r\n") != value.npos) {
+        std::vector<char>& minified = parser_->minified;
+        minified.resize(value.size());
+        size_t size = 0;
+        if (simdjson::minify(value.data(), value.size(), minified.data(), size) ==
+            simdjson::SUCCESS) {
+          value = {minified.data(), size};
+        }
+      }
+      value.remove_suffix(1);  // its brace
+      out += value;
+      const bool is_empty = value.find_first_not_of(kBlank, 1) == value.npos;
+      const char* separator = is_empty ? "" : ",";
+      if (!found.has_timestamp) {
+        out += fmt::format(R"({}"@timestamp":"{}")", separator, ToEngineTime(record.timestamp_ms));
+        separator = ",";
+      }
+      if (!found.has_drawbridge) {
+        out += fmt::format(R"({}"drawbridge":{})", separator,
+                           Origin(route, record.offset, relay_, now, false));
+      }
+      out += '}';
+      return {};
+    }
+    case Shape::kOther:
+      break;
+  }
+  const std::string_view text = record.value.value_or("");
+  const bool is_lossy = !simdjson::validate_utf8(text.data(), text.size());
+  out += fmt::format(R"({{"message":{},"@timestamp":"{}","drawbridge":{}}})",
+                     record.value ? JsonString(text) : "null", ToEngineTime(record.timestamp_ms),
+                     Origin(route, record.offset, relay_, now, is_lossy));
+  return {};
+}
+
+std::string DeadLetterDocument(const Route& route, const Record& record, const Refusal& refusal,
+                               const RefusedAt& at, const std::string& relay) {
+  json document;
+  Put(document, "key", record.key);
+  Put(document, "value", record.value);
+  for (const Header& header : record.headers) {
+    json one;
+    Put(one, "name", header.name);
+    Put(one, "value", header.value);
+    document["headers"].push_back(std::move(one));
+  }
+  document["timestamp_ms"] = record.timestamp_ms;
+  document["@timestamp"] = ToRfc3339(at.last_seen);
+  document["drawbridge"] = json::parse(Origin(route, record.offset, relay, at.last_seen, false));
+  document["drawbridge-error-status"] = refusal.status;
+  document["drawbridge-error-type"] = refusal.type;
+  document["drawbridge-error-caused-by"] = refusal.caused_by;
+  document["drawbridge-error-reason"] = refusal.reason;
+  document["drawbridge-error-group"] = refusal.group;
+  document["drawbridge-error-bridge"] = at.bridge;
+  document["drawbridge-error-index"] = at.index;
+  document["drawbridge-error-attempts"] = at.attempts;
+  document["drawbridge-error-first-seen"] = ToRfc3339(at.first_seen);
+  document["drawbridge-error-last-seen"] = ToRfc3339(at.last_seen);
+  return document.dump(-1, ' ', false, json::error_handler_t::replace);
+}
+
+std::string DeadLetterMapping() {
+  json properties;
+  for (const char* name :
+       {"drawbridge-error-type", "drawbridge-error-caused-by", "drawbridge-error-group",
+        "drawbridge-error-bridge", "drawbridge-error-index"}) {
+    properties[name] = {{"type", "keyword"}, {"ignore_above", 1024}};
+  }
+  properties["drawbridge-error-reason"] = {{"type", "text"}};
+  properties["drawbridge-error-status"] = {{"type", "integer"}};
+  properties["drawbridge-error-attempts"] = {{"type", "integer"}};
+  for (const char* name :
+       {"@timestamp", "drawbridge-error-first-seen", "drawbridge-error-last-seen"}) {
+    properties[name] = {{"type", "date"}};
+  }
+  return json{{"mappings", {{"dynamic", false}, {"properties", properties}}}}.dump();
+}
+
+}  // namespace drawbridge

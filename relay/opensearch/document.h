@@ -1,0 +1,83 @@
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "base/clock.h"
+#include "base/status.h"
+#include "relay/pipeline/io.h"
+
+namespace drawbridge {
+
+// The id under which an engine keeps a record: "<cluster>:<source epoch>:<topic>:<partition>:
+// <offset>", the cluster as 16 hex digits. The same record always has the same, so that sending it
+// again is harmless; and no other has it, also not one at the same offset of a topic that was made
+// anew. At most 300 bytes; engines take 512.
+std::string DocumentId(const Route& route, Offset offset);
+
+// Text as a JSON string with its quotes. Bytes that are no UTF-8 become U+FFFD.
+std::string JsonString(std::string_view text);
+
+// What a record becomes in an engine: a JSON object as it came, with "@timestamp" (the record's
+// time, unless it has one of its own) and "drawbridge" (where it comes from) added; anything else
+// as text under "message". One line without its end.
+//
+// Objects are not looked into beyond what keeps the framing of a request whole and an engine alive.
+// Not thread-safe: it keeps a parser's memory between records.
+class DocumentShaper {
+ public:
+  // Elasticsearch 7.10.2 dies of a document that is nested some thousand deep; OpenSearch 3 refuses
+  // one beyond 1000.
+  static constexpr size_t kDepthMax = 500;
+
+  // `relay` and `now` are told in each document.
+  explicit DocumentShaper(std::string relay);
+  ~DocumentShaper();
+  DocumentShaper(const DocumentShaper&) = delete;
+  DocumentShaper& operator=(const DocumentShaper&) = delete;
+
+  // Appends the document; nothing is appended for one that no engine must get: the status says why.
+  Status Append(const Route& route, const Record& record, WallTime now, std::string& out);
+
+ private:
+  enum class Shape { kObject, kTooDeep, kOther };
+  struct Found {
+    bool has_timestamp = false;
+    bool has_drawbridge = false;
+  };
+  struct Parser;
+
+  Shape Look(std::string_view value, Found& found);
+
+  const std::string relay_;
+  const std::unique_ptr<Parser> parser_;
+};
+
+// "2026-03-14T09:26:53.589Z", as engines store times.
+std::string ToEngineTime(int64_t timestamp_ms);
+
+// The record as it came, with why it was refused: text where key, value and headers are UTF-8, else
+// base64, so that no byte is lost. One line without its end.
+struct Refusal {
+  int status = 0;  // of the engine; 0: it was not asked
+  std::string type;
+  std::string caused_by;
+  std::string reason;
+  std::string group;  // as in DeadLetters.error
+};
+struct RefusedAt {
+  std::string bridge;
+  std::string index;
+  int attempts = 1;
+  WallTime first_seen;
+  WallTime last_seen;
+};
+std::string DeadLetterDocument(const Route& route, const Record& record, const Refusal& refusal,
+                               const RefusedAt& at, const std::string& relay);
+
+// The settings of an index for dead letters: only what tells why is searchable, so that no record
+// can be refused a second time.
+std::string DeadLetterMapping();
+
+}  // namespace drawbridge

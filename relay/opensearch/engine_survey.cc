@@ -1,0 +1,121 @@
+#include "relay/opensearch/engine_survey.h"
+
+#include <algorithm>
+#include <utility>
+
+#include <fmt/format.h>
+
+namespace drawbridge {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr Duration kPatience = 4s;
+constexpr Duration kCheckEvery = 60s;  // what templates and pipelines do to an index
+
+}  // namespace
+
+StatusOr<std::unique_ptr<EngineSurvey>> EngineSurvey::Open(BridgeAssignment bridge,
+                                                           SearchEngine engine,
+                                                           std::unique_ptr<Survey> source,
+                                                           const Clock& clock) {
+  StatusOr<IndexTemplate> index = IndexTemplate::Create(bridge.spec.target.index);
+  if (!index.ok()) return index.status().At("target.index");
+  StatusOr<std::unique_ptr<EngineView>> view = EngineView::Open(std::move(engine));
+  if (!view.ok()) return view.status();
+  return std::unique_ptr<EngineSurvey>(new EngineSurvey(
+      std::move(bridge), *std::move(index), *std::move(view), std::move(source), clock));
+}
+
+EngineSurvey::EngineSurvey(BridgeAssignment bridge, IndexTemplate index,
+                           std::unique_ptr<EngineView> engine, std::unique_ptr<Survey> source,
+                           const Clock& clock)
+    : bridge_(std::move(bridge)),
+      index_(std::move(index)),
+      engine_(std::move(engine)),
+      source_(std::move(source)),
+      clock_(clock) {}
+
+void EngineSurvey::Note(SurveyResult& result, const Status& status, bool blocks,
+                        const std::string& topic) const {
+  result.conditions.push_back({.side = Side::kTarget,
+                               .reason = status.reason(),
+                               .text = status.message(),
+                               .bridge = bridge_.bridge,
+                               .stream = std::nullopt,
+                               .partition = std::nullopt,
+                               .topic = topic,
+                               .age = std::nullopt,
+                               .blocks = blocks});
+}
+
+bool EngineSurvey::Reach(SurveyResult& result) {
+  const StatusOr<EngineIdentity> identity = engine_->Identify(kPatience);
+  if (!identity.ok()) {
+    Note(result, identity.status(), true);
+    return false;
+  }
+  result.target_cluster_id = identity->cluster_id;
+  const std::string& letters = bridge_.spec.target.dead_letter_index;
+  const Status made = engine_->MakeDeadLetterIndex(
+      letters.empty() ? std::string(kDeadLetterIndex) : letters, kPatience);
+  if (!made.ok()) Note(result, made, true);
+  return made.ok();
+}
+
+bool EngineSurvey::CheckIndex(SurveyResult& result, const std::string& topic) {
+  const auto [found, is_new] = checked_.try_emplace(topic);
+  auto& problems = found->second;
+  if (is_new) {
+    const std::string name = index_.Apply(topic, ToMicros(clock_.WallNow()) / 1000);
+    if (name.size() > IndexTemplate::kNameBytesMax) {
+      problems.emplace_back(
+          Status(StatusCode::kInvalidArgument, Reason::kFieldInvalid,
+                 fmt::format("the index {} has more than {} letters: shorten target.index, or give "
+                             "the topic a bridge of its own",
+                             name, IndexTemplate::kNameBytesMax)),
+          true);
+    } else {
+      if (Status kept = engine_->CheckPipelines(name, kPatience); !kept.ok()) {
+        problems.emplace_back(kept, kept.reason() == Reason::kGuaranteeUnsupported);
+      }
+      const StatusOr<bool> is_durable = engine_->IsDurable(name, kPatience);
+      if (is_durable.ok() && !*is_durable) {
+        problems.emplace_back(
+            Status(StatusCode::kFailedPrecondition, Reason::kGuaranteeUnsupported,
+                   fmt::format("{}: the index {} has index.translog.durability async, so that it "
+                               "confirms what a power cut can take: set it to request",
+                               engine_->endpoint(), name)),
+            false);
+      }
+    }
+  }
+  bool may_run = true;
+  for (const auto& [status, blocks] : problems) {
+    Note(result, status, blocks, topic);
+    may_run = may_run && !blocks;
+  }
+  return may_run;
+}
+
+SurveyResult EngineSurvey::Look(const std::stop_token& stop) {
+  SurveyResult result = source_->Look(stop);
+  if (stop.stop_requested()) return result;
+  const bool is_reached = Reach(result);
+  was_reached_ = was_reached_ || is_reached;
+  result.is_complete = result.is_complete && is_reached;
+  if (clock_.Now() >= check_at_) {
+    check_at_ = clock_.Now() + kCheckEvery;
+    checked_.clear();
+  }
+  for (SurveyedTopic& topic : result.topics) {
+    topic.target_topic = index_.ForTopic(topic.topic);
+    const bool is_ready =
+        was_reached_ && (!is_reached || stop.stop_requested() || CheckIndex(result, topic.topic));
+    topic.target_partitions = is_ready ? static_cast<int>(topic.partitions.size()) : 0;
+    for (SurveyedPartition& one : topic.partitions) one.is_target_ready = is_ready;
+  }
+  return result;
+}
+
+}  // namespace drawbridge

@@ -1,0 +1,46 @@
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+
+#include "base/clock.h"
+#include "model/assignment.h"
+#include "model/index_template.h"
+#include "relay/opensearch/engine_view.h"
+#include "relay/pipeline/survey.h"
+
+namespace drawbridge {
+
+// Surveys a bridge whose target is a search engine: the source as another survey sees it, and the
+// engine beside it. An engine has no partitions; those of the source count as there when it can be
+// reached, and its index of dead letters is made. Runs on one thread.
+class EngineSurvey final : public Survey {
+ public:
+  static StatusOr<std::unique_ptr<EngineSurvey>> Open(BridgeAssignment bridge, SearchEngine engine,
+                                                      std::unique_ptr<Survey> source,
+                                                      const Clock& clock);
+
+  SurveyResult Look(const std::stop_token& stop) override;
+
+ private:
+  EngineSurvey(BridgeAssignment bridge, IndexTemplate index, std::unique_ptr<EngineView> engine,
+               std::unique_ptr<Survey> source, const Clock& clock);
+
+  bool Reach(SurveyResult& result);
+  // Whether the index that a topic goes to keeps the promises.
+  bool CheckIndex(SurveyResult& result, const std::string& topic);
+  void Note(SurveyResult& result, const Status& status, bool blocks,
+            const std::string& topic = {}) const;
+
+  const BridgeAssignment bridge_;
+  const IndexTemplate index_;
+  const std::unique_ptr<EngineView> engine_;
+  const std::unique_ptr<Survey> source_;
+  const Clock& clock_;
+  std::map<std::string, std::vector<std::pair<Status, bool>>> checked_;  // by topic; bool: blocks
+  BootTime check_at_{};
+  bool was_reached_ = false;
+};
+
+}  // namespace drawbridge

@@ -1,0 +1,229 @@
+#include "relay/opensearch/engine_view.h"
+
+#include <algorithm>
+#include <charconv>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "relay/opensearch/bulk_answer.h"
+#include "relay/opensearch/bulk_request.h"
+#include "relay/opensearch/document.h"
+
+namespace drawbridge {
+namespace {
+
+using nlohmann::json;
+
+constexpr std::string_view kJson = "application/json";
+
+std::string TextAt(const json& object, std::initializer_list<const char*> path) {
+  const json* at = &object;
+  for (const char* name : path) {
+    if (!at->is_object() || !at->contains(name)) return "";
+    at = &(*at)[name];
+  }
+  return at->is_string() ? at->get<std::string>() : "";
+}
+
+int MajorOf(const std::string& version) {
+  int major = 0;
+  std::from_chars(version.data(), version.data() + version.size(), major);
+  return major;
+}
+
+Status Refused(const std::string& endpoint, const HttpAnswer& answer) {
+  const EngineError error = ReadError(answer.status, answer.body);
+  if (answer.status == 401) {
+    return {StatusCode::kUnauthenticated, Reason::kAuthenticationFailed,
+            fmt::format("{}: the engine does not know us: set the endpoint's credential again ({})",
+                        endpoint, error.Text())};
+  }
+  if (answer.status == 403) {
+    return {StatusCode::kPermissionDenied, Reason::kAuthorizationFailed,
+            fmt::format("{}: the engine refuses us: grant the endpoint's user the rights that the "
+                        "operations guide lists ({})",
+                        endpoint, error.Text())};
+  }
+  return {StatusCode::kUnavailable, Reason::kBrokerError,
+          fmt::format("{}: the engine answers {}", endpoint, error.Text())};
+}
+
+Status NoEngine(const std::string& endpoint, const HttpAnswer& answer) {
+  constexpr size_t kQuoteMax = 120;
+  return {StatusCode::kFailedPrecondition, Reason::kBrokerError,
+          fmt::format("{}: what answers there is neither OpenSearch nor Elasticsearch: check the "
+                      "address, and for a proxy before it (it says {})",
+                      endpoint, answer.body.substr(0, kQuoteMax))};
+}
+
+}  // namespace
+
+std::string EngineIdentity::Text() const {
+  const std::string_view name = product == SearchProduct::kElasticsearch ? "Elasticsearch"
+                                : product == SearchProduct::kOpenSearch  ? "OpenSearch"
+                                                                         : "a search engine";
+  return version.empty() ? std::string(name) : fmt::format("{} {}", name, version);
+}
+
+StatusOr<std::unique_ptr<EngineView>> EngineView::Open(SearchEngine engine) {
+  StatusOr<std::unique_ptr<HttpClient>> client = HttpClient::Open(std::move(engine));
+  if (!client.ok()) return client.status();
+  return std::unique_ptr<EngineView>(new EngineView(*std::move(client)));
+}
+
+StatusOr<HttpAnswer> EngineView::Ask(HttpRequest request, Duration patience) {
+  request.timeout = patience / static_cast<int64_t>(client_->addresses());
+  Status failure;
+  for (size_t i = 0; i < client_->addresses(); ++i) {
+    const size_t address = (address_ + i) % client_->addresses();
+    HttpAnswer answer = client_->Call(request, address);
+    if (answer.status != 0) {
+      address_ = address;
+      return answer;
+    }
+    failure = answer.failure;
+  }
+  return Status(failure.code(), failure.reason(),
+                fmt::format("{}: {}", endpoint(), failure.message()));
+}
+
+StatusOr<EngineIdentity> EngineView::Identify(Duration patience) {
+  const StatusOr<HttpAnswer> answer = Ask({.method = "GET", .path = "/"}, patience);
+  if (!answer.ok()) return answer.status();
+  const SearchProduct said = client_->engine().endpoint.opensearch().product;
+  // A service without a version of its own answers nothing here; then the definition tells.
+  if (answer->status == 404 && said != SearchProduct::kAsItTells) {
+    return EngineIdentity{.cluster_id = {}, .product = said, .version = {}};
+  }
+  if (answer->status != 200) return Refused(endpoint(), *answer);
+  const json about = json::parse(answer->body, nullptr, false);
+  EngineIdentity identity{.cluster_id = TextAt(about, {"cluster_uuid"}),
+                          .product = said,
+                          .version = TextAt(about, {"version", "number"})};
+  if (identity.version.empty()) return NoEngine(endpoint(), *answer);
+  if (said == SearchProduct::kAsItTells) {
+    // OpenSearch can be told to call itself 7.10.2; its distribution it leaves out then.
+    identity.product = TextAt(about, {"version", "distribution"}) == "opensearch"
+                           ? SearchProduct::kOpenSearch
+                           : SearchProduct::kElasticsearch;
+  }
+  const int major = MajorOf(identity.version);
+  const bool is_known = identity.product == SearchProduct::kOpenSearch
+                            ? (major >= 1 && major <= 3) || major == 7
+                            : major >= 7 && major <= 9;
+  if (!is_known) {
+    return Status(StatusCode::kFailedPrecondition, Reason::kGuaranteeUnsupported,
+                  fmt::format("{}: {} is not known to keep what it confirms: OpenSearch 1 to 3 and "
+                              "Elasticsearch 7 to 9 are",
+                              endpoint(), identity.Text()));
+  }
+  return identity;
+}
+
+Status EngineView::CheckRights(Duration patience) {
+  // It may not be made, since no alias has this name: an engine that says so would have let us.
+  std::string body =
+      R"({"create":{"_index":"drawbridge-preflight","_id":"preflight","require_alias":true}})"
+      "\n{}\n";
+  const StatusOr<HttpAnswer> answer = Ask({.method = "POST",
+                                           .path = std::string(kBulkPath),
+                                           .body = std::move(body),
+                                           .content_type = "application/x-ndjson"},
+                                          patience);
+  if (!answer.ok()) return answer.status();
+  if (answer->status != 200) return Refused(endpoint(), *answer);
+  const StatusOr<std::vector<BulkItem>> items = ReadItems(answer->body, 1);
+  if (!items.ok()) return items.status();
+  const EngineError& error = items->front().error;
+  if (error.status == 404) return {};
+  HttpAnswer refused;
+  refused.status = error.status;
+  refused.body = error.Text();
+  return error.status < 300 ? Status() : Refused(endpoint(), refused);
+}
+
+Status EngineView::MakeDeadLetterIndex(const std::string& index, Duration patience) {
+  const StatusOr<HttpAnswer> there =
+      Ask({.method = "GET", .path = fmt::format("/{}/_settings", index)}, patience);
+  if (!there.ok()) return there.status();
+  if (there->status == 200) return {};
+  const StatusOr<HttpAnswer> made = Ask({.method = "PUT",
+                                         .path = fmt::format("/{}", index),
+                                         .body = DeadLetterMapping(),
+                                         .content_type = std::string(kJson)},
+                                        patience);
+  if (!made.ok()) return made.status();
+  if (made->status == 200) return {};
+  const EngineError error = ReadError(made->status, made->body);
+  if (error.type == "resource_already_exists_exception") return {};
+  return {StatusCode::kFailedPrecondition, Reason::kBrokerError,
+          fmt::format("{}: the index {} for dead letters cannot be made: make it, or grant the "
+                      "endpoint's user the right to ({})",
+                      endpoint(), index, error.Text())};
+}
+
+StatusOr<std::string> EngineView::Setting(const std::string& index, const std::string& name,
+                                          Duration patience) {
+  const StatusOr<HttpAnswer> has = Ask(
+      {.method = "GET", .path = fmt::format("/{}/_settings?flat_settings=true", index)}, patience);
+  if (!has.ok()) return has.status();
+  const std::string key = "index." + name;
+  if (has->status == 200) {
+    const json settings = json::parse(has->body, nullptr, false);
+    if (!settings.is_object()) return std::string();
+    for (const auto& [one, its] : settings.items()) {
+      if (std::string text = TextAt(its, {"settings", key.c_str()}); !text.empty()) return text;
+    }
+    return std::string();
+  }
+  const StatusOr<HttpAnswer> would =
+      Ask({.method = "POST",
+           .path = fmt::format("/_index_template/_simulate_index/{}", index),
+           .body = "{}",
+           .content_type = std::string(kJson)},
+          patience);
+  if (!would.ok()) return would.status();
+  // Not every engine and user may ask; then nothing is known against it.
+  if (would->status != 200) return std::string();
+  const json simulated = json::parse(would->body, nullptr, false);
+  const size_t dot = name.find('.');
+  const std::string first = name.substr(0, dot);
+  if (dot == name.npos) {
+    return TextAt(simulated, {"template", "settings", "index", first.c_str()});
+  }
+  return TextAt(simulated,
+                {"template", "settings", "index", first.c_str(), name.substr(dot + 1).c_str()});
+}
+
+Status EngineView::CheckPipelines(const std::string& index, Duration patience) {
+  for (const char* name : {"default_pipeline", "final_pipeline"}) {
+    const StatusOr<std::string> pipeline = Setting(index, name, patience);
+    if (!pipeline.ok()) return pipeline.status();
+    if (pipeline->empty() || *pipeline == "_none") continue;
+    const StatusOr<HttpAnswer> answer =
+        Ask({.method = "GET", .path = fmt::format("/_ingest/pipeline/{}", *pipeline)}, patience);
+    if (!answer.ok()) return answer.status();
+    for (const char* field : {"\"_id\"", "\"_index\"", "\"date_index_name\"", "\"reroute\""}) {
+      if (answer->status != 200 || answer->body.find(field) == std::string::npos) continue;
+      return {StatusCode::kFailedPrecondition, Reason::kGuaranteeUnsupported,
+              fmt::format("{}: the pipeline {} of the index {} changes {}, so that a record which "
+                          "is sent again would be there twice: take that out of it, or name "
+                          "another index",
+                          endpoint(), *pipeline, index, field)};
+    }
+  }
+  return {};
+}
+
+StatusOr<bool> EngineView::IsDurable(const std::string& index, Duration patience) {
+  const StatusOr<std::string> durability = Setting(index, "translog.durability", patience);
+  if (!durability.ok()) return durability.status();
+  std::string word = *durability;
+  std::ranges::transform(word, word.begin(), [](char c) {
+    return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+  });
+  return word != "async";
+}
+
+}  // namespace drawbridge

@@ -1,0 +1,58 @@
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "base/clock.h"
+#include "base/status.h"
+#include "relay/opensearch/http_client.h"
+
+namespace drawbridge {
+
+// Who answers at an engine's addresses.
+struct EngineIdentity {
+  std::string cluster_id;  // empty: it does not say
+  SearchProduct product = SearchProduct::kAsItTells;
+  std::string version;  // "2.19.1"; empty: it does not say
+
+  std::string Text() const;  // "OpenSearch 2.19.1"
+};
+
+// Looks at an engine by one request after the other, each with the address that answered last.
+// Waits for it; runs on one thread.
+class EngineView {
+ public:
+  static StatusOr<std::unique_ptr<EngineView>> Open(SearchEngine engine);
+
+  // Who answers. Refuses what is no search engine, or a version that is not known to work.
+  StatusOr<EngineIdentity> Identify(Duration patience);
+
+  // Whether we may create documents; nothing is created.
+  Status CheckRights(Duration patience);
+
+  // Makes the index for dead letters, if it is missing.
+  Status MakeDeadLetterIndex(const std::string& index, Duration patience);
+
+  // What the settings of an index, or the template that would make it, do to the promises: a status
+  // for a pipeline that gives documents another id or index, with which a record that is sent again
+  // would be there twice.
+  Status CheckPipelines(const std::string& index, Duration patience);
+  // Whether the engine confirms documents before they are on its disk.
+  StatusOr<bool> IsDurable(const std::string& index, Duration patience);
+
+  const std::string& endpoint() const { return client_->engine().endpoint.name; }
+
+ private:
+  explicit EngineView(std::unique_ptr<HttpClient> client) : client_(std::move(client)) {}
+
+  // The answer of the first address that gives one.
+  StatusOr<HttpAnswer> Ask(HttpRequest request, Duration patience);
+  // One of the settings that the index has, or would be made with; empty: the engine's default.
+  StatusOr<std::string> Setting(const std::string& index, const std::string& name,
+                                Duration patience);
+
+  const std::unique_ptr<HttpClient> client_;
+  size_t address_ = 0;
+};
+
+}  // namespace drawbridge

@@ -1,0 +1,566 @@
+#include "relay/opensearch/opensearch_sink.h"
+
+#include <algorithm>
+#include <iterator>
+#include <utility>
+
+#include <fmt/format.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
+
+#include "base/failpoint.h"
+#include "base/log.h"
+#include "relay/opensearch/bulk_request.h"
+
+namespace drawbridge {
+namespace {
+
+using namespace std::chrono_literals;
+
+const Log kLog("relay.opensearch");
+
+constexpr size_t kBulkBytesMost = size_t{5} << 20;  // before compression
+constexpr size_t kBulkBytesLeast = size_t{64} << 10;
+constexpr size_t kBulkDocumentsMost = 5000;
+constexpr Duration kFlushAfter = 1s;
+constexpr size_t kDocumentOverhead = 350;  // action line, @timestamp and origin
+constexpr Duration kTroubleAfter = 2s;     // what passes sooner is nobody's trouble
+
+}  // namespace
+
+StatusOr<std::unique_ptr<OpenSearchSink>> OpenSearchSink::Open(SearchEngine engine,
+                                                               OpenSearchSinkSettings settings,
+                                                               const Clock& clock) {
+  StatusOr<std::unique_ptr<HttpClient>> client = HttpClient::Open(std::move(engine));
+  if (!client.ok()) return client.status();
+  FileDescriptor timer(timerfd_create(CLOCK_BOOTTIME, TFD_NONBLOCK | TFD_CLOEXEC));
+  if (!timer.is_open()) {
+    return Status(StatusCode::kInternal, Reason::kInternal, "no timer can be had");
+  }
+  return std::unique_ptr<OpenSearchSink>(
+      new OpenSearchSink(*std::move(client), std::move(settings), std::move(timer), clock));
+}
+
+OpenSearchSink::OpenSearchSink(std::unique_ptr<HttpClient> client, OpenSearchSinkSettings settings,
+                               FileDescriptor timer, const Clock& clock)
+    : client_(std::move(client)),
+      settings_(std::move(settings)),
+      timer_(std::move(timer)),
+      clock_(clock),
+      shaper_(settings_.relay),
+      backoff_(200ms, 10s),
+      block_backoff_(2s, 30s),
+      addresses_(client_->addresses()),
+      bulk_bytes_max_(kBulkBytesMost) {
+  dead_.is_dead = true;
+}
+
+Status OpenSearchSink::Open(Slot slot, const Route& route) {
+  StatusOr<IndexTemplate> index = IndexTemplate::Create(route.target_topic);
+  if (!index.ok()) return index.status();
+  if (writings_.size() <= slot) writings_.resize(slot + 1);
+  Writing& writing = writings_[slot];
+  writing.route = route;
+  writing.index = *std::move(index);
+  return {};
+}
+
+// --- Sending ------------------------------------------------------------------------------------
+
+bool OpenSearchSink::IsFull(const Bulk& bulk) const {
+  return bulk.bytes >= bulk_bytes_max_ || bulk.entries.size() >= kBulkDocumentsMost;
+}
+
+bool OpenSearchSink::MaySend(BootTime now) const {
+  if (blocked_until_) return now >= *blocked_until_ && in_flight_.empty();
+  return in_flight_.size() < limit_.limit();
+}
+
+bool OpenSearchSink::IsReady() const {
+  return !IsFull(open_) || (waiting_.empty() && MaySend(clock_.Now()));
+}
+
+size_t OpenSearchSink::Submit(Batch& batch, size_t from, uint32_t window) {
+  const BootTime now = clock_.Now();
+  Writing& writing = writings_[batch.slot];
+  size_t taken = 0;
+  for (size_t i = from; i < batch.records.size(); ++i) {
+    if (writing.is_probed && writing.entries > 0) break;
+    if (IsFull(open_)) {
+      if (!waiting_.empty() || !MaySend(now)) break;
+      Send(std::exchange(open_, {}), now);
+    }
+    if (open_.entries.empty()) open_.since = now;
+    Entry entry{.slot = batch.slot,
+                .window = window,
+                .covered = batch.Covered(i),
+                .record = std::move(batch.records[i]),
+                .attempts = 0,
+                .first_seen = {},
+                .refusal = std::nullopt,
+                .index = {}};
+    open_.bytes += entry.record.value.value_or("").size() + kDocumentOverhead;
+    open_.entries.push_back(std::move(entry));
+    ++writing.entries;
+    ++taken;
+  }
+  return taken;
+}
+
+void OpenSearchSink::Poll(std::vector<Confirmation>& confirmations) {
+  const BootTime now = clock_.Now();
+  uint64_t rung = 0;
+  while (read(timer_.get(), &rung, sizeof rung) > 0) {
+  }
+  answers_.clear();
+  client_->Poll(answers_);
+  for (auto& [id, answer] : answers_) {
+    auto sent = in_flight_.extract(id);
+    if (!sent.empty()) Take(std::move(sent.mapped()), answer, now);
+  }
+  SendDue(now);
+  SetTimer(now);
+  std::ranges::move(done_, std::back_inserter(confirmations));
+  done_.clear();
+}
+
+// What failed first, then dead letters, then what is new: at once if the engine has nothing to do,
+// else when it is worth a request.
+void OpenSearchSink::SendDue(BootTime now) {
+  for (auto bulk = waiting_.begin(); bulk != waiting_.end() && MaySend(now);) {
+    if (bulk->due > now) {
+      ++bulk;
+      continue;
+    }
+    Bulk due = std::move(*bulk);
+    bulk = waiting_.erase(bulk);
+    const size_t before = waiting_.size();
+    Send(std::move(due), now);
+    if (waiting_.size() != before) break;  // no address can be asked
+  }
+  if (!dead_.entries.empty() && MaySend(now)) {
+    Bulk dead = std::exchange(dead_, {});
+    dead_.is_dead = true;
+    Send(std::move(dead), now);
+  }
+  const bool is_worth_it = IsFull(open_) || in_flight_.empty() || now - open_.since >= kFlushAfter;
+  if (!open_.entries.empty() && is_worth_it && waiting_.empty() && MaySend(now)) {
+    Send(std::exchange(open_, {}), now);
+  }
+}
+
+std::optional<size_t> OpenSearchSink::ChooseAddress(BootTime now) {
+  for (size_t i = 0; i < addresses_.size(); ++i) {
+    const size_t address = (next_address_ + i) % addresses_.size();
+    if (addresses_[address].down_until > now) continue;
+    next_address_ = address + 1;
+    return address;
+  }
+  return std::nullopt;
+}
+
+void OpenSearchSink::Send(Bulk bulk, BootTime now) {
+  const std::optional<size_t> address = ChooseAddress(now);
+  if (!address) {
+    bulk.due = std::ranges::min(addresses_, {}, &Address::down_until).down_until;
+    waiting_.push_back(std::move(bulk));
+    return;
+  }
+  const WallTime wall_now = clock_.WallNow();
+  body_.clear();
+  std::vector<Entry> framed;
+  framed.reserve(bulk.entries.size());
+  for (Entry& entry : bulk.entries) {
+    const Route& route = writings_[entry.slot].route;
+    const size_t start = body_.size();
+    ++entry.attempts;
+    if (entry.refusal) {
+      AppendCreate(settings_.dead_letter_index, DocumentId(route, entry.record.offset), body_);
+      body_ += DeadLetterDocument(route, entry.record, *entry.refusal,
+                                  {.bridge = settings_.bridge,
+                                   .index = entry.index,
+                                   .attempts = entry.attempts,
+                                   .first_seen = entry.first_seen,
+                                   .last_seen = wall_now},
+                                  settings_.relay);
+    } else {
+      entry.index =
+          writings_[entry.slot].index.Apply(route.source_topic, entry.record.timestamp_ms);
+      AppendCreate(entry.index, DocumentId(route, entry.record.offset), body_);
+      const Status shaped = shaper_.Append(route, entry.record, wall_now, body_);
+      if (!shaped.ok()) {
+        body_.resize(start);
+        const std::string why = shaped.message();
+        KeepDead(std::move(entry), {.status = 0,
+                                    .type = "drawbridge_refused",
+                                    .caused_by = {},
+                                    .reason = why,
+                                    .group = why});
+        continue;
+      }
+    }
+    body_ += '\n';
+    framed.push_back(std::move(entry));
+  }
+  bulk.entries = std::move(framed);
+  if (bulk.entries.empty()) return;
+  bulk.bytes = body_.size();
+  StatusOr<std::string> packed = Gzip(body_);
+  if (!packed.ok()) {
+    Retry(std::move(bulk), 1s, now);
+    return;
+  }
+  const uint64_t id = ++last_id_;
+  client_->Send(id,
+                {.method = "POST",
+                 .path = std::string(kBulkPath),
+                 .body = *std::move(packed),
+                 .content_type = "application/x-ndjson",
+                 .is_gzip = true},
+                *address);
+  in_flight_.emplace(id, Sent{.bulk = std::move(bulk), .at = now, .address = *address});
+}
+
+void OpenSearchSink::SetTimer(BootTime now) const {
+  std::optional<BootTime> next;
+  const auto consider = [&](BootTime time) { next = next ? std::min(*next, time) : time; };
+  for (const Bulk& bulk : waiting_) consider(bulk.due);
+  if (!open_.entries.empty()) consider(open_.since + kFlushAfter);
+  if (next && blocked_until_) next = std::max(*next, *blocked_until_);
+  itimerspec when{};
+  if (next) {
+    // What waits for an answer is rung for by the client.
+    const Duration wait = std::max<Duration>(*next - now, 10ms);
+    const auto seconds = std::chrono::floor<std::chrono::seconds>(wait);
+    when.it_value = {.tv_sec = seconds.count(), .tv_nsec = (wait - seconds).count()};
+  }
+  timerfd_settime(timer_.get(), 0, &when, nullptr);
+}
+
+// --- Answers ------------------------------------------------------------------------------------
+
+void OpenSearchSink::Take(Sent sent, const HttpAnswer& answer, BootTime now) {
+  Address& address = addresses_[sent.address];
+  if (answer.status == 0) {
+    limit_.PushedBack();
+    address.down_until = now + address.backoff.Next();
+    NoteTrouble(answer.failure.reason(), answer.failure.message(), false, now);
+    Retry(std::move(sent.bulk), {}, now);
+    return;
+  }
+  address.backoff.Reset();
+  if (answer.status != 200) {
+    TakeRefused(std::move(sent.bulk), ReadError(answer.status, answer.body), now);
+    return;
+  }
+  const StatusOr<std::vector<BulkItem>> items = ReadItems(answer.body, sent.bulk.entries.size());
+  if (!items.ok()) {
+    // It may have been done or not: sent again, it is there or is made.
+    NoteTrouble(items.status().reason(), items.status().message(), false, now);
+    Retry(std::move(sent.bulk), {}, now);
+    return;
+  }
+  Failpoint("opensearch.answered");
+  limit_.Answered(now - sent.at, in_flight_.size() + 1);
+  blocked_until_.reset();
+  block_backoff_.Reset();
+  bulk_bytes_max_ = std::min(kBulkBytesMost, bulk_bytes_max_ + bulk_bytes_max_ / 20);
+  TakeItems(std::move(sent.bulk), *items, now);
+}
+
+void OpenSearchSink::TakeItems(Bulk bulk, const std::vector<BulkItem>& items, BootTime now) {
+  std::map<Slot, Status> blocked;
+  std::vector<Entry> failed;
+  Bulk again;
+  again.is_dead = bulk.is_dead;
+  again.attempts = bulk.attempts;
+  bool is_pushed_back = false;
+  bool has_passed = false;
+  for (size_t i = 0; i < items.size(); ++i) {
+    Entry& entry = bulk.entries[i];
+    Writing& writing = writings_[entry.slot];
+    const EngineError& error = items[i].error;
+    switch (OutcomeOf(items[i])) {
+      case ItemOutcome::kDelivered:
+      case ItemOutcome::kThere:
+        has_passed = true;
+        if (!entry.refusal) {
+          if (std::exchange(writing.is_probed, false)) writing.storm.Reset();
+          writing.storm.AddGood();
+        }
+        Confirm(entry);
+        break;
+      case ItemOutcome::kBackPressure:
+        is_pushed_back = true;
+        [[fallthrough]];
+      case ItemOutcome::kPassing:
+        NoteTrouble(is_pushed_back ? Reason::kThrottled : Reason::kBrokerError, error.Text(), false,
+                    now);
+        again.bytes += entry.record.value.value_or("").size() + kDocumentOverhead;
+        again.entries.push_back(std::move(entry));
+        break;
+      case ItemOutcome::kBadRecord:
+        if (!entry.refusal) {
+          Refuse(std::move(entry), error, blocked);
+          break;
+        }
+        blocked.try_emplace(
+            entry.slot,
+            Status(StatusCode::kFailedPrecondition, Reason::kRecordRefused,
+                   fmt::format("the record at offset {} is refused, and so is its dead letter in "
+                               "{}: {}",
+                               entry.record.offset, settings_.dead_letter_index, error.Text())));
+        failed.push_back(std::move(entry));
+        break;
+      case ItemOutcome::kSystemic: {
+        const std::string text =
+            IsFloodStage(error)
+                ? fmt::format(
+                      "the engine's disk is full, and its indexes are locked: make room "
+                      "there ({})",
+                      error.Text())
+                : fmt::format("the engine takes no record for {}: {}",
+                              entry.refusal ? settings_.dead_letter_index : entry.index,
+                              error.Text());
+        blocked.try_emplace(entry.slot,
+                            Status(StatusCode::kFailedPrecondition,
+                                   error.status == 403 && error.type == "security_exception"
+                                       ? Reason::kAuthorizationFailed
+                                       : Reason::kBrokerError,
+                                   text));
+        failed.push_back(std::move(entry));
+        break;
+      }
+    }
+  }
+  if (is_pushed_back) limit_.PushedBack();
+  if (has_passed && again.entries.empty()) {
+    trouble_.reset();
+    backoff_.Reset();
+  }
+  if (!again.entries.empty()) Retry(std::move(again), {}, now);
+  if (!blocked.empty()) Fail(blocked, std::move(failed));
+}
+
+// The record is the engine's to refuse; unless half of all are refused for the same.
+void OpenSearchSink::Refuse(Entry entry, const EngineError& error,
+                            std::map<Slot, Status>& blocked) {
+  Writing& writing = writings_[entry.slot];
+  Refusal refusal{.status = error.status,
+                  .type = error.type,
+                  .caused_by = error.caused_by,
+                  .reason = error.Text(),
+                  .group = ErrorGroup(error)};
+  if (writing.storm.AddBad(refusal.group)) {
+    const Slot slot = entry.slot;
+    blocked.try_emplace(
+        slot, Status(StatusCode::kFailedPrecondition, Reason::kRecordRefused,
+                     fmt::format("half of the records are refused for one reason, so it is taken "
+                                 "for the index's and none is written off: {}",
+                                 error.Text())));
+    // Among the dead letters Fail finds it and gives it back.
+  }
+  KeepDead(std::move(entry), std::move(refusal));
+}
+
+void OpenSearchSink::KeepDead(Entry entry, Refusal refusal) {
+  if (!entry.refusal) entry.first_seen = clock_.WallNow();
+  entry.refusal = std::move(refusal);
+  dead_.bytes += entry.record.bytes() + kDocumentOverhead;
+  dead_.entries.push_back(std::move(entry));
+}
+
+void OpenSearchSink::TakeRefused(Bulk bulk, const EngineError& error, BootTime now) {
+  const std::string text = error.Text();
+  switch (error.status) {
+    case 413:
+      bulk_bytes_max_ = std::max(kBulkBytesLeast, bulk.bytes / 2);
+      [[fallthrough]];
+    case 400:
+      if (bulk.entries.size() > 1) {
+        Split(std::move(bulk), now);
+        return;
+      }
+      if (bulk.is_dead) {
+        const Entry& letter = bulk.entries.front();
+        const std::map<Slot, Status> blocked = {
+            {letter.slot,
+             Status(StatusCode::kFailedPrecondition,
+                    error.status == 413 ? Reason::kRecordTooLarge : Reason::kRecordRefused,
+                    fmt::format("the record at offset {} is refused, and so is its dead letter: "
+                                "raise http.max_content_length of the engine, or mend {} ({})",
+                                letter.record.offset, settings_.dead_letter_index, text))}};
+        Fail(blocked, std::move(bulk.entries));
+        return;
+      }
+      {
+        std::map<Slot, Status> blocked;
+        Refuse(std::move(bulk.entries.front()), error, blocked);
+        if (!blocked.empty()) Fail(blocked, {});
+      }
+      return;
+    case 401:
+      BlockAll(std::move(bulk), Reason::kAuthenticationFailed,
+               fmt::format("the engine does not know us: set the endpoint's credential again ({})",
+                           text),
+               now);
+      return;
+    case 403:
+      BlockAll(std::move(bulk), Reason::kAuthorizationFailed,
+               fmt::format("the engine refuses us: grant the endpoint's user the right to create "
+                           "documents in the indexes ({})",
+                           text),
+               now);
+      return;
+    case 429:
+      limit_.PushedBack();
+      NoteTrouble(Reason::kThrottled, fmt::format("the engine asks for less ({})", text), false,
+                  now);
+      Retry(std::move(bulk), 1s, now);
+      return;
+    default:
+      break;
+  }
+  if (error.status >= 500 && error.status != 501) {
+    limit_.PushedBack();
+    NoteTrouble(Reason::kBrokerError, fmt::format("the engine answers {}", text), false, now);
+    Retry(std::move(bulk), {}, now);
+    return;
+  }
+  BlockAll(std::move(bulk), Reason::kBrokerError,
+           fmt::format("what answers there does not take documents: check the endpoint's address, "
+                       "and for a proxy before it ({})",
+                       text),
+           now);
+}
+
+// Finds the one that is refused: in the one half or in the other.
+void OpenSearchSink::Split(Bulk bulk, BootTime now) {
+  const auto middle = bulk.entries.begin() + static_cast<std::ptrdiff_t>(bulk.entries.size() / 2);
+  Bulk second;
+  second.is_dead = bulk.is_dead;
+  second.due = bulk.due = now;
+  second.entries.assign(std::make_move_iterator(middle),
+                        std::make_move_iterator(bulk.entries.end()));
+  bulk.entries.erase(middle, bulk.entries.end());
+  waiting_.push_front(std::move(second));
+  waiting_.push_front(std::move(bulk));
+}
+
+void OpenSearchSink::Retry(Bulk bulk, Duration least, BootTime now) {
+  ++bulk.attempts;
+  bulk.due = now + std::max(least, backoff_.Next());
+  waiting_.push_back(std::move(bulk));
+}
+
+// No request passes: one is tried now and then.
+void OpenSearchSink::BlockAll(Bulk bulk, Reason reason, std::string text, BootTime now) {
+  blocked_until_ = now + block_backoff_.Next();
+  NoteTrouble(reason, std::move(text), true, now);
+  bulk.due = *blocked_until_;
+  waiting_.push_front(std::move(bulk));
+}
+
+// --- What becomes of records --------------------------------------------------------------------
+
+void OpenSearchSink::Confirm(Entry& entry) {
+  --writings_[entry.slot].entries;
+  Confirmation* last = done_.empty() ? nullptr : &done_.back();
+  const bool is_next = last != nullptr && last->slot == entry.slot &&
+                       last->window == entry.window && !last->failure &&
+                       last->range.end == entry.covered.first;
+  if (!is_next) {
+    done_.push_back({.slot = entry.slot,
+                     .window = entry.window,
+                     .range = {entry.covered.first, entry.covered.first},
+                     .failed_end = {},
+                     .records = 0,
+                     .bytes = 0,
+                     .failure = std::nullopt,
+                     .status = {}});
+    last = &done_.back();
+  }
+  last->range.end = entry.covered.end;
+  ++last->records;
+  last->bytes += entry.record.weight;
+  if (entry.refusal) {
+    last->dead_letters.push_back(
+        {.offset = entry.record.offset, .error = std::move(entry.refusal->group)});
+  }
+  entry.record = {};
+}
+
+// Gives back all that the sink has of these partitions, but for what is on its way: they are read
+// again, one record at a time until one passes.
+void OpenSearchSink::Fail(const std::map<Slot, Status>& blocked, std::vector<Entry> entries) {
+  const auto collect = [&](Bulk& bulk) {
+    const auto kept =
+        std::stable_partition(bulk.entries.begin(), bulk.entries.end(),
+                              [&](const Entry& entry) { return !blocked.contains(entry.slot); });
+    entries.insert(entries.end(), std::make_move_iterator(kept),
+                   std::make_move_iterator(bulk.entries.end()));
+    bulk.entries.erase(kept, bulk.entries.end());
+  };
+  collect(open_);
+  collect(dead_);
+  for (Bulk& bulk : waiting_) collect(bulk);
+  std::erase_if(waiting_, [](const Bulk& bulk) { return bulk.entries.empty(); });
+
+  std::map<std::pair<Slot, uint32_t>, Confirmation> failures;
+  for (const Entry& entry : entries) {
+    --writings_[entry.slot].entries;
+    Confirmation& failure = failures[{entry.slot, entry.window}];
+    const bool is_first = failure.records == 0;
+    if (is_first || entry.covered.first < failure.range.first) failure.range = entry.covered;
+    failure.failed_end =
+        is_first ? entry.covered.end : std::max(failure.failed_end, entry.covered.end);
+    ++failure.records;
+    failure.bytes += entry.record.weight;
+  }
+  for (auto& [which, failure] : failures) {
+    failure.slot = which.first;
+    failure.window = which.second;
+    failure.failure = Disposition::kBlock;
+    failure.status = blocked.at(which.first);
+    done_.push_back(std::move(failure));
+  }
+  for (const auto& [slot, status] : blocked) writings_[slot].is_probed = true;
+}
+
+void OpenSearchSink::NoteTrouble(Reason reason, std::string text, bool blocks, BootTime now) {
+  if (!trouble_) trouble_since_ = now;
+  const bool is_new = !trouble_ || trouble_->reason != reason;
+  if (!is_new) {
+    kLog.Debug("engine still does not take records",
+               {{"endpoint", client_->engine().endpoint.name}, {"text", text}});
+  } else {
+    kLog.Warn(
+        "engine does not take records",
+        {{"endpoint", client_->engine().endpoint.name}, {"reason", Name(reason)}, {"text", text}});
+  }
+  trouble_ = Condition{.side = Side::kTarget,
+                       .reason = reason,
+                       .text = fmt::format("{}: {}", client_->engine().endpoint.name, text),
+                       .bridge = {},
+                       .stream = std::nullopt,
+                       .partition = std::nullopt,
+                       .topic = {},
+                       .age = std::nullopt,
+                       .blocks = false};
+  trouble_blocks_ = blocks;
+}
+
+std::optional<Condition> OpenSearchSink::Trouble() const {
+  if (!trouble_) return std::nullopt;
+  const Duration age = clock_.Now() - trouble_since_;
+  if (!trouble_blocks_ && age < kTroubleAfter) return std::nullopt;
+  Condition trouble = *trouble_;
+  trouble.age = age;
+  return trouble;
+}
+
+std::vector<int> OpenSearchSink::descriptors() const {
+  return {client_->descriptor(), timer_.get()};
+}
+
+}  // namespace drawbridge

@@ -1,0 +1,141 @@
+#pragma once
+
+#include <deque>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "base/backoff.h"
+#include "base/clock.h"
+#include "base/file.h"
+#include "model/index_template.h"
+#include "relay/opensearch/bulk_answer.h"
+#include "relay/opensearch/document.h"
+#include "relay/opensearch/http_client.h"
+#include "relay/opensearch/send_limit.h"
+#include "relay/opensearch/storm_breaker.h"
+#include "relay/pipeline/io.h"
+
+namespace drawbridge {
+
+struct OpenSearchSinkSettings {
+  std::string bridge;             // its name, for dead letters
+  std::string relay;              // its name, for documents
+  std::string dead_letter_index;  // of the same engine
+};
+
+// Writes records as documents of OpenSearch or Elasticsearch, each once: with `create` and an id of
+// its own, so that what is sent again is there already. An answer is read item by item. A record is
+// confirmed when the engine, or its index of dead letters, has it.
+//
+// Items that fail in passing are sent again from here, slower. What no record would pass (an index
+// that is closed, a full disk, half of all records refused for one reason) is given back to the
+// lane as blocked, and only one record at a time of that partition is tried until one passes.
+//
+// Order within a partition is not kept: the engine has none. Runs on the lane's thread only. The
+// clock outlives it.
+class OpenSearchSink final : public Sink {
+ public:
+  static StatusOr<std::unique_ptr<OpenSearchSink>> Open(SearchEngine engine,
+                                                        OpenSearchSinkSettings settings,
+                                                        const Clock& clock);
+
+  Status Open(Slot slot, const Route& route) override;
+  size_t Submit(Batch& batch, size_t from, uint32_t window) override;
+  void Poll(std::vector<Confirmation>& confirmations) override;
+  bool IsReady() const override;
+  std::optional<Condition> Trouble() const override;
+  std::vector<int> descriptors() const override;
+
+ private:
+  // A record between Submit and its confirmation.
+  struct Entry {
+    Slot slot = 0;
+    uint32_t window = 0;
+    OffsetRange covered;
+    Record record;
+    int attempts = 0;
+    WallTime first_seen{};
+    std::optional<Refusal> refusal;  // set: it shall be a dead letter
+    std::string index;               // where it was refused
+  };
+  // What is sent in one request.
+  struct Bulk {
+    std::vector<Entry> entries;
+    size_t bytes = 0;  // about, before compression
+    int attempts = 0;
+    BootTime due{};        // when it may be sent
+    BootTime since{};      // of its first record
+    bool is_dead = false;  // all of them dead letters
+  };
+  struct Sent {
+    Bulk bulk;
+    BootTime at;
+    size_t address = 0;
+  };
+  // A partition that is written.
+  struct Writing {
+    Route route;
+    IndexTemplate index;
+    StormBreaker storm;
+    bool is_probed = false;  // one record at a time
+    size_t entries = 0;      // in the sink
+  };
+  struct Address {
+    BootTime down_until{};
+    Backoff backoff{std::chrono::milliseconds(500), std::chrono::seconds(5)};
+  };
+
+  OpenSearchSink(std::unique_ptr<HttpClient> client, OpenSearchSinkSettings settings,
+                 FileDescriptor timer, const Clock& clock);
+
+  bool IsFull(const Bulk& bulk) const;
+  bool MaySend(BootTime now) const;
+  void SendDue(BootTime now);
+  void Send(Bulk bulk, BootTime now);
+  std::optional<size_t> ChooseAddress(BootTime now);
+  void SetTimer(BootTime now) const;
+
+  void Take(Sent sent, const HttpAnswer& answer, BootTime now);
+  void TakeItems(Bulk bulk, const std::vector<BulkItem>& items, BootTime now);
+  void TakeRefused(Bulk bulk, const EngineError& error, BootTime now);
+  void Split(Bulk bulk, BootTime now);
+  void Retry(Bulk bulk, Duration least, BootTime now);
+  void BlockAll(Bulk bulk, Reason reason, std::string text, BootTime now);
+  void Refuse(Entry entry, const EngineError& error, std::map<Slot, Status>& blocked);
+  void KeepDead(Entry entry, Refusal refusal);
+
+  void Confirm(Entry& entry);
+  void Fail(const std::map<Slot, Status>& blocked, std::vector<Entry> entries);
+  void NoteTrouble(Reason reason, std::string text, bool blocks, BootTime now);
+
+  const std::unique_ptr<HttpClient> client_;
+  const OpenSearchSinkSettings settings_;
+  const FileDescriptor timer_;  // rings when something is due
+  const Clock& clock_;
+  DocumentShaper shaper_;
+  SendLimit limit_;
+  Backoff backoff_;
+  Backoff block_backoff_;
+  std::vector<Writing> writings_;  // by slot
+  std::vector<Address> addresses_;
+  size_t next_address_ = 0;
+  size_t bulk_bytes_max_;
+  Bulk open_;
+  Bulk dead_;
+  std::deque<Bulk> waiting_;
+  std::map<uint64_t, Sent> in_flight_;
+  uint64_t last_id_ = 0;
+  std::optional<BootTime> blocked_until_;  // after that one request is tried
+  std::optional<Condition> trouble_;
+  BootTime trouble_since_{};
+  bool trouble_blocks_ = false;
+  std::vector<Confirmation> done_;
+  std::vector<std::pair<uint64_t, HttpAnswer>> answers_;
+  std::string body_;
+};
+
+}  // namespace drawbridge

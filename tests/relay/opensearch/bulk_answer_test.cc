@@ -1,0 +1,141 @@
+#include "relay/opensearch/bulk_answer.h"
+
+#include <gtest/gtest.h>
+
+#include "model/checkpoint.h"
+
+namespace drawbridge {
+namespace {
+
+BulkItem Item(int status, std::string type = {}, std::string reason = {},
+              std::string caused_by = {}) {
+  return {.error = {.status = status,
+                    .type = std::move(type),
+                    .reason = std::move(reason),
+                    .caused_by = std::move(caused_by),
+                    .caused_by_reason = {}}};
+}
+
+// --- Outcomes -----------------------------------------------------------------------------------
+
+TEST(OutcomeTest, CountsWhatIsMadeOrThereAsDelivered) {
+  EXPECT_EQ(OutcomeOf(Item(201)), ItemOutcome::kDelivered);
+  EXPECT_EQ(OutcomeOf(Item(200)), ItemOutcome::kDelivered);
+  EXPECT_EQ(OutcomeOf(Item(409, "version_conflict_engine_exception")), ItemOutcome::kThere);
+}
+
+TEST(OutcomeTest, TakesBackPressureForPassing) {
+  EXPECT_EQ(OutcomeOf(Item(429, "es_rejected_execution_exception")), ItemOutcome::kBackPressure);
+  EXPECT_EQ(OutcomeOf(Item(429, "circuit_breaking_exception")), ItemOutcome::kBackPressure);
+  EXPECT_EQ(OutcomeOf(Item(503, "unavailable_shards_exception")), ItemOutcome::kPassing);
+  EXPECT_EQ(OutcomeOf(Item(500, "whatever")), ItemOutcome::kPassing);
+}
+
+TEST(OutcomeTest, DoesNotBlameTheRecordForTheEngine) {
+  for (const BulkItem& item :
+       {Item(404, "index_not_found_exception"), Item(403, "security_exception"),
+        Item(403, "cluster_block_exception", "FORBIDDEN/8/index write (api)"),
+        Item(429, "cluster_block_exception",
+             "TOO_MANY_REQUESTS/12/disk usage exceeded flood-stage watermark"),
+        Item(400, "validation_exception",
+             "this action would add [2] total shards, but this cluster currently has "
+             "[1000]/[1000] maximum shards open"),
+        Item(400, "illegal_argument_exception",
+             "Validation Failed: 1: this action would add [2] shards, maximum normal shards open"),
+        Item(400, "index_closed_exception"), Item(400, "invalid_index_name_exception"),
+        Item(400, "wrapper", "", "index_closed_exception"), Item(400, "never_heard_of_exception"),
+        Item(418)}) {
+    EXPECT_EQ(OutcomeOf(item), ItemOutcome::kSystemic) << item.error.Text();
+  }
+}
+
+TEST(OutcomeTest, BlamesTheRecordForWhatIsInIt) {
+  for (const char* type : {"mapper_parsing_exception", "document_parsing_exception",
+                           "strict_dynamic_mapping_exception", "illegal_argument_exception",
+                           "action_request_validation_exception"}) {
+    EXPECT_EQ(OutcomeOf(Item(400, type, "no")), ItemOutcome::kBadRecord) << type;
+  }
+}
+
+TEST(OutcomeTest, KnowsAFullDisk) {
+  EXPECT_TRUE(IsFloodStage(
+      Item(429, "cluster_block_exception",
+           "index [l] blocked by: [TOO_MANY_REQUESTS/12/disk usage exceeded flood-stage watermark]")
+          .error));
+  EXPECT_TRUE(IsFloodStage(Item(403, "cluster_block_exception",
+                                "blocked by: [FORBIDDEN/12/index read-only / allow delete (api)];")
+                               .error));
+  EXPECT_FALSE(IsFloodStage(
+      Item(403, "cluster_block_exception", "blocked by: [FORBIDDEN/8/index write (api)]").error));
+}
+
+// --- Answers ------------------------------------------------------------------------------------
+
+TEST(ReadItemsTest, ReadsTheStatusOfEach) {
+  const auto items = ReadItems(R"({"took":1,"errors":true,"items":[{"create":{"status":201}},)"
+                               R"({"index":{"status":400,"error":{"type":"a","reason":"b",)"
+                               R"("caused_by":{"type":"c","reason":"d"}}}},)"
+                               R"({"create":{"status":201,"failure_store":"used"}}]})",
+                               3);
+
+  ASSERT_TRUE(items.ok()) << items.status().ToString();
+  EXPECT_EQ((*items)[0].error.status, 201);
+  EXPECT_EQ((*items)[1].error.Text(), "a: b (c: d)");
+  EXPECT_TRUE((*items)[2].is_diverted);
+  EXPECT_FALSE((*items)[0].is_diverted);
+}
+
+TEST(ReadItemsTest, SaysNothingOfAnAnswerThatIsNotWhole) {
+  for (const char* answer :
+       {"", "{}", "[]", "null", "<html>Sign in</html>", R"({"errors":false})",
+        R"({"errors":false,"items":{}})", R"({"errors":false,"items":[]})",
+        R"({"items":[{"create":{"status":201}}]})",
+        R"({"items":[{"create":{"status":201}},{"create":{"status":201}},)"
+        R"({"create":{"status":201}}]})",
+        R"({"items":[{"create":{"status":201}},{"create":{}}]})",
+        R"({"items":[{"create":{"status":201}},{"create":{"status":"201"}}]})",
+        R"({"items":[{"create":{"status":201}},7]})", R"({"items":[{"create":{"status":201}},{}]})",
+        R"({"items":[{"create":{"status":201}},{"create":{"status":20)"}) {
+    EXPECT_FALSE(ReadItems(answer, 2).ok()) << answer;
+  }
+}
+
+TEST(ReadErrorTest, TakesTheEnginesWordsOrQuotesAPage) {
+  EXPECT_EQ(ReadError(403, R"({"error":{"type":"security_exception","reason":"no"},"status":403})")
+                .Text(),
+            "security_exception: no");
+  EXPECT_EQ(ReadError(403, R"({"error":"no"})").Text(), "no");
+  EXPECT_EQ(ReadError(502, "<html>Bad gateway").Text(),
+            "status 502, with the answer <html>Bad gateway");
+  EXPECT_EQ(ReadError(500, "").Text(), "status 500");
+}
+
+// --- Groups -------------------------------------------------------------------------------------
+
+TEST(ErrorGroupTest, IsTheSameForRecordsWithTheSameFault) {
+  const auto group = [](const std::string& field, const std::string& id, const std::string& value) {
+    return ErrorGroup(Item(400, "mapper_parsing_exception",
+                           "failed to parse field [" + field +
+                               "] of type [long] in document with "
+                               "id '" +
+                               id + "'. Preview of field's value: '" + value + "'",
+                           "illegal_argument_exception")
+                          .error);
+  };
+
+  EXPECT_EQ(group("a", "1", "x"), group("a", "2", "y"));
+  EXPECT_EQ(group("field_1", "1", "x"), group("field_22", "2", "y"));
+  EXPECT_NE(group("a", "1", "x"), group("b", "1", "x"));
+  EXPECT_EQ(group("a", "1", "x"),
+            "mapper_parsing_exception: failed to parse field [a] of type [long] "
+            "(illegal_argument_exception)");
+}
+
+TEST(ErrorGroupTest, FitsIntoACommitWhateverTheEngineSays) {
+  EXPECT_LE(ErrorGroup(Item(400, "t", std::string(10'000, 'x')).error).size(), kDeadLetterErrorMax);
+  EXPECT_EQ(ErrorGroup(Item(413).error), "status 413");
+  EXPECT_EQ(ErrorGroup(Item(400, "t", "a\nb 'c").error), "t: a b 'c");
+}
+
+}  // namespace
+}  // namespace drawbridge

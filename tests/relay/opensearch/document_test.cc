@@ -1,0 +1,169 @@
+#include "relay/opensearch/document.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+
+namespace drawbridge {
+namespace {
+
+using nlohmann::json;
+using testing::HasSubstr;
+using testing::Not;
+
+constexpr int64_t kTime = 1'773'480'413'589;  // 2026-03-14T09:26:53.589Z
+
+class DocumentTest : public testing::Test {
+ protected:
+  DocumentTest() {
+    route_.source_topic = "audit";
+    route_.partition = 3;
+    route_.source_epoch = 2;
+    route_.source_cluster = 0xab;
+  }
+  // The document of a value, one line; "" and the status for what no engine must get.
+  std::string Shape(std::optional<std::string_view> value) {
+    Record record;
+    record.offset = Offset{42};
+    record.timestamp_ms = kTime;
+    record.value = value;
+    std::string out;
+    status_ = shaper_.Append(route_, record, WallTime{}, out);
+    EXPECT_THAT(out, Not(HasSubstr("\n")));
+    return out;
+  }
+  json Parsed(std::optional<std::string_view> value) {
+    json document = json::parse(Shape(value), nullptr, false);
+    EXPECT_TRUE(document.is_object());
+    return document;
+  }
+
+  Route route_;
+  Status status_;
+  DocumentShaper shaper_{"relay-1"};
+};
+
+TEST_F(DocumentTest, HasAnIdOfItsOwn) {
+  EXPECT_EQ(DocumentId(route_, Offset{42}), "00000000000000ab:2:audit:3:42");
+}
+
+TEST_F(DocumentTest, IsAnObjectAsItCameWithItsTimeAndItsOrigin) {
+  const std::string text = Shape(R"({"a": 1, "b":{"c":"\u00e4"},"d":[1.50]})");
+
+  EXPECT_THAT(text, testing::StartsWith(R"({"a": 1, "b":{"c":"\u00e4"},"d":[1.50],)"));
+  const json document = json::parse(text);
+  EXPECT_EQ(document["@timestamp"], "2026-03-14T09:26:53.589Z");
+  EXPECT_EQ(document["drawbridge"]["topic"], "audit");
+  EXPECT_EQ(document["drawbridge"]["partition"], 3);
+  EXPECT_EQ(document["drawbridge"]["offset"], 42);
+  EXPECT_EQ(document["drawbridge"]["source_epoch"], 2);
+  EXPECT_EQ(document["drawbridge"]["relay"], "relay-1");
+}
+
+TEST_F(DocumentTest, KeepsATimeAndAnOriginThatTheRecordHas) {
+  const json document = Parsed(R"({"@timestamp":"2020-01-01","drawbridge":7})");
+
+  EXPECT_EQ(document, json::parse(R"({"@timestamp":"2020-01-01","drawbridge":7})"));
+}
+
+TEST_F(DocumentTest, TakesAnEmptyObject) {
+  for (const char* value : {"{}", " { } ", "{\n}"}) {
+    EXPECT_EQ(Parsed(value).size(), 2U) << value;
+  }
+}
+
+TEST_F(DocumentTest, IsOneLineHoweverTheObjectWasWritten) {
+  const json document = Parsed("{\r\n  \"a\": \"x\\ny\",\n  \"b\": 1\n}\n");
+
+  EXPECT_EQ(document["a"], "x\ny");
+  EXPECT_EQ(document["b"], 1);
+}
+
+TEST_F(DocumentTest, TakesNumbersThatNoComputerCounts) {
+  const std::string text = Shape(R"({"a":123456789012345678901234567890})");
+
+  EXPECT_THAT(text, testing::StartsWith(R"({"a":123456789012345678901234567890,)"));
+}
+
+TEST_F(DocumentTest, HasWhatIsNoObjectAsText) {
+  for (const std::string_view value :
+       {"plain text", "[1,2]", "7", "\"text\"", "{\"a\":", "{\"a\":1}{\"b\":2}", "{'a':1}",
+        "{\"a\":1,}", "", " ", "{\"a\":\"\x01\"}", "line\nline"}) {
+    EXPECT_EQ(Parsed(value)["message"], value);
+  }
+}
+
+TEST_F(DocumentTest, TellsNullFromEmpty) {
+  EXPECT_TRUE(Parsed(std::nullopt)["message"].is_null());
+  EXPECT_EQ(Parsed("")["message"], "");
+}
+
+TEST_F(DocumentTest, ReplacesBytesThatAreNoUtf8AndSaysSo) {
+  const json document = Parsed("caf\xe9 {");
+
+  EXPECT_EQ(document["message"], "caf\xef\xbf\xbd {");
+  EXPECT_EQ(document["drawbridge"]["lossy"], true);
+  EXPECT_FALSE(Parsed("plain")["drawbridge"].contains("lossy"));
+  EXPECT_EQ(Parsed("{\"a\":\"\xff\"}")["drawbridge"]["lossy"], true);
+}
+
+TEST_F(DocumentTest, GivesNoEngineWhatKillsOne) {
+  const auto nested = [](size_t depth) {
+    std::string value;
+    for (size_t i = 0; i < depth; ++i) value += "{\"a\":";
+    value += "1";
+    value.append(depth, '}');
+    return value;
+  };
+  EXPECT_NE(Shape(nested(100)), "");
+  EXPECT_TRUE(status_.ok());
+
+  for (const size_t depth : {size_t{600}, size_t{2000}, size_t{100'000}}) {
+    EXPECT_EQ(Shape(nested(depth)), "") << depth;
+    EXPECT_EQ(status_.reason(), Reason::kRecordRefused);
+  }
+  EXPECT_NE(Shape("{}"), "") << "and goes on";
+}
+
+TEST_F(DocumentTest, CannotBeMadeToForgeARequest) {
+  route_.source_topic = "a\",\"x\":\"\n{\"create\":{}}";
+  const json document = Parsed("x\n{\"create\":{\"_index\":\"other\"}}\n{}");
+
+  EXPECT_EQ(document["message"], "x\n{\"create\":{\"_index\":\"other\"}}\n{}");
+  EXPECT_EQ(document["drawbridge"]["topic"], route_.source_topic);
+}
+
+TEST_F(DocumentTest, KeepsEveryByteOfARefusedRecord) {
+  const Header headers[] = {{.name = "h", .value = "v"}, {.name = "h", .value = std::nullopt}};
+  Record record;
+  record.offset = Offset{42};
+  record.timestamp_ms = kTime;
+  record.key = "\xff";
+  record.value = R"({"a": "text"})";
+  record.headers = headers;
+
+  const std::string text = DeadLetterDocument(
+      route_, record,
+      {.status = 400,
+       .type = "mapper_parsing_exception",
+       .caused_by = {},
+       .reason = "no",
+       .group = "g"},
+      {.bridge = "logs", .index = "logs-1", .attempts = 2, .first_seen = {}, .last_seen = {}},
+      "relay-1");
+
+  EXPECT_THAT(text, Not(HasSubstr("\n")));
+  const json letter = json::parse(text);
+  EXPECT_EQ(letter["key_base64"], "/w==");
+  EXPECT_EQ(letter["value"], R"({"a": "text"})");
+  EXPECT_EQ(letter["headers"], json::parse(R"([{"name":"h","value":"v"},{"name":"h"}])"));
+  EXPECT_EQ(letter["timestamp_ms"], kTime);
+  EXPECT_EQ(letter["drawbridge"]["offset"], 42);
+  EXPECT_EQ(letter["drawbridge-error-status"], 400);
+  EXPECT_EQ(letter["drawbridge-error-group"], "g");
+  EXPECT_EQ(letter["drawbridge-error-index"], "logs-1");
+  EXPECT_EQ(json::parse(DeadLetterMapping())["mappings"]["dynamic"], false);
+}
+
+}  // namespace
+}  // namespace drawbridge

@@ -1,0 +1,483 @@
+#include "relay/opensearch/opensearch_sink.h"
+
+#include <atomic>
+
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+#include <poll.h>
+
+#include "tests/fakes/fake_clock.h"
+#include "tests/relay/opensearch/scripted_engine.h"
+
+namespace drawbridge {
+namespace {
+
+using namespace std::chrono_literals;
+using nlohmann::json;
+using testing::HasSubstr;
+using testing::SizeIs;
+
+constexpr const char* kIndex = "logs-audit-2026.03.14";
+constexpr const char* kLetters = "dead";
+constexpr int64_t kTime = 1'773'480'413'589;  // 2026-03-14T09:26:53.589Z
+
+EngineReply Say(int status, std::string body = {}, std::string headers = {}) {
+  return {
+      .status = status, .body = std::move(body), .headers = std::move(headers), .hangs_up = false};
+}
+
+bool IsFor(const EngineRequest& request, const std::string& index) {
+  return !request.documents.empty() &&
+         request.documents.front().first.find('"' + index + '"') != std::string::npos;
+}
+
+// Answers all items of a request the same way.
+EngineReply SayOfAll(const EngineRequest& request, int status, const json& error = {}) {
+  json items = json::array();
+  for (size_t i = 0; i < request.documents.size(); ++i) {
+    json item{{"status", status}};
+    if (!error.is_null()) item["error"] = error;
+    items.push_back({{"create", item}});
+  }
+  return Say(200, json{{"errors", status >= 300}, {"items", items}}.dump());
+}
+
+class OpenSearchSinkTest : public testing::Test {
+ protected:
+  OpenSearchSinkTest() { Open({engine_.address()}); }
+
+  void Open(std::vector<std::string> addresses) {
+    OpenSearchEndpoint endpoint;
+    endpoint.addresses = std::move(addresses);
+    auto sink = OpenSearchSink::Open(
+        {.endpoint = {.name = "search", .cluster = endpoint}, .secret = std::nullopt},
+        {.bridge = "logs", .relay = "relay-1", .dead_letter_index = kLetters}, clock_);
+    ASSERT_TRUE(sink.ok());
+    sink_ = *std::move(sink);
+    for (const Slot slot : {0U, 1U}) {
+      Route route;
+      route.key = {.stream = StreamId{1}, .partition = static_cast<PartitionNumber>(slot)};
+      route.source_topic = "audit";
+      route.target_topic = "logs-audit-{+yyyy.MM.dd}";
+      route.partition = static_cast<PartitionNumber>(slot);
+      ASSERT_TRUE(sink_->Open(slot, route).ok());
+    }
+  }
+
+  // Submits records of the slot with these values; returns how many it took.
+  size_t Submit(const std::vector<std::string>& values, Slot slot = 0, uint32_t window = 1) {
+    Batch batch{.slot = slot,
+                .fetch = 1,
+                .from = next_[slot],
+                .read_to = Offset{next_[slot].value + static_cast<int64_t>(values.size())},
+                .records = {}};
+    for (const std::string& value : values) {
+      auto* const kept = new std::string(value);
+      Record record;
+      record.offset = Offset{batch.from.value + static_cast<int64_t>(batch.records.size())};
+      record.timestamp_ms = kTime;
+      record.value = *kept;
+      record.weight = value.size();
+      record.owner = RecordOwner(kept, [](void* text) { delete static_cast<std::string*>(text); });
+      batch.records.push_back(std::move(record));
+    }
+    const size_t taken = sink_->Submit(batch, 0, window);
+    next_[slot] = Offset{batch.from.value + static_cast<int64_t>(taken)};
+    return taken;
+  }
+  std::vector<std::string> Values(int count) {
+    std::vector<std::string> values;
+    for (int i = 0; i < count; ++i) values.push_back(fmt::format(R"({{"n":{}}})", i));
+    return values;
+  }
+
+  // Lets the sink work until it holds; time passes a little at each turn.
+  template <typename Condition>
+  bool Until(Condition holds) {
+    for (int turn = 0; turn < 2000; ++turn) {
+      std::vector<Confirmation> news;
+      sink_->Poll(news);
+      for (Confirmation& one : news) confirmations_.push_back(std::move(one));
+      if (holds()) return true;
+      pollfd descriptors[2] = {{.fd = sink_->descriptors()[0], .events = POLLIN, .revents = 0},
+                               {.fd = sink_->descriptors()[1], .events = POLLIN, .revents = 0}};
+      poll(descriptors, 2, 5);
+      clock_.Advance(20ms);
+    }
+    return false;
+  }
+  int64_t Confirmed() const {
+    int64_t records = 0;
+    for (const Confirmation& one : confirmations_) records += one.failure ? 0 : one.records;
+    return records;
+  }
+  std::vector<Confirmation> Failures() const {
+    std::vector<Confirmation> failures;
+    for (const Confirmation& one : confirmations_) {
+      if (one.failure) failures.push_back(one);
+    }
+    return failures;
+  }
+  std::vector<DeadLetter> DeadLetters() const {
+    std::vector<DeadLetter> letters;
+    for (const Confirmation& one : confirmations_) {
+      letters.insert(letters.end(), one.dead_letters.begin(), one.dead_letters.end());
+    }
+    return letters;
+  }
+  // Answers as an engine whose mapping wants "n" to be a number.
+  EngineReply StoreNumbers(const EngineRequest& request) {
+    if (IsFor(request, kLetters)) return engine_.Store(request);
+    json items = json::array();
+    for (const auto& document : request.documents) {
+      if (json::parse(document.second)["n"].is_number()) {
+        EngineRequest one;
+        one.documents = {document};
+        items.push_back(json::parse(engine_.Store(one).body)["items"][0]);
+      } else {
+        items.push_back({{"create",
+                          {{"status", 400},
+                           {"error",
+                            {{"type", "mapper_parsing_exception"},
+                             {"reason", "failed to parse field [n] of type [long]"}}}}}});
+      }
+    }
+    return Say(200, json{{"errors", true}, {"items", items}}.dump());
+  }
+
+  ScriptedEngine engine_;
+  FakeClock clock_;
+  std::unique_ptr<OpenSearchSink> sink_;
+  std::map<Slot, Offset> next_;
+  std::vector<Confirmation> confirmations_;
+};
+
+// --- What is sent -------------------------------------------------------------------------------
+
+TEST_F(OpenSearchSinkTest, ConfirmsWhatTheEngineHas) {
+  ASSERT_EQ(Submit(Values(100)), 100U);
+
+  ASSERT_TRUE(Until([&] { return Confirmed() == 100; }));
+
+  EXPECT_THAT(engine_.stored(kIndex), SizeIs(100));
+  EXPECT_THAT(confirmations_, SizeIs(1)) << "adjacent records are one range";
+  EXPECT_EQ(confirmations_[0].range, (OffsetRange{{0}, {100}}));
+  EXPECT_EQ(sink_->Trouble(), std::nullopt);
+}
+
+TEST_F(OpenSearchSinkTest, SendsWhatEnginesAskFor) {
+  Submit(Values(3));
+  ASSERT_TRUE(Until([&] { return Confirmed() == 3; }));
+
+  const EngineRequest request = engine_.requests().at(0);
+  EXPECT_EQ(request.method, "POST");
+  EXPECT_THAT(request.path, testing::StartsWith("/_bulk?filter_path="));
+  EXPECT_EQ(request.headers.at("content-type"), "application/x-ndjson");
+  EXPECT_EQ(request.headers.at("content-encoding"), "gzip");
+  EXPECT_FALSE(request.headers.contains("transfer-encoding"));
+  EXPECT_FALSE(request.headers.contains("expect"));
+  EXPECT_EQ(request.body.back(), '\n');
+  ASSERT_THAT(request.documents, SizeIs(3));
+  EXPECT_EQ(json::parse(request.documents[1].first),
+            json::parse(fmt::format(
+                R"({{"create":{{"_index":"{}","_id":"0000000000000000:1:audit:0:1"}}}})", kIndex)));
+  EXPECT_EQ(json::parse(request.documents[1].second)["n"], 1);
+}
+
+TEST_F(OpenSearchSinkTest, KeepsAConnection) {
+  for (int i = 1; i <= 5; ++i) {
+    Submit(Values(10));
+    ASSERT_TRUE(Until([&] { return Confirmed() == 10 * i; }));
+  }
+  EXPECT_THAT(engine_.requests(), SizeIs(5));
+}
+
+TEST_F(OpenSearchSinkTest, CountsWhatIsThereAsDelivered) {
+  engine_.SetScript([](const auto& request, size_t) {
+    return SayOfAll(request, 409, {{"type", "version_conflict_engine_exception"}});
+  });
+  Submit(Values(10));
+
+  EXPECT_TRUE(Until([&] { return Confirmed() == 10; }));
+  EXPECT_THAT(DeadLetters(), testing::IsEmpty());
+}
+
+// --- What fails in passing ----------------------------------------------------------------------
+
+TEST_F(OpenSearchSinkTest, SendsOnlyThoseItemsAgainThatWerePushedBack) {
+  engine_.SetScript([&](const EngineRequest& request, size_t number) {
+    if (number > 0) return engine_.Store(request);
+    EngineRequest first;
+    first.documents.assign(request.documents.begin(), request.documents.begin() + 6);
+    json answer = json::parse(engine_.Store(first).body);
+    for (int i = 0; i < 4; ++i) {
+      answer["items"].push_back(
+          {{"create",
+            {{"status", 429}, {"error", {{"type", "es_rejected_execution_exception"}}}}}});
+    }
+    answer["errors"] = false;  // some say so
+    return Say(200, answer.dump());
+  });
+  Submit(Values(10));
+
+  ASSERT_TRUE(Until([&] { return Confirmed() == 10; }));
+
+  EXPECT_THAT(engine_.stored(kIndex), SizeIs(10));
+  EXPECT_THAT(engine_.requests().at(1).documents, SizeIs(4));
+  EXPECT_THAT(Failures(), testing::IsEmpty());
+}
+
+TEST_F(OpenSearchSinkTest, SendsAgainWhatGotNoClearAnswer) {
+  const std::vector<EngineReply> unclear = {
+      Say(200),
+      Say(200, "<html>Sign in</html>"),
+      Say(200, R"({"errors":false,"items":[]})"),
+      Say(200, R"({"errors":false,"items":[{"create":{"status":201}},{"create":{"status":201}}]})"),
+      Say(200, R"({"errors":false,"items":[{"create":{"status":2)"),
+      Say(503, "busy"),
+      Say(429, "", "Retry-After: 1\r\n"),
+      {.status = 0, .body = {}, .headers = {}, .hangs_up = true}};
+  engine_.SetScript([&](const EngineRequest& request, size_t number) {
+    if (number < unclear.size()) {
+      if (number % 2 == 0) engine_.Store(request);  // done all the same
+      return unclear[number];
+    }
+    return engine_.Store(request);
+  });
+  Submit(Values(1));
+
+  ASSERT_TRUE(Until([&] { return Confirmed() == 1; }));
+
+  EXPECT_THAT(engine_.stored(kIndex), SizeIs(1));
+  EXPECT_EQ(engine_.requests().size(), unclear.size() + 1);
+  EXPECT_THAT(Failures(), testing::IsEmpty());
+  EXPECT_THAT(DeadLetters(), testing::IsEmpty());
+}
+
+TEST_F(OpenSearchSinkTest, GoesToAnotherAddressWhenOneIsDown) {
+  Open({"http://127.0.0.1:1", engine_.address()});
+  Submit(Values(5));
+
+  EXPECT_TRUE(Until([&] { return Confirmed() == 5; }));
+  EXPECT_THAT(engine_.stored(kIndex), SizeIs(5));
+}
+
+TEST_F(OpenSearchSinkTest, SaysWhatIsWrongWhileNothingPasses) {
+  engine_.SetScript([](const auto&, size_t) { return Say(503, "busy"); });
+  Submit(Values(5));
+
+  ASSERT_TRUE(Until([&] { return sink_->Trouble().has_value(); }));
+  EXPECT_EQ(sink_->Trouble()->side, Side::kTarget);
+  EXPECT_THAT(sink_->Trouble()->text, HasSubstr("busy"));
+
+  engine_.SetScript(nullptr);
+  ASSERT_TRUE(Until([&] { return Confirmed() == 5; }));
+  EXPECT_EQ(sink_->Trouble(), std::nullopt);
+}
+
+TEST_F(OpenSearchSinkTest, AsksSeldomWhileNothingCanPassAndSaysWhatToDo) {
+  for (const auto& [status, reason] : {std::pair(401, Reason::kAuthenticationFailed),
+                                       {403, Reason::kAuthorizationFailed},
+                                       {404, Reason::kBrokerError},
+                                       {302, Reason::kBrokerError},
+                                       {501, Reason::kBrokerError}}) {
+    Open({engine_.address()});
+    const int64_t confirmed = Confirmed();
+    engine_.SetScript([status = status](const auto&, size_t) { return Say(status, "no"); });
+    const size_t before = engine_.requests().size();
+    Submit(Values(5));
+    ASSERT_TRUE(Until([&] { return sink_->Trouble().has_value(); })) << status;
+    EXPECT_EQ(sink_->Trouble()->reason, reason) << status;
+
+    const BootTime since = clock_.Now();
+    ASSERT_TRUE(Until([&] { return clock_.Now() - since > 10s; }));
+    EXPECT_LE(engine_.requests().size() - before, 20U) << status;
+    EXPECT_THAT(DeadLetters(), testing::IsEmpty());
+
+    engine_.SetScript(nullptr);
+    ASSERT_TRUE(Until([&] { return Confirmed() == confirmed + 5; })) << status;
+    EXPECT_EQ(sink_->Trouble(), std::nullopt) << status;
+  }
+}
+
+// --- What is refused ----------------------------------------------------------------------------
+
+TEST_F(OpenSearchSinkTest, ConfirmsARefusedRecordWhenItsDeadLetterIsKept) {
+  engine_.SetScript([&](const EngineRequest& request, size_t) { return StoreNumbers(request); });
+  std::vector<std::string> values = Values(100);
+  values[40] = R"({"n":"forty"})";
+  Submit(values);
+
+  ASSERT_TRUE(Until([&] { return Confirmed() == 100; }));
+
+  EXPECT_THAT(engine_.stored(kIndex), SizeIs(99));
+  const auto letters = engine_.stored(kLetters);
+  ASSERT_THAT(letters, SizeIs(1));
+  EXPECT_EQ(letters.begin()->first, "0000000000000000:1:audit:0:40");
+  const json letter = json::parse(letters.begin()->second);
+  EXPECT_EQ(letter["value"], values[40]);
+  EXPECT_EQ(letter["drawbridge-error-type"], "mapper_parsing_exception");
+  EXPECT_EQ(letter["drawbridge-error-bridge"], "logs");
+  EXPECT_EQ(letter["drawbridge-error-index"], kIndex);
+  ASSERT_THAT(DeadLetters(), SizeIs(1));
+  EXPECT_EQ(DeadLetters()[0].offset, Offset{40});
+  EXPECT_EQ(DeadLetters()[0].error, letter["drawbridge-error-group"]);
+}
+
+TEST_F(OpenSearchSinkTest, DoesNotConfirmARefusedRecordBeforeItsDeadLetterIsKept) {
+  std::atomic<bool> keeps = false;
+  engine_.SetScript([&](const EngineRequest& request, size_t) {
+    if (IsFor(request, kLetters) && !keeps) return Say(503, "busy");
+    return StoreNumbers(request);
+  });
+  Submit({R"({"n":"one"})", R"({"n":2})"});
+
+  ASSERT_TRUE(Until([&] { return engine_.requests().size() > 4; }));
+  EXPECT_EQ(Confirmed(), 1);
+
+  keeps = true;
+  EXPECT_TRUE(Until([&] { return Confirmed() == 2; }));
+}
+
+TEST_F(OpenSearchSinkTest, FindsTheOneForWhichARequestIsRefused) {
+  engine_.SetScript([&](const EngineRequest& request, size_t) {
+    const bool has_culprit = request.body.find("culprit") != std::string::npos;
+    if (!IsFor(request, kLetters) && has_culprit) {
+      return Say(400, R"({"error":{"type":"parse_exception","reason":"malformed"}})");
+    }
+    return engine_.Store(request);
+  });
+  std::vector<std::string> values = Values(64);
+  values[21] = R"({"n":"culprit"})";
+  Submit(values);
+
+  ASSERT_TRUE(Until([&] { return Confirmed() == 64; }));
+  EXPECT_THAT(engine_.stored(kIndex), SizeIs(63));
+  ASSERT_THAT(DeadLetters(), SizeIs(1));
+  EXPECT_EQ(DeadLetters()[0].offset, Offset{21});
+}
+
+TEST_F(OpenSearchSinkTest, SendsLessAtATimeToAnEngineThatTakesLess) {
+  constexpr size_t kMost = 20'000;
+  engine_.SetScript([&](const EngineRequest& request, size_t) {
+    if (request.body.size() > kMost && request.documents.size() > 1) return Say(413);
+    return engine_.Store(request);
+  });
+  Submit(Values(1000));
+
+  ASSERT_TRUE(Until([&] { return Confirmed() == 1000; }));
+  EXPECT_THAT(engine_.stored(kIndex), SizeIs(1000));
+  EXPECT_THAT(DeadLetters(), testing::IsEmpty());
+}
+
+TEST_F(OpenSearchSinkTest, NamesARecordWhoseDeadLetterIsTooLargeAsWell) {
+  engine_.SetScript([&](const EngineRequest& request, size_t) {
+    return request.body.find("huge") != std::string::npos ? Say(413) : engine_.Store(request);
+  });
+  Submit({R"({"n":"huge"})"});
+
+  ASSERT_TRUE(Until([&] { return !Failures().empty(); }));
+  EXPECT_EQ(Failures()[0].failure, Disposition::kBlock);
+  EXPECT_EQ(Failures()[0].status.reason(), Reason::kRecordTooLarge);
+  EXPECT_THAT(Failures()[0].status.message(), HasSubstr("max_content_length"));
+}
+
+TEST_F(OpenSearchSinkTest, GivesNoEngineADocumentThatKillsIt) {
+  std::string deep;
+  for (int i = 0; i < 2000; ++i) deep += "{\"a\":";
+  Submit({deep + "1" + std::string(2000, '}'), R"({"n":2})"});
+
+  ASSERT_TRUE(Until([&] { return Confirmed() == 2; }));
+  EXPECT_THAT(engine_.stored(kIndex), SizeIs(1));
+  EXPECT_THAT(engine_.stored(kLetters), SizeIs(1));
+}
+
+// --- What no record passes ----------------------------------------------------------------------
+
+TEST_F(OpenSearchSinkTest, WritesNothingOffForWhatIsTheIndexsFault) {
+  engine_.SetScript([&](const EngineRequest& request, size_t) {
+    return SayOfAll(request, 400,
+                    {{"type", "validation_exception"},
+                     {"reason", "this cluster currently has [1000]/[1000] maximum shards open"}});
+  });
+  Submit(Values(50));
+
+  ASSERT_TRUE(Until([&] { return !Failures().empty(); }));
+
+  ASSERT_THAT(Failures(), SizeIs(1));
+  EXPECT_EQ(Failures()[0].records, 50);
+  EXPECT_EQ(Failures()[0].failure, Disposition::kBlock);
+  EXPECT_THAT(Failures()[0].status.message(), HasSubstr("maximum shards open"));
+  EXPECT_THAT(engine_.stored(kLetters), testing::IsEmpty());
+}
+
+TEST_F(OpenSearchSinkTest, TriesOneRecordAtATimeUntilOnePasses) {
+  std::atomic<bool> is_closed = true;
+  engine_.SetScript([&](const EngineRequest& request, size_t) {
+    return is_closed ? SayOfAll(request, 400, {{"type", "index_closed_exception"}})
+                     : engine_.Store(request);
+  });
+  Submit(Values(50));
+  ASSERT_TRUE(Until([&] { return !Failures().empty(); }));
+
+  next_[0] = Offset{0};
+  EXPECT_EQ(Submit(Values(50), 0, 2), 1U);
+  EXPECT_EQ(Submit(Values(50), 0, 2), 0U);
+  EXPECT_EQ(Submit(Values(50), 1, 3), 50U) << "its neighbour is another stream's perhaps";
+  ASSERT_TRUE(Until([&] { return Failures().size() == 3; }));
+
+  is_closed = false;
+  next_[0] = Offset{0};
+  ASSERT_EQ(Submit(Values(50), 0, 4), 1U);
+  ASSERT_TRUE(Until([&] { return Confirmed() == 1; }));
+  EXPECT_EQ(Submit(Values(49), 0, 4), 49U);
+  EXPECT_TRUE(Until([&] { return Confirmed() == 50; }));
+}
+
+TEST_F(OpenSearchSinkTest, WritesNotHalfOfAllRecordsOff) {
+  engine_.SetScript([&](const EngineRequest& request, size_t) { return StoreNumbers(request); });
+  std::vector<std::string> values = Values(400);
+  for (size_t i = 0; i < values.size(); i += 2) values[i] = R"({"n":"text"})";
+  Submit(values);
+
+  ASSERT_TRUE(Until([&] { return !Failures().empty(); }));
+  EXPECT_THAT(Failures()[0].status.message(), HasSubstr("none is written off"));
+  EXPECT_LT(engine_.stored(kLetters).size(), 200U);
+}
+
+TEST_F(OpenSearchSinkTest, NamesAFullDisk) {
+  engine_.SetScript([&](const EngineRequest& request, size_t) {
+    return SayOfAll(request, 429,
+                    {{"type", "cluster_block_exception"},
+                     {"reason",
+                      "blocked by: [TOO_MANY_REQUESTS/12/disk usage exceeded flood-stage "
+                      "watermark, index has read-only-allow-delete block];"}});
+  });
+  Submit(Values(10));
+
+  ASSERT_TRUE(Until([&] { return !Failures().empty(); }));
+  EXPECT_THAT(Failures()[0].status.message(), HasSubstr("disk is full"));
+}
+
+// --- Room ---------------------------------------------------------------------------------------
+
+TEST_F(OpenSearchSinkTest, TakesNoMoreThanItCanSend) {
+  engine_.SetScript([](const auto&, size_t) { return Say(503, "busy"); });
+  const std::vector<std::string> large(100, "{\"n\":\"" + std::string(100'000, 'x') + "\"}");
+  size_t taken = 0;
+  ASSERT_TRUE(Until([&] {
+    taken += Submit(large);
+    return !sink_->IsReady();
+  }));
+  EXPECT_LT(taken, 500U) << "a few requests of 5 MiB";
+  EXPECT_EQ(Submit(large), 0U);
+
+  engine_.SetScript(nullptr);
+  EXPECT_TRUE(Until([&] { return Confirmed() == static_cast<int64_t>(taken); }));
+  EXPECT_TRUE(sink_->IsReady());
+}
+
+}  // namespace
+}  // namespace drawbridge

@@ -1,0 +1,186 @@
+#include "tests/relay/opensearch/scripted_engine.h"
+
+#include <algorithm>
+#include <optional>
+
+#include <fmt/format.h>
+#include <netinet/in.h>
+#include <nlohmann/json.hpp>
+#include <sys/socket.h>
+#include <unistd.h>
+#include <zlib.h>
+
+namespace drawbridge {
+namespace {
+
+using nlohmann::json;
+
+std::string Gunzip(const std::string& packed) {
+  constexpr int kGzipHeader = 15 + 16;
+  z_stream stream{};
+  inflateInit2(&stream, kGzipHeader);
+  stream.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(packed.data()));
+  stream.avail_in = static_cast<uInt>(packed.size());
+  std::string out;
+  char part[65536];
+  int state = Z_OK;
+  while (state == Z_OK) {
+    stream.next_out = reinterpret_cast<Bytef*>(part);
+    stream.avail_out = sizeof part;
+    state = inflate(&stream, Z_NO_FLUSH);
+    out.append(part, sizeof part - stream.avail_out);
+  }
+  inflateEnd(&stream);
+  return state == Z_STREAM_END ? out : "NOT GZIP";
+}
+
+bool ReadMore(int connection, std::string& buffer) {
+  char part[65536];
+  const ssize_t count = recv(connection, part, sizeof part, 0);
+  if (count <= 0) return false;
+  buffer.append(part, static_cast<size_t>(count));
+  return true;
+}
+
+std::optional<EngineRequest> ReadRequest(int connection, std::string& buffer) {
+  size_t end = 0;
+  while ((end = buffer.find("\r\n\r\n")) == buffer.npos) {
+    if (!ReadMore(connection, buffer)) return std::nullopt;
+  }
+  EngineRequest request;
+  std::string head = buffer.substr(0, end + 2);
+  buffer.erase(0, end + 4);
+  const size_t first = head.find("\r\n");
+  const std::string line = head.substr(0, first);
+  request.method = line.substr(0, line.find(' '));
+  request.path = line.substr(request.method.size() + 1);
+  request.path = request.path.substr(0, request.path.find(' '));
+  for (size_t at = first + 2; at < head.size();) {
+    const size_t stop = head.find("\r\n", at);
+    std::string header = head.substr(at, stop - at);
+    const size_t colon = header.find(':');
+    std::string name = header.substr(0, colon);
+    std::ranges::transform(name, name.begin(), [](unsigned char c) { return std::tolower(c); });
+    request.headers[name] = header.substr(header.find_first_not_of(' ', colon + 1));
+    at = stop + 2;
+  }
+  const size_t length = request.headers.contains("content-length")
+                            ? std::stoul(request.headers["content-length"])
+                            : 0;
+  while (buffer.size() < length) {
+    if (!ReadMore(connection, buffer)) return std::nullopt;
+  }
+  request.body = buffer.substr(0, length);
+  buffer.erase(0, length);
+  if (request.headers["content-encoding"] == "gzip") request.body = Gunzip(request.body);
+  std::vector<std::string> lines;
+  for (size_t at = 0; at < request.body.size();) {
+    const size_t stop = request.body.find('\n', at);
+    lines.push_back(request.body.substr(at, stop - at));
+    at = stop == request.body.npos ? request.body.size() : stop + 1;
+  }
+  for (size_t i = 0; i + 1 < lines.size(); i += 2) {
+    request.documents.emplace_back(lines[i], lines[i + 1]);
+  }
+  return request;
+}
+
+}  // namespace
+
+ScriptedEngine::ScriptedEngine() {
+  listener_ = FileDescriptor(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t size = sizeof address;
+  if (bind(listener_.get(), reinterpret_cast<sockaddr*>(&address), size) != 0) std::abort();
+  listen(listener_.get(), 64);
+  getsockname(listener_.get(), reinterpret_cast<sockaddr*>(&address), &size);
+  port_ = ntohs(address.sin_port);
+  threads_.emplace_back([this] { Accept(); });
+}
+
+ScriptedEngine::~ScriptedEngine() {
+  std::vector<std::thread> threads;
+  {
+    const std::lock_guard lock(mutex_);
+    is_ending_ = true;
+    for (const int connection : connections_) shutdown(connection, SHUT_RDWR);
+  }
+  shutdown(listener_.get(), SHUT_RDWR);
+  threads_.front().join();
+  for (size_t i = 1; i < threads_.size(); ++i) threads_[i].join();
+}
+
+std::string ScriptedEngine::address() const { return fmt::format("http://127.0.0.1:{}", port_); }
+
+void ScriptedEngine::SetScript(Script script) {
+  const std::lock_guard lock(mutex_);
+  script_ = std::move(script);
+}
+
+void ScriptedEngine::Accept() {
+  while (true) {
+    const int connection = accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC);
+    const std::lock_guard lock(mutex_);
+    if (is_ending_ || connection < 0) {
+      if (connection >= 0) close(connection);
+      return;
+    }
+    connections_.push_back(connection);
+    threads_.emplace_back([this, connection] { Serve(connection); });
+  }
+}
+
+void ScriptedEngine::Serve(int connection) {
+  std::string buffer;
+  while (const std::optional<EngineRequest> request = ReadRequest(connection, buffer)) {
+    Script script;
+    size_t number = 0;
+    {
+      const std::lock_guard lock(mutex_);
+      number = requests_.size();
+      requests_.push_back(*request);
+      script = script_;
+    }
+    const EngineReply reply = script ? script(*request, number) : Store(*request);
+    if (reply.hangs_up) break;
+    const std::string text = fmt::format(
+        "HTTP/1.1 {} Said\r\nContent-Type: application/json\r\nContent-Length: {}\r\n{}\r\n{}",
+        reply.status, reply.body.size(), reply.headers, reply.body);
+    if (send(connection, text.data(), text.size(), MSG_NOSIGNAL) < 0) break;
+  }
+  const std::lock_guard lock(mutex_);
+  std::erase(connections_, connection);
+  close(connection);
+}
+
+EngineReply ScriptedEngine::Store(const EngineRequest& request) {
+  const std::lock_guard lock(mutex_);
+  json items = json::array();
+  for (const auto& [action, document] : request.documents) {
+    const json create = json::parse(action)["create"];
+    const bool is_made =
+        indexes_[create["_index"]].emplace(create["_id"].get<std::string>(), document).second;
+    json item{{"status", is_made ? 201 : 409}};
+    if (!is_made) item["error"] = {{"type", "version_conflict_engine_exception"}};
+    items.push_back({{"create", item}});
+  }
+  return {.status = 200,
+          .body = json{{"took", 1}, {"errors", false}, {"items", items}}.dump(),
+          .headers = {},
+          .hangs_up = false};
+}
+
+std::map<std::string, std::string> ScriptedEngine::stored(const std::string& index) const {
+  const std::lock_guard lock(mutex_);
+  const auto found = indexes_.find(index);
+  return found == indexes_.end() ? std::map<std::string, std::string>() : found->second;
+}
+
+std::vector<EngineRequest> ScriptedEngine::requests() const {
+  const std::lock_guard lock(mutex_);
+  return requests_;
+}
+
+}  // namespace drawbridge

@@ -1,0 +1,65 @@
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <functional>
+#include <map>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "base/file.h"
+
+namespace drawbridge {
+
+// One request as it came, its body unpacked.
+struct EngineRequest {
+  std::string method;
+  std::string path;
+  std::map<std::string, std::string> headers;  // names in lower case
+  std::string body;
+  std::vector<std::pair<std::string, std::string>> documents;  // action and document lines
+};
+
+struct EngineReply {
+  int status = 200;
+  std::string body = {};
+  std::string headers = {};  // whole lines
+  bool hangs_up = false;     // without an answer
+};
+
+// Speaks HTTP/1.1 on loopback as a search engine does, and answers as the test says. By default it
+// keeps documents by index and id, as `create` does, and says so. Thread-safe.
+class ScriptedEngine {
+ public:
+  using Script = std::function<EngineReply(const EngineRequest& request, size_t number)>;
+
+  ScriptedEngine();
+  ~ScriptedEngine();
+
+  std::string address() const;
+  // What answers from now on; the default again for null. `number` counts requests from 0.
+  void SetScript(Script script);
+  // As an engine that is well: 201 for what is made, 409 for what is there.
+  EngineReply Store(const EngineRequest& request);
+
+  std::map<std::string, std::string> stored(const std::string& index) const;  // by id
+  std::vector<EngineRequest> requests() const;
+
+ private:
+  void Accept();
+  void Serve(int connection);
+
+  FileDescriptor listener_;
+  int port_ = 0;
+  mutable std::mutex mutex_;
+  Script script_;
+  std::map<std::string, std::map<std::string, std::string>> indexes_;
+  std::vector<EngineRequest> requests_;
+  std::vector<int> connections_;
+  bool is_ending_ = false;
+  std::vector<std::thread> threads_;
+};
+
+}  // namespace drawbridge
