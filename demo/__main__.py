@@ -94,12 +94,13 @@ def _fresh_state(state: Path) -> Path:
 
 
 def _play(stage: Stage, screen: Screen, arguments: argparse.Namespace) -> int:
-    screen.tell(f"starting two Kafka clusters, the server and two relays; all is in {stage.state}")
+    screen.tell(f"starting two Kafka clusters, the server and relays; all is in {stage.state}")
     stage.start(arguments.rate, screen.tell)
     watch = Watch(stage, screen)
     if not watch.until(lambda: watch.arrived, _PATIENCE_SECONDS):
         raise RigError(f"no record has arrived within {_PATIENCE_SECONDS:.0f} s")
-    screen.tell("the first record is at the target")
+    screen.tell("the first record is at the target; now a search engine in the target's cloud, too")
+    watch.through(lambda: stage.start_search(screen.tell))
     watch.pause(_CALM_SECONDS)
     _break_target(stage, screen, watch, arguments.rate)
     watch.pause(_CALM_SECONDS / 2)
@@ -129,7 +130,7 @@ def _break_target(stage: Stage, screen: Screen, watch: Watch, rate: int) -> None
 def _count(stage: Stage, screen: Screen, watch: Watch) -> int:
     summary: Any = watch.through(stage.stop_generator)
     screen.tell("the generator is stopped; waiting until all has arrived")
-    _wait_until_drained(watch, summary["acked"])
+    _wait_until_drained(stage, watch, summary["acked"])
     counts: Any = watch.through(lambda: stage.count(summary))
     screen.settle()
     screen.say("\nCounted by reading the target, without a look at Drawbridge's own counters:\n")
@@ -139,15 +140,31 @@ def _count(stage: Stage, screen: Screen, watch: Watch) -> int:
     unconfirmed = counts["generated"] - counts["acked"]
     if unconfirmed:
         screen.say(f"The source never confirmed {unconfirmed:,} records; these may be missing.")
-    if counts["missing"] or not counts["acked"]:
+    screen.say("\nIn the search engine, each document compared with its record:\n")
+    verdict: Any = watch.through(stage.count_documents, _STUCK_SECONDS * 5)
+    screen.settle()
+    found = verdict.counts
+    for name, number in (
+        ("records", found["source"]),
+        ("documents", found["documents"]),
+        ("refused", found["elsewhere"]),
+        ("missing", found["missing"]),
+        ("twice", found["doubled"]),
+        ("altered", found["altered"]),
+    ):
+        screen.say(f"    {name:<12}{number:>12,}")
+    screen.say()
+    if found["elsewhere"]:
+        screen.say("What is refused is kept in drawbridge-dead-letters, with the reason.")
+    if counts["missing"] or not counts["acked"] or verdict.classes:
         screen.say(f"NOT every record has arrived. The logs are in {stage.state}")
         return 1
-    screen.say("Every record that was generated has arrived.")
+    screen.say("Every record that was generated has arrived, at both targets.")
     return 0
 
 
-def _wait_until_drained(watch: Watch, written: int) -> None:
-    """Returns when the target has stopped growing: soon if it holds enough, else with patience."""
+def _wait_until_drained(stage: Stage, watch: Watch, written: int) -> None:
+    """Returns when the targets grow no more: soon if they hold enough, else with patience."""
     arrived, since = watch.arrived, time.monotonic()
 
     def is_over() -> bool:
@@ -158,6 +175,17 @@ def _wait_until_drained(watch: Watch, written: int) -> None:
         return time.monotonic() - since >= (_STEADY_SECONDS if is_enough else _STUCK_SECONDS)
 
     watch.until(is_over, float("inf"))
+    watch.through(lambda: _wait_for_documents(stage, written), _PATIENCE_SECONDS)
+
+
+def _wait_for_documents(stage: Stage, written: int) -> None:
+    """Returns when the engine holds as many documents, or none has come for long."""
+    held, since = stage.documents(), time.monotonic()
+    while (held or 0) < written and time.monotonic() - since < _STUCK_SECONDS:
+        time.sleep(_STEADY_SECONDS / 3)
+        now = stage.documents()
+        if now != held:
+            held, since = now, time.monotonic()
 
 
 def _keep(stage: Stage, screen: Screen, rate: int) -> None:
@@ -176,6 +204,8 @@ terminal:
     drawbridge get relays
     drawbridge checkpoints oci-logs
     drawbridge endpoint test aws-iad
+    drawbridge endpoint test search
+    drawbridge dead-letters list
     drawbridge pause bridge oci-logs --reason "to see lag grow"
     drawbridge resume bridge oci-logs
 

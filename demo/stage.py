@@ -9,7 +9,7 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
@@ -19,16 +19,27 @@ from rig import presets, records
 from rig.admin import AdminError
 from rig.kafka import KafkaCluster
 from rig.processes import Child, RigError, process_identity, wait_until
+from rig.search_checker import Key, SearchCheckResult, Source, check
+from rig.search_client import SearchError
+from rig.search_engine import OPENSEARCH, SearchEngine
 
 ROOT = Path(__file__).parents[1]
 EXAMPLE = ROOT / "deploy/examples/bridges.yaml"
-# In the example, the addresses of the two clusters.
+SEARCH_EXAMPLE = ROOT / "deploy/examples/search.yaml"
+# In the examples, the addresses of the two clusters and of the engine.
 EXAMPLE_OCI, EXAMPLE_AWS = "127.0.0.1:19092", "127.0.0.1:29092"
+EXAMPLE_SEARCH = "https://127.0.0.1:19200"
 
 TOPICS = {"audit": 2, "vcn-backend": 4, "vcn-frontend": 4}
 KINDS = {"audit": "audit", "flow": ["vcn-backend", "vcn-frontend"]}
 MAPPING = "oci.{topic}"
-RELAYS = {"relay-fra": "fra", "relay-lhr": "lhr"}
+INDEXES = "logs-*"
+LETTERS = "drawbridge-dead-letters"
+RELAYS = {
+    "relay-fra": {"cloud": "oci", "region": "fra"},
+    "relay-lhr": {"cloud": "oci", "region": "lhr"},
+    "relay-iad": {"cloud": "aws", "region": "iad"},
+}
 
 _START_SECONDS = 30.0
 _END_SECONDS = 5.0
@@ -46,8 +57,10 @@ class Stage:
         self.state = state
         self.oci = presets.oci_cluster(state / "oci")
         self.aws = presets.aws_cluster(state / "aws")
+        self.search = SearchEngine(OPENSEARCH, state=state / "search")
         self.context = state / "server" / "admin.context"
         self.definitions = state / "bridges.yaml"
+        self.search_definitions = state / "search.yaml"
         self.cli = [programs / "drawbridge", "--context", self.context]
         self._programs = programs
         self._children: dict[str, Child] = {}
@@ -69,11 +82,32 @@ class Stage:
         aws.result()
         say(f"target: Kafka at {self.aws.bootstrap('ssl')[0]}, TLS with client certificates")
         control.result()
-        say(f"server, and relays {' and '.join(RELAYS)}, both enrolled with cloud=oci")
+        say(f"server, and relays {', '.join(RELAYS)}, enrolled with the cloud that they are in")
         self.run([*self.cli, "apply", "-f", self.definitions])
         say(f"applied: {self.definitions}")
         generator.result()
         say(f"the generator writes {rate:,} log records per second to {', '.join(TOPICS)}")
+
+    def start_search(self, say: Callable[[str], None]) -> None:
+        """Starts the search engine and a bridge to it; returns when that is applied."""
+        self.search.start()
+        say(f"target: OpenSearch at {self.search.url}, with a user's password")
+        # Audit logs have the headers of requests as fields, without end: only these are indexed.
+        searched = {"type": "keyword", "source": "keyword", "@timestamp": "date"}
+        properties = {name: {"type": kind} for name, kind in searched.items()}
+        self.search.client.put_template(
+            "logs", [INDEXES], mappings={"dynamic": False, "properties": properties}
+        )
+        user, password = next(iter(self.search.credentials.users.items()))
+        words = ["--kind", "basic", "--username", user, "--password-file", "-"]
+        self.run([*self.cli, "credential", "set", "search-user", *words], secret=password)
+        text = SEARCH_EXAMPLE.read_text()
+        if EXAMPLE_SEARCH not in text:
+            raise RigError(f"{SEARCH_EXAMPLE} has no {EXAMPLE_SEARCH} to be replaced")
+        self.search_definitions.write_text(text.replace(EXAMPLE_SEARCH, self.search.url))
+        shutil.copy(self.search.certificates.root, self.state / "search-ca.pem")
+        self.run([*self.cli, "apply", "-f", self.search_definitions])
+        say(f"applied: {self.search_definitions}; relay-iad carries it")
 
     def start_generator(self, rate: int) -> None:
         """Starts to write logs to the source, numbered so that each can be accounted for."""
@@ -100,6 +134,22 @@ class Stage:
     def count(self, summary: dict[str, Any]) -> dict[str, int]:
         """Reads the target and says what of a generator's summary is there."""
         return records.count(self.aws.java_properties("plaintext"), summary, mapping=MAPPING)
+
+    def documents(self) -> int | None:
+        """Documents and dead letters of the engine, by its own word; None if it does not answer."""
+        try:
+            self.search.client.refresh()
+            return self.search.client.count(f"{INDEXES},{LETTERS}")
+        except (SearchError, OSError):
+            return None
+
+    def count_documents(self) -> SearchCheckResult:
+        """Compares every record of the source with every document and dead letter of the engine."""
+        self.search.client.refresh()
+        origins = (letter.source["drawbridge"] for letter in self.search.client.documents(LETTERS))
+        refused = {Key(it["topic"], int(it["partition"]), int(it["offset"])) for it in origins}
+        source = Source(self.oci.java_properties("plaintext"), TOPICS)
+        return check(source, self.search.client.documents(INDEXES), elsewhere=refused)
 
     def later(self, work: Callable[[], Any]) -> Future[Any]:
         """Does `work` beside the main thread."""
@@ -158,8 +208,8 @@ class Stage:
 
         wait_until(is_up, _START_SECONDS, f"the server does not start; see {server.log}")
         self._store_credentials()
-        for name, region in RELAYS.items():
-            self._start_relay(name, region)
+        for name, labels in RELAYS.items():
+            self._start_relay(name, labels)
 
     def _store_credentials(self) -> None:
         oci = ["--kind", "sasl-plain", "--username", presets.OCI_USER, "--password-file", "-"]
@@ -168,10 +218,10 @@ class Stage:
         aws = ["--kind", "mtls", "--certificate", client.certificate, "--key", client.key]
         self.run([*self.cli, "credential", "set", "aws-client", *aws])
 
-    def _start_relay(self, name: str, region: str) -> None:
+    def _start_relay(self, name: str, labels: Mapping[str, str]) -> None:
         """Enrols a relay as the CLI says that it is done, and starts it."""
-        labels = ["--label", "cloud=oci", "--label", f"region={region}"]
-        token = self.run([*self.cli, "relay", "token", "create", name, *labels, "-o", "json"])
+        words = [word for key, value in labels.items() for word in ("--label", f"{key}={value}")]
+        token = self.run([*self.cli, "relay", "token", "create", name, *words, "-o", "json"])
         answer = json.loads(token)
         program, *options = shlex.split(answer["enroll_command"])
         state = self.state / name
