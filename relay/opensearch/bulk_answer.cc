@@ -137,9 +137,7 @@ StatusOr<std::vector<BulkItem>> ReadItems(std::string_view answer, size_t count)
       return Unclear("has an item without a status");
     }
     const auto error = action.find("error");
-    BulkItem one{.error = ErrorOf(status->get<int>(), error == action.end() ? json() : *error)};
-    one.is_diverted = TextOf(action, "failure_store") == "used";
-    read.push_back(std::move(one));
+    read.push_back({.error = ErrorOf(status->get<int>(), error == action.end() ? json() : *error)});
   }
   return read;
 }

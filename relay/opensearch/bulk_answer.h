@@ -22,8 +22,7 @@ struct EngineError {
 };
 
 struct BulkItem {
-  EngineError error;         // status: always; the rest if it failed
-  bool is_diverted = false;  // into the failure store: it is durable, but not in the index
+  EngineError error;  // its status always; the rest if it failed
 };
 
 // What the sink does about an item.

@@ -31,7 +31,7 @@ class DocumentShaper {
   // one beyond 1000.
   static constexpr size_t kDepthMax = 500;
 
-  // `relay` and `now` are told in each document.
+  // `relay` is told in each document.
   explicit DocumentShaper(std::string relay);
   ~DocumentShaper();
   DocumentShaper(const DocumentShaper&) = delete;
@@ -57,8 +57,7 @@ class DocumentShaper {
 // "2026-03-14T09:26:53.589Z", as engines store times.
 std::string ToEngineTime(int64_t timestamp_ms);
 
-// The record as it came, with why it was refused: text where key, value and headers are UTF-8, else
-// base64, so that no byte is lost. One line without its end.
+// Why an engine, or we in its place, refused a record.
 struct Refusal {
   int status = 0;  // of the engine; 0: it was not asked
   std::string type;
@@ -66,6 +65,8 @@ struct Refusal {
   std::string reason;
   std::string group;  // as in DeadLetters.error
 };
+
+// Where and when that was.
 struct RefusedAt {
   std::string bridge;
   std::string index;
@@ -73,6 +74,9 @@ struct RefusedAt {
   WallTime first_seen;
   WallTime last_seen;
 };
+
+// The record as it came, with why it was refused: text where key, value and headers are UTF-8, else
+// base64, so that no byte is lost. One line without its end.
 std::string DeadLetterDocument(const Route& route, const Record& record, const Refusal& refusal,
                                const RefusedAt& at, const std::string& relay);
 
