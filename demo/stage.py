@@ -92,7 +92,7 @@ class Stage:
         """Starts the search engine and a bridge to it; returns when that is applied."""
         self.search.start()
         say(f"target: OpenSearch at {self.search.url}, with a user's password")
-        # Audit logs have the headers of requests as fields, without end: only these are indexed.
+        # Audit logs have labels as fields, without end: only these are indexed.
         searched = {"type": "keyword", "source": "keyword", "@timestamp": "date"}
         properties = {name: {"type": kind} for name, kind in searched.items()}
         self.search.client.put_template(

@@ -915,7 +915,9 @@ public class OciLogs {
       out.append("{\"displayName\":\"web-").append(random.nextInt(HOSTS))
           .append("\",\"lifecycleState\":\"PROVISIONING\",\"metadata\":{");
       for (int tag = 0; tag < tags; tag++) {
-        out.append(tag == 0 ? "" : ",").append("\"label-").append(hex(4)).append("\":\"")
+        // With its number: an object that names a member twice is refused by search engines.
+        out.append(tag == 0 ? "" : ",").append("\"label-").append(tag).append('-').append(hex(4))
+            .append("\":\"")
             .append(hex(16)).append(hex(16)).append('"');
       }
       out.append("}}");
