@@ -57,7 +57,8 @@ class Stage:
         self.state = state
         self.oci = presets.oci_cluster(state / "oci")
         self.aws = presets.aws_cluster(state / "aws")
-        self.search = SearchEngine(OPENSEARCH, state=state / "search")
+        # In a temporary folder: where that is, the rig decides by what engines can live with.
+        self.search = SearchEngine(OPENSEARCH)
         self.context = state / "server" / "admin.context"
         self.definitions = state / "bridges.yaml"
         self.search_definitions = state / "search.yaml"
@@ -192,6 +193,7 @@ class Stage:
                 killed += _terminated(group)
         finally:
             _end_children()
+            self.search.stop()
         return killed
 
     def _start_server_and_relays(self) -> None:
