@@ -44,6 +44,7 @@ def left_behind(folder: Path) -> list[str]:
     return found
 
 
+@pytest.mark.slow
 def test_the_demo_counts_every_record_after_its_outage(tmp_path: Path) -> None:
     demo = start_demo(tmp_path)
     code = demo.wait(WHOLE_SECONDS)
