@@ -60,9 +60,15 @@ def test_the_demo_counts_every_record_after_its_outage(tmp_path: Path) -> None:
     assert not left_behind(tmp_path)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
-    "stage", ["starting two Kafka clusters", "both enrolled", "first record", "broker is stopped"]
+    "stage",
+    [
+        "starting two Kafka clusters",
+        pytest.param("enrolled with", marks=pytest.mark.slow),
+        pytest.param("first record", marks=pytest.mark.slow),
+        pytest.param("target: OpenSearch", marks=pytest.mark.slow),
+        pytest.param("broker is stopped", marks=pytest.mark.slow),
+    ],
 )
 @pytest.mark.parametrize("by", [signal.SIGINT, signal.SIGTERM], ids=["SIGINT", "SIGTERM"])
 def test_a_demo_that_is_interrupted_leaves_nothing_running(
