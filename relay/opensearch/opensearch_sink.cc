@@ -60,8 +60,9 @@ Status OpenSearchSink::Open(Slot slot, const Route& route) {
   if (!index.ok()) return index.status();
   if (writings_.size() <= slot) writings_.resize(slot + 1);
   Writing& writing = writings_[slot];
-  writing.route = route;
-  writing.index = *std::move(index);
+  writing.to = std::make_shared<const Destination>(Destination{route, *std::move(index)});
+  writing.storm.Reset();
+  writing.is_probed = false;
   return {};
 }
 
@@ -92,6 +93,7 @@ size_t OpenSearchSink::Submit(Batch& batch, size_t from, uint32_t window) {
     }
     if (open_.entries.empty()) open_.since = now;
     Entry entry{.slot = batch.slot,
+                .to = writing.to,
                 .window = window,
                 .covered = batch.Covered(i),
                 .record = std::move(batch.records[i]),
@@ -171,7 +173,7 @@ void OpenSearchSink::Send(Bulk bulk, BootTime now) {
   std::vector<Entry> framed;
   framed.reserve(bulk.entries.size());
   for (Entry& entry : bulk.entries) {
-    const Route& route = writings_[entry.slot].route;
+    const Route& route = entry.to->route;
     const size_t start = body_.size();
     ++entry.attempts;
     if (entry.refusal) {
@@ -184,8 +186,7 @@ void OpenSearchSink::Send(Bulk bulk, BootTime now) {
                                    .last_seen = wall_now},
                                   settings_.relay);
     } else {
-      entry.index =
-          writings_[entry.slot].index.Apply(route.source_topic, entry.record.timestamp_ms);
+      entry.index = entry.to->index.Apply(route.source_topic, entry.record.timestamp_ms);
       AppendCreate(entry.index, DocumentId(route, entry.record.offset), body_);
       const Status shaped = shaper_.Append(route, entry.record, wall_now, body_);
       if (!shaped.ok()) {

@@ -51,9 +51,16 @@ class OpenSearchSink final : public Sink {
   std::vector<int> descriptors() const override;
 
  private:
-  // A record between Submit and its confirmation.
+  // Where records of a partition go.
+  struct Destination {
+    Route route;
+    IndexTemplate index;
+  };
+  // A record between Submit and its confirmation. It keeps its own destination: its slot may be
+  // another partition's by the time it is sent again.
   struct Entry {
     Slot slot = 0;
+    std::shared_ptr<const Destination> to;
     uint32_t window = 0;
     OffsetRange covered;
     Record record;
@@ -78,8 +85,7 @@ class OpenSearchSink final : public Sink {
   };
   // A partition that is written.
   struct Writing {
-    Route route;
-    IndexTemplate index;
+    std::shared_ptr<const Destination> to;
     StormBreaker storm;
     bool is_probed = false;  // one record at a time
     size_t entries = 0;      // in the sink

@@ -302,6 +302,25 @@ TEST_F(OpenSearchSinkTest, AsksSeldomWhileNothingCanPassAndSaysWhatToDo) {
   }
 }
 
+TEST_F(OpenSearchSinkTest, SendsARecordAgainAsItsOwnThoughItsSlotIsAnotherPartitions) {
+  engine_.SetScript([](const auto&, size_t) { return Say(503, "busy"); });
+  Submit(Values(5));
+  ASSERT_TRUE(Until([&] { return !engine_.requests().empty(); }));
+  Route other;
+  other.key = {.stream = StreamId{2}, .partition = 7};
+  other.source_topic = "another";
+  other.target_topic = "logs-another";
+  other.partition = 7;
+  ASSERT_TRUE(sink_->Open(0, other).ok());
+  engine_.SetScript(nullptr);
+
+  ASSERT_TRUE(Until([&] { return Confirmed() == 5; }));
+
+  EXPECT_THAT(engine_.stored("logs-another"), SizeIs(0));
+  ASSERT_THAT(engine_.stored(kIndex), SizeIs(5));
+  EXPECT_TRUE(engine_.stored(kIndex).contains("0000000000000000:1:audit:0:4"));
+}
+
 // --- What is refused ----------------------------------------------------------------------------
 
 TEST_F(OpenSearchSinkTest, ConfirmsARefusedRecordWhenItsDeadLetterIsKept) {
