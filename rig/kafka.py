@@ -26,7 +26,7 @@ VERSIONS = ("4.1.1", "3.9.1")
 # Half the CPU of a start goes to the optimizing compiler, which a test never profits from.
 QUICK_START = ("-XX:TieredStopAtLevel=1",)
 
-_START_SECONDS = 90.0
+_START_SECONDS = 180.0
 _STOP_SECONDS = 30.0
 
 
@@ -350,7 +350,7 @@ class KafkaCluster(ClusterAccess):
         if not _accepts(broker.internal.number):
             return False
         try:
-            view = self.admin.login({"bootstrap.servers": own_address}, seconds=3)
+            view = self.admin.login({"bootstrap.servers": own_address}, seconds=10)
         except AdminError:
             return False
         return view["controller"] >= 0 and wanted <= {peer["id"] for peer in view["brokers"]}

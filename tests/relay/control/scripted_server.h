@@ -62,7 +62,7 @@ class ScriptedServer {
 
   // --- What a test hears ---
 
-  // Waits until what was heard of the relay so far makes it true; false after 15 s.
+  // Waits until what was heard of the relay so far makes it true; false after a minute.
   struct Heard {
     std::vector<v1::RelayMessage> messages;  // of all sessions
     std::vector<v1::AnswerQueryRequest> answers;
