@@ -14,9 +14,6 @@ using namespace std::chrono_literals;
 
 const Log kLog("relay.kafka");
 
-// A producer without a single success for this long, with records in flight, is made anew: it may
-// know addresses only that nobody answers at any more.
-constexpr Duration kDeadAfter = 5min;
 constexpr Duration kReconnectAfter = 1s;
 constexpr Duration kDrainPatience = 5s;
 
@@ -68,7 +65,7 @@ KafkaSink::~KafkaSink() {
   rd_kafka_purge(client_.get(), RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
   std::vector<Confirmation> nobody_waits;
   const BootTime deadline = clock_.Now() + 5s;
-  while (in_flight_ > 0 && clock_.Now() < deadline) {
+  while (watch_.in_flight() > 0 && clock_.Now() < deadline) {
     const EventHandle event(rd_kafka_queue_poll(queue_.get(), 100));
     if (event && rd_kafka_event_type(event.get()) == RD_KAFKA_EVENT_DR) {
       TakeReports(event.get(), nobody_waits);
@@ -88,8 +85,7 @@ Status KafkaSink::Connect() {
   if (!wake.ok()) return wake.status();
   wake_ = *std::move(wake);
   is_ending_ = false;
-  drained_by_.reset();
-  waiting_since_ = clock_.Now();
+  drain_.reset();
   for (Writing& writing : writings_) {
     if (!writing.topic.empty()) writing.handle = TopicOf(writing.topic);
   }
@@ -105,6 +101,9 @@ rd_kafka_topic_t* KafkaSink::TopicOf(const std::string& name) {
 Status KafkaSink::Open(Slot slot, const Route& route) {
   if (writings_.size() <= slot) writings_.resize(slot + 1);
   Writing& writing = writings_[slot];
+  if (writing.topic != route.target_topic || writing.partition != route.partition) {
+    watch_.Reset(slot);
+  }
   writing = {};
   writing.topic = route.target_topic;
   writing.partition = route.partition;
@@ -186,7 +185,7 @@ rd_kafka_resp_err_t KafkaSink::Produce(Writing& writing, Record& record, InFligh
 size_t KafkaSink::Submit(Batch& batch, size_t from, uint32_t window) {
   Writing& writing = writings_[batch.slot];
   if (!IsReady() || writing.handle == nullptr) return 0;
-  if (in_flight_ == 0) waiting_since_ = clock_.Now();
+  const BootTime now = clock_.Now();
   size_t i = from;
   for (; i < batch.records.size(); ++i) {
     Record& record = batch.records[i];
@@ -197,7 +196,7 @@ size_t KafkaSink::Submit(Batch& batch, size_t from, uint32_t window) {
     in_flight->weight = record.weight;
     const rd_kafka_resp_err_t error = Produce(writing, record, *in_flight);
     if (error == RD_KAFKA_RESP_ERR_NO_ERROR) {
-      ++in_flight_;
+      watch_.Sent(batch.slot, now);
       continue;
     }
     if (error == RD_KAFKA_RESP_ERR__QUEUE_FULL || error == RD_KAFKA_RESP_ERR__FATAL) {
@@ -206,8 +205,9 @@ size_t KafkaSink::Submit(Batch& batch, size_t from, uint32_t window) {
       break;
     }
     // Refused before it went anywhere; it comes back like any other failure.
-    ++in_flight_;
+    watch_.Sent(batch.slot, now);
     record.owner.reset();
+    watch_.Failed(batch.slot);
     Report(*in_flight, error, refused_at_once_);
   }
   return i - from;
@@ -240,31 +240,33 @@ void KafkaSink::Poll(std::vector<Confirmation>& confirmations) {
         break;
     }
   }
-  FitBatches(confirmations);
-  if (drained_by_ && (in_flight_ == 0 || clock_.Now() >= *drained_by_)) {
-    EndClient("batches change their size");
-  }
-  if (!is_ending_ && in_flight_ > 0 && clock_.Now() - waiting_since_ > kDeadAfter) {
-    EndClient("no confirmation for minutes");
+  const BootTime now = clock_.Now();
+  FitBatches(confirmations, now);
+  if (const auto why = watch_.Verdict(now)) StartDrain(*why, now);
+  if (drain_ && (watch_.in_flight() == watch_.stuck(now) || now >= drain_->by)) {
+    EndClient(drain_->why);
   }
   if (is_ending_ || !client_) Rebuild();
 }
 
 void KafkaSink::TakeReports(rd_kafka_event_t* event, std::vector<Confirmation>& confirmations) {
+  const BootTime now = clock_.Now();
   bool has_success = false;
   while (const rd_kafka_message_t* const message = rd_kafka_event_message_next(event)) {
     auto* const in_flight = static_cast<InFlight*>(message->_private);
-    has_success = has_success || message->err == RD_KAFKA_RESP_ERR_NO_ERROR;
+    if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR) {
+      has_success = true;
+      watch_.Confirmed(in_flight->slot, now);
+    } else {
+      watch_.Failed(in_flight->slot);
+    }
     Report(*in_flight, message->err, confirmations);
   }
-  if (!has_success) return;
-  waiting_since_ = clock_.Now();
-  trouble_.Succeeded(waiting_since_);
+  if (has_success) trouble_.Succeeded(now);
 }
 
 void KafkaSink::Report(InFlight& in_flight, rd_kafka_resp_err_t error,
                        std::vector<Confirmation>& confirmations) {
-  --in_flight_;
   std::optional<DeliveryFailure> failure;
   if (error != RD_KAFKA_RESP_ERR_NO_ERROR) {
     failure = IsPurge(error) ? DeliveryFailure{Disposition::kRetry,
@@ -302,9 +304,8 @@ void KafkaSink::Report(InFlight& in_flight, rd_kafka_resp_err_t error,
 }
 
 // Where records that fit are refused since their batch does not, batches become smaller.
-void KafkaSink::FitBatches(const std::vector<Confirmation>& confirmations) {
-  if (drained_by_) return;  // at most once for each client
-  const BootTime now = clock_.Now();
+void KafkaSink::FitBatches(const std::vector<Confirmation>& confirmations, BootTime now) {
+  if (drain_) return;  // at most once for each client
   const bool is_refused = std::ranges::any_of(confirmations, [](const Confirmation& one) {
     return one.failure == Disposition::kRefuse && one.records > 1 &&
            one.status.reason() == Reason::kRecordTooLarge;
@@ -321,33 +322,50 @@ void KafkaSink::FitBatches(const std::vector<Confirmation>& confirmations) {
   if (batch_bytes_ == before) return;
   kLog.Info("batches change their size",
             {{"endpoint", cluster_.endpoint.name}, {"bytes_max", batch_bytes_}});
-  // What is on its way is left to arrive: a purge would have it sent twice.
-  drained_by_ = now + kDrainPatience;
+  StartDrain("batches change their size", now);
 }
 
 void KafkaSink::TakeStatistics(const char* text) {
   const auto json = nlohmann::json::parse(text, nullptr, false);
   if (!json.is_object()) return;
+  const BootTime now = clock_.Now();
+  const auto topics = json.value("topics", nlohmann::json::object());
+  for (Slot slot = 0; slot < writings_.size(); ++slot) {
+    const Writing& writing = writings_[slot];
+    const auto topic = topics.find(writing.topic);
+    if (topic == topics.end()) continue;
+    const auto partitions = topic->value("partitions", nlohmann::json::object());
+    const auto partition = partitions.find(std::to_string(writing.partition));
+    if (partition == partitions.end()) continue;
+    watch_.Led(slot, partition->value("leader", -1) >= 0, now);
+  }
   for (const auto& broker : json.value("brokers", nlohmann::json::object())) {
     if (broker.value("state", "") != "UP") continue;
-    if (in_flight_ == 0) trouble_.Succeeded(clock_.Now());
+    if (watch_.in_flight() == 0) trouble_.Succeeded(now);
     return;
   }
 }
 
 // --- A producer's end ---------------------------------------------------------------------------
 
+void KafkaSink::StartDrain(std::string_view why, BootTime now) {
+  if (drain_ || is_ending_ || !client_) return;
+  drain_ = {.why = why, .by = now + kDrainPatience};
+}
+
 void KafkaSink::EndClient(std::string_view why) {
   if (is_ending_ || !client_) return;
   is_ending_ = true;
-  kLog.Info("producer is made anew",
-            {{"endpoint", cluster_.endpoint.name}, {"in_flight", in_flight_}, {"text", why}});
+  kLog.Info(
+      "producer is made anew",
+      {{"endpoint", cluster_.endpoint.name}, {"in_flight", watch_.in_flight()}, {"text", why}});
+  watch_.GivenUp(clock_.Now());
   rd_kafka_purge(client_.get(), RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT |
                                     RD_KAFKA_PURGE_F_NON_BLOCKING);
 }
 
 void KafkaSink::Rebuild() {
-  if (is_ending_ && in_flight_ > 0) return;  // its reports are still to come
+  if (is_ending_ && watch_.in_flight() > 0) return;  // its reports are still to come
   if (client_) {
     topics_.clear();
     queue_.reset();

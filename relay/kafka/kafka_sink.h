@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "relay/kafka/confirmation_watch.h"
 #include "relay/kafka/kafka_config.h"
 #include "relay/kafka/kafka_handle.h"
 #include "relay/pipeline/io.h"
@@ -19,8 +20,9 @@ namespace drawbridge {
 // delivery report with acks=all.
 //
 // A producer that ends with a fatal error is routine (an idempotent one does so after an ordinary
-// timeout): what is in flight comes back as failed, a new producer takes its place, and the lane
-// replays. Runs on the lane's thread only. The reaper and the clock outlive it.
+// timeout), and one that lost sight of a partition does not find it by itself: what is in flight
+// comes back as failed, a new producer takes its place, and the lane replays. Runs on the lane's
+// thread only. The reaper and the clock outlive it.
 class KafkaSink final : public Sink {
  public:
   static StatusOr<std::unique_ptr<KafkaSink>> Open(KafkaCluster cluster, Compression compression,
@@ -31,7 +33,7 @@ class KafkaSink final : public Sink {
   Status Open(Slot slot, const Route& route) override;
   size_t Submit(Batch& batch, size_t from, uint32_t window) override;
   void Poll(std::vector<Confirmation>& confirmations) override;
-  bool IsReady() const override { return client_ != nullptr && !is_ending_ && !drained_by_; }
+  bool IsReady() const override { return client_ != nullptr && !is_ending_ && !drain_; }
   std::optional<Condition> Trouble() const override;
   std::vector<int> descriptors() const override;
 
@@ -42,6 +44,11 @@ class KafkaSink final : public Sink {
  private:
   // A record between produce and its delivery report.
   struct InFlight;
+  // What is on its way is left to arrive before the client ends: a purge has it sent twice.
+  struct Drain {
+    std::string_view why;
+    BootTime by;
+  };
   // A partition that is written.
   struct Writing {
     std::string topic;
@@ -61,8 +68,9 @@ class KafkaSink final : public Sink {
   void TakeReports(rd_kafka_event_t* event, std::vector<Confirmation>& confirmations);
   void Report(InFlight& in_flight, rd_kafka_resp_err_t error,
               std::vector<Confirmation>& confirmations);
-  void FitBatches(const std::vector<Confirmation>& confirmations);
+  void FitBatches(const std::vector<Confirmation>& confirmations, BootTime now);
   void TakeStatistics(const char* json);
+  void StartDrain(std::string_view why, BootTime now);
   void EndClient(std::string_view why);
   void Rebuild();
   InFlight* NewInFlight();
@@ -78,14 +86,13 @@ class KafkaSink final : public Sink {
   Duration grow_after_;
   BootTime grow_at_{};  // when batches below the most may be larger again
   bool is_ending_ = false;
-  std::optional<BootTime> drained_by_;  // nothing more is taken until the client is made anew
+  std::optional<Drain> drain_;  // nothing more is taken until the client is made anew
   BootTime next_attempt_{};
   std::vector<Writing> writings_;  // by slot
   std::vector<Confirmation> refused_at_once_;
   std::deque<InFlight> pool_;  // stays where it is: reports point into it
   InFlight* free_ = nullptr;
-  int64_t in_flight_ = 0;
-  BootTime waiting_since_{};  // since when something is in flight without a success
+  ConfirmationWatch watch_;
   ClientHandle client_;
   std::map<std::string, TopicHandle> topics_;  // destroyed before the client
   QueueHandle queue_;

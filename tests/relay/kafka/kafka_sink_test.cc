@@ -18,6 +18,7 @@ namespace {
 
 using testing::ElementsAre;
 using testing::IsEmpty;
+using testing::SizeIs;
 
 constexpr ClusterKey kSourceCluster = 0x1122334455667788;
 
@@ -359,6 +360,36 @@ TEST_F(KafkaSinkTest, MakesBatchesSmallerThatTheTargetRefusesAndTriesLargerOnesL
   Submit(Numbered(100), 200, 3);
   Await(100);
   EXPECT_EQ(Failure(), nullptr);
+}
+
+TEST_F(KafkaSinkTest, GoesOnWithANewProducerWhenAPartitionIsLostFromSight) {
+  sink_ = *KafkaSink::Open(kafka_.cluster(), Compression::kNone, {}, reaper_, clock_);
+  OpenSlot(0, false);
+  OpenSlot(1, false);
+  kafka_.SetLeader("copy", 1, -1);
+  Batch lost = BatchOf(Numbered(7), 0, 1);
+  Submit(lost);
+  clock_.Advance(std::chrono::seconds(31));
+  Submit(Numbered(5));
+  // The neighbour's arrive, and the others come back.
+  EXPECT_TRUE(TurnUntil(sink_->descriptors(), [&] {
+    clock_.Advance(std::chrono::milliseconds(100));
+    sink_->Poll(confirmations_);
+    int64_t back = 0;
+    for (const Confirmation& one : confirmations_) back += one.records;
+    return back == 12;
+  }));
+
+  EXPECT_THAT(kafka_.Read("copy", 0, 5), SizeIs(5));
+  ASSERT_NE(Failure(), nullptr);
+  EXPECT_EQ(Failure()->failure, Disposition::kRetry);
+  EXPECT_EQ(Failure()->slot, Slot{1});
+  EXPECT_EQ(Failure()->records, 7);
+  EXPECT_TRUE(TurnUntil(sink_->descriptors(), [&] {
+    clock_.Advance(std::chrono::milliseconds(100));
+    sink_->Poll(confirmations_);
+    return sink_->IsReady();
+  }));
 }
 
 TEST_F(KafkaSinkTest, ReturnsEachRecordOnceWhenItsProducerEnds) {
