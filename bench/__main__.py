@@ -9,10 +9,8 @@ ratios within one round say more. Ends with 1 when something could not be run, w
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import platform
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -22,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench import report
+from bench.measuring import FAILURES, Copy, measure, reason, running_relay, write_results
 from bench.report import DRAWBRIDGE, FLOOR, MIRROR_MAKER, Failure, Run
 from rig import jars, records
 from rig.admin import AdminError
@@ -30,13 +29,10 @@ from rig.processes import Child, RigError, wait_until
 
 ROOT = Path(__file__).resolve().parent.parent
 MIRROR_MAKER_SETTINGS = Path(__file__).resolve().parent / "mirror_maker.properties"
-START_SECONDS = 300
-COPY_SECONDS = 1800
 # As many as three rounds copy in half an hour on 2 cores: a JVM becomes faster for many seconds.
 LOADS = {"json1k": 6_000_000, "random1000": 3_000_000, "random120": 9_000_000}
 ROUNDS = 3
 QUICK_SHARE = 30
-FAILURES = (RigError, OSError, subprocess.SubprocessError)
 
 
 @dataclass
@@ -63,55 +59,15 @@ class Load:
     payload_bytes: int
 
 
-@dataclass(frozen=True)
-class Copy:
-    """What was seen of one contender's copy of a load."""
-
-    startup_seconds: float
-    seconds: float
-    payload_bytes: float
-    cpu_seconds: float
-    peak_rss_mib: float
-
-
-def cpu_seconds(pid: int) -> float:
-    """User and system time of a process so far."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
-def peak_rss_mib(pid: int) -> float:
-    """The most memory that a process ever had resident."""
-    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-        if line.startswith("VmHWM:"):
-            return int(line.split()[1]) / 1024
-    raise RigError(f"process {pid} shows no peak of its memory")
-
-
 def arrived(bench: Bench, topic: str) -> int:
     """Records at the target, markers included."""
     return sum(bench.target.admin.list_offsets(topic, "latest").values())
 
 
-def measure(bench: Bench, load: Load, child: Child, started: float) -> Copy:
+def copied(bench: Bench, load: Load, child: Child, started: float) -> Copy:
     """Watches a replicator that was started at `started` until all records are there."""
-
-    def has(count: int) -> bool:
-        if not child.is_running:
-            raise RigError(f"{child.name} ended with {child.exit_code}: {child.log_tail()}")
-        return arrived(bench, load.topic) >= count
-
-    wait_until(lambda: has(1), START_SECONDS, f"{child.name}: no record of {load.topic}")
-    began, first, cpu = time.monotonic(), arrived(bench, load.topic), cpu_seconds(child.pid)
-    wait_until(
-        lambda: has(load.records), COPY_SECONDS, f"{child.name}: not all of {load.topic}", 0.1
-    )
-    return Copy(
-        startup_seconds=began - started,
-        seconds=time.monotonic() - began,
-        payload_bytes=load.payload_bytes * (load.records - first) / load.records,
-        cpu_seconds=cpu_seconds(child.pid) - cpu,
-        peak_rss_mib=peak_rss_mib(child.pid),
+    return measure(
+        child, started, lambda: arrived(bench, load.topic), load.records, load.payload_bytes
     )
 
 
@@ -132,67 +88,25 @@ def run_floor(bench: Bench, load: Load) -> Copy:
         log=bench.folder / "floor.log",
     )
     try:
-        return measure(bench, load, child, started)
+        return copied(bench, load, child, started)
     finally:
         child.stop()
 
 
 def run_drawbridge(bench: Bench, load: Load) -> Copy:
     """The relay, with a server beside it that is not counted."""
-    state = Path(tempfile.mkdtemp(dir=bench.folder, prefix="drawbridge-"))
-    context = state / "server" / "admin.context"
-    listen = ["--api-listen", "127.0.0.1:0", "--relay-listen", "127.0.0.1:0"]
-    server = Child.start(
-        [str(bench.programs / "drawbridge-server"), "--state", str(state / "server"), *listen],
-        name="server",
-        log=state / "server.log",
+    endpoint = "{{ kafka: {{ bootstrap: [{}], tls: false }} }}"
+    definitions = (
+        "endpoints:\n"
+        f"  a: {endpoint.format(bench.source.bootstrap('plaintext')[0])}\n"
+        f"  b: {endpoint.format(bench.target.bootstrap('plaintext')[0])}\n"
+        "bridges:\n"
+        "  bench:\n"
+        f"    source: {{ endpoint: a, topics: [{load.topic}] }}\n"
+        f"    target: {{ endpoint: b, compression: {bench.compression} }}\n"
     )
-    relay: Child | None = None
-    try:
-        wait_until(context.exists, 30, "the server")
-        cli = [str(bench.programs / "drawbridge"), "--context", str(context)]
-        made = subprocess.run(
-            [*cli, "-o", "json", "relay", "token", "create", "bench"],
-            check=True,
-            capture_output=True,
-            text=True,
-        )
-        token = json.loads(made.stdout)
-        address = context.read_text().splitlines()[0].split()[1]
-        relay_program = str(bench.programs / "drawbridge-relay")
-        enrol = [relay_program, "enroll", "--state", str(state / "relay"), "--server", address]
-        subprocess.run(
-            [*enrol, "--ca-pin", token["ca_pin"], "--token-file", "-"],
-            input=token["token"],
-            text=True,
-            check=True,
-            capture_output=True,
-        )
-        definition = state / "bridges.yaml"
-        endpoint = "{{ kafka: {{ bootstrap: [{}], tls: false }} }}"
-        definition.write_text(
-            "endpoints:\n"
-            f"  a: {endpoint.format(bench.source.bootstrap('plaintext')[0])}\n"
-            f"  b: {endpoint.format(bench.target.bootstrap('plaintext')[0])}\n"
-            "bridges:\n"
-            "  bench:\n"
-            f"    source: {{ endpoint: a, topics: [{load.topic}] }}\n"
-            f"    target: {{ endpoint: b, compression: {bench.compression} }}\n"
-        )
-        started = time.monotonic()
-        relay = Child.start(
-            [relay_program, "run", "--state", str(state / "relay")]
-            + ["--memory-limit", f"{bench.memory_mib}MB"],
-            name="relay",
-            log=state / "relay.log",
-        )
-        subprocess.run([*cli, "apply", "-f", str(definition)], check=True, capture_output=True)
-        return measure(bench, load, relay, started)
-    finally:
-        if relay:
-            relay.stop()
-        server.stop()
-        shutil.rmtree(state, ignore_errors=True)
+    with running_relay(bench.programs, bench.folder, definitions, bench.memory_mib) as relay:
+        return copied(bench, load, relay.child, relay.started)
 
 
 def run_mirror_maker(bench: Bench, load: Load) -> Copy:
@@ -215,7 +129,7 @@ def run_mirror_maker(bench: Bench, load: Load) -> Copy:
         log=bench.folder / "mirror_maker.log",
     )
     try:
-        return measure(bench, load, child, started)
+        return copied(bench, load, child, started)
     finally:
         child.stop()
 
@@ -268,12 +182,6 @@ def order(contenders: list[str], round_number: int) -> list[str]:
     return contenders[turn:] + contenders[:turn]
 
 
-def reason(error: Exception) -> str:
-    """Why something failed, with what a program said about it."""
-    said = getattr(error, "stderr", None)
-    return f"{error}: {said}" if said else str(error)
-
-
 def run_once(bench: Bench, load: Load, round_number: int, contender: str) -> Run | Failure:
     """One contender's turn."""
     try:
@@ -324,13 +232,6 @@ def conditions(asked: argparse.Namespace) -> dict[str, object]:
 def records_of(asked: argparse.Namespace, load: str) -> int:
     """How many records a load has."""
     return asked.records or LOADS[load] // (QUICK_SHARE if asked.quick else 1)
-
-
-def write_results(path: Path, content: dict[str, object]) -> None:
-    """Replaces the file as a whole: whoever reads it while the bench runs sees no half."""
-    draft = path.with_name(f"{path.name}.draft")
-    draft.write_text(json.dumps(content, indent=1) + "\n")
-    draft.replace(path)
 
 
 def parse() -> argparse.Namespace:
