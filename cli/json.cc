@@ -2,6 +2,7 @@
 
 #include <map>
 
+#include <absl/strings/escaping.h>
 #include <fmt/format.h>
 #include <google/protobuf/descriptor.h>
 #include <google/protobuf/duration.pb.h>
@@ -65,8 +66,10 @@ Json ValueJson(const Message& message, const FieldDescriptor& field) {
       return values.GetFloat(message, &field);
     case FieldDescriptor::CPPTYPE_ENUM:
       return EnumJson(field, values.GetEnumValue(message, &field));
-    case FieldDescriptor::CPPTYPE_STRING:
-      return values.GetString(message, &field);
+    case FieldDescriptor::CPPTYPE_STRING: {
+      std::string text = values.GetString(message, &field);
+      return field.type() == FieldDescriptor::TYPE_BYTES ? absl::Base64Escape(text) : text;
+    }
     case FieldDescriptor::CPPTYPE_MESSAGE:
       return MessageJson(values.GetMessage(message, &field));
   }

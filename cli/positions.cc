@@ -38,19 +38,6 @@ ExitCode Gaps(Session& session, const PositionOptions& options) {
   return ExitCode::kOk;
 }
 
-ExitCode DeadLetters(Session& session, const PositionOptions& options) {
-  const auto groups = AllDeadLetters(session, ParseStreamName(options.stream));
-  if (!groups.ok()) return session.Fail(groups.failure());
-  if (session.wants_json()) {
-    Json json = ToJson(*groups);
-    json.erase("next_page_token");
-    session.Print(json);
-  } else {
-    session.Print(DeadLetterTable(*groups), "no dead letters: no target has refused a record");
-  }
-  return ExitCode::kOk;
-}
-
 std::shared_ptr<PositionOptions> AddOptions(CLI::App& verb) {
   auto options = std::make_shared<PositionOptions>();
   verb.add_option("STREAM", options->stream, "Only these: BRIDGE or BRIDGE/TOPIC")->type_name("");
@@ -71,19 +58,6 @@ void AddCheckpointsAndGaps(CLI::App& app, Verb& chosen) {
       "FROM is the first offset missing, TO the first after it that is not.\n\n"
       "Examples:\n  drawbridge gaps\n  drawbridge gaps oci-logs -o json | jq '.gaps | length'");
   Bind(gaps, chosen, AddOptions(gaps), Gaps);
-}
-
-void AddDeadLetters(CLI::App& app, Verb& chosen) {
-  CLI::App& letters =
-      *app.add_subcommand("dead-letters", "Show the records that targets refused for good");
-  letters.require_subcommand(1);
-  CLI::App& list = *letters.add_subcommand("list", "Show how many there are, by what for");
-  list.footer(
-      "The records themselves are in the dead letter index of the target, byte for byte; ERROR is\n"
-      "there drawbridge-error-group.\n\n"
-      "Examples:\n  drawbridge dead-letters list\n"
-      "  drawbridge dead-letters list oci-search/audit -o json");
-  Bind(list, chosen, AddOptions(list), DeadLetters);
 }
 
 }  // namespace drawbridge::cli

@@ -206,11 +206,38 @@ Table GapTable(const v1::ListGapsResponse& list) {
 }
 
 Table DeadLetterTable(const v1::ListDeadLettersResponse& list) {
-  Table table({{"BRIDGE"}, {"TOPIC"}, {"RECORDS", Align::kRight}, {"FIRST"}, {"LAST"}, {"ERROR"}});
+  Table table({{"BRIDGE"},
+               {"TOPIC"},
+               {"WAITING", Align::kRight},
+               {"RETRIED", Align::kRight},
+               {"FIRST"},
+               {"LAST"},
+               {"REASON"}});
   for (const v1::DeadLetterGroup& group : list.groups()) {
-    table.Add({group.bridge(), group.topic(), NumberText(group.records()),
+    const int64_t waiting = group.records() - group.retried();
+    table.Add({group.bridge(), group.topic(), NumberText(waiting), NumberText(group.retried()),
                OrUnknown(group.has_first_at(), group.first_at()),
-               OrUnknown(group.has_last_at(), group.last_at()), Cell(group.error(), Tone::kBad)});
+               OrUnknown(group.has_last_at(), group.last_at()),
+               Cell(group.error(), waiting > 0 ? Tone::kBad : Tone::kPlain)});
+  }
+  return table;
+}
+
+Table LetterTable(const v1::ReadDeadLettersResponse& page) {
+  constexpr size_t kValueWidth = 60;
+  Table table({{"TOPIC"},
+               {"PARTITION", Align::kRight},
+               {"OFFSET", Align::kRight},
+               {"REFUSED"},
+               {"TRIES", Align::kRight},
+               {"VALUE"},
+               {"WHY"}});
+  for (const v1::DeadLetter& letter : page.letters()) {
+    const std::string value =
+        letter.has_value() ? CutToWidth(Printable(letter.value()), kValueWidth) : "(null)";
+    table.Add({letter.topic(), NumberText(letter.partition()), NumberText(letter.offset()),
+               OrUnknown(letter.has_last_refused_at(), letter.last_refused_at()),
+               NumberText(letter.attempts()), value, Cell(letter.reason(), Tone::kBad)});
   }
   return table;
 }

@@ -21,6 +21,7 @@ Table RelayTable(const v1::ListRelaysResponse& list, WallTime now);
 Table CheckpointTable(const v1::ListPartitionsResponse& list, WallTime now);
 Table GapTable(const v1::ListGapsResponse& list);
 Table DeadLetterTable(const v1::ListDeadLettersResponse& list);
+Table LetterTable(const v1::ReadDeadLettersResponse& page);
 Table ConditionTable(const google::protobuf::RepeatedPtrField<v1::Condition>& conditions);
 
 }  // namespace drawbridge::cli

@@ -121,6 +121,12 @@ Status CheckIndexes(const BridgeTarget& target) {
       return Invalid("target.dead_letter_index", "is one index: leave out the {...}");
     }
   }
+  if (index->MayName(target.letters())) {
+    return Invalid("target.dead_letter_index",
+                   fmt::format("{} could be the index of records as well, which \"{}\" names: give "
+                               "dead letters one that begins otherwise",
+                               target.letters(), target.index));
+  }
   return {};
 }
 
@@ -167,6 +173,10 @@ Status CheckKind(const BridgeTarget& target, const EndpointSpec& endpoint) {
 }
 
 }  // namespace
+
+std::string BridgeTarget::letters() const {
+  return dead_letter_index.empty() ? std::string(kDeadLetterIndex) : dead_letter_index;
+}
 
 bool OpenSearchEndpoint::is_encrypted() const {
   return !addresses.empty() && IsEncrypted(addresses.front());

@@ -90,6 +90,9 @@ struct BridgeTarget {
   std::string index;              // "logs-{topic}-{+yyyy.MM.dd}"
   std::string dead_letter_index;  // empty: kDeadLetterIndex
 
+  // Where its dead letters are.
+  std::string letters() const;
+
   friend bool operator==(const BridgeTarget&, const BridgeTarget&) = default;
 };
 

@@ -161,6 +161,11 @@ std::string IndexTemplate::Apply(std::string_view topic, int64_t timestamp_ms) c
   return name;
 }
 
+bool IndexTemplate::MayName(std::string_view index) const {
+  const std::string& front = parts_.front().text;
+  return parts_.size() == 1 ? index == front : index.starts_with(front);
+}
+
 bool IndexTemplate::has_topic() const {
   return std::ranges::find(parts_, Part::Kind::kTopic, &Part::kind) != parts_.end();
 }

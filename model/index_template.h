@@ -25,6 +25,9 @@ class IndexTemplate {
   // The name for a record of that time (UTC; below 0: it has none, and counts as 1970).
   std::string Apply(std::string_view topic, int64_t timestamp_ms) const;
 
+  // Whether some topic may give a record this index, as far as the fixed text in front tells.
+  bool MayName(std::string_view index) const;
+
   bool has_topic() const;
   bool has_time() const;
 

@@ -21,13 +21,13 @@ StatusOr<LaneEnds> ClusterLaneFactory::MakeLane(const BridgeAssignment& bridge,
                         fmt::format("drawbridge-{}", bridge.bridge), kafka_budget, reaper_, clock_);
   if (!source.ok()) return source.status();
   if (!bridge.target.is_kafka()) {
-    const std::string& letters = bridge.spec.target.dead_letter_index;
-    StatusOr<std::unique_ptr<OpenSearchSink>> sink = OpenSearchSink::Open(
-        {bridge.target, secrets.target},
-        {.bridge = bridge.spec.name,
-         .relay = relay_,
-         .dead_letter_index = letters.empty() ? std::string(kDeadLetterIndex) : letters},
-        clock_);
+    StatusOr<std::unique_ptr<OpenSearchSink>> sink =
+        OpenSearchSink::Open({bridge.target, secrets.target},
+                             {.bridge = bridge.spec.name,
+                              .relay = relay_,
+                              .dead_letter_index = bridge.spec.target.letters(),
+                              .window_bytes = budget.window_bytes},
+                             clock_);
     if (!sink.ok()) return sink.status();
     return LaneEnds{.source = *std::move(source), .sink = *std::move(sink)};
   }
@@ -60,6 +60,30 @@ std::vector<EndpointCheck> ClusterLaneFactory::TestEndpoint(
     const std::vector<std::string>& topics, Duration deadline) {
   if (!endpoint.is_kafka()) return TestEngine({endpoint, secret}, deadline);
   return drawbridge::TestEndpoint({endpoint, secret}, topics, deadline);
+}
+
+StatusOr<std::unique_ptr<DeadLetterBox>> ClusterLaneFactory::BoxOf(const DeadLetterPlace& place) {
+  if (place.target.is_kafka()) {
+    return Status(
+        StatusCode::kFailedPrecondition, Reason::kFieldInvalid,
+        fmt::format("{} is a Kafka cluster, which keeps no dead letters", place.target.name));
+  }
+  return DeadLetterBox::Open({place.target, place.secret}, place.bridge, relay_, clock_);
+}
+
+StatusOr<DeadLetterPage> ClusterLaneFactory::ReadDeadLetters(const DeadLetterPlace& place,
+                                                             int limit, Duration deadline) {
+  const StatusOr<std::unique_ptr<DeadLetterBox>> box = BoxOf(place);
+  if (!box.ok()) return box.status();
+  return (*box)->Read(place.selection, limit, clock_.Now() + deadline);
+}
+
+StatusOr<RetriedDeadLetters> ClusterLaneFactory::RetryDeadLetters(const DeadLetterPlace& place,
+                                                                  const std::string& turn,
+                                                                  Duration deadline) {
+  const StatusOr<std::unique_ptr<DeadLetterBox>> box = BoxOf(place);
+  if (!box.ok()) return box.status();
+  return (*box)->Retry(place.selection, turn, clock_.Now() + deadline);
 }
 
 }  // namespace drawbridge

@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "relay/kafka/kafka_handle.h"
+#include "relay/opensearch/dead_letter_box.h"
 #include "relay/supervisor/lane_factory.h"
 
 namespace drawbridge {
@@ -25,8 +26,15 @@ class ClusterLaneFactory final : public LaneFactory {
                                           const std::optional<CredentialSecret>& secret,
                                           const std::vector<std::string>& topics,
                                           Duration deadline) override;
+  StatusOr<DeadLetterPage> ReadDeadLetters(const DeadLetterPlace& place, int limit,
+                                           Duration deadline) override;
+  StatusOr<RetriedDeadLetters> RetryDeadLetters(const DeadLetterPlace& place,
+                                                const std::string& turn,
+                                                Duration deadline) override;
 
  private:
+  StatusOr<std::unique_ptr<DeadLetterBox>> BoxOf(const DeadLetterPlace& place);
+
   const std::string relay_;
   const Clock& clock_;
   Reaper reaper_;

@@ -13,7 +13,6 @@
 #include "model/convert/assignment.h"
 #include "model/convert/checkpoint.h"
 #include "model/convert/credential.h"
-#include "model/convert/endpoint.h"
 #include "model/convert/field_reader.h"
 #include "model/convert/observation.h"
 #include "model/convert/status.h"
@@ -30,9 +29,9 @@ const Log kLog("relay.control");
 
 constexpr int kProtocol = 1;
 constexpr auto kUnaryDeadline = 10s;
-// How long an answer to a query is of use, and how much of that the test of an endpoint may take.
+// How long an answer to a query is of use, and how much of that is for its way back.
 constexpr Duration kQueryPatience = 14s;
-constexpr Duration kTestPatience = 12s;
+constexpr Duration kAnswerTravels = 2s;
 constexpr Duration kRenewRetry = 30s;
 constexpr Duration kWelcomePatience = 30s;
 constexpr Duration kEndPatience = 5s;
@@ -108,7 +107,8 @@ std::unique_ptr<grpc::ClientContext> UnaryContext(const Clock& clock) {
 ControlSession::ControlSession(SessionSettings settings, RelayIdentity identity,
                                LaneFactory& factory, ProgressBoard& board, const Clock& clock)
     : settings_(std::move(settings)),
-      factory_(factory),
+      answers_(
+          factory, [this](SecretRef ref) { return FetchSecret(ref); }, clock),
       board_(board),
       clock_(clock),
       boot_id_(NewBootId()),
@@ -450,45 +450,15 @@ void ControlSession::Take(const v1::Query& query) {
   const Duration patience =
       is_sensible ? std::min<Duration>(*wish, kQueryPatience) : kQueryPatience;
   if (patience <= Duration::zero()) return;
-  const bool is_taken = queries_.Run(clock_.Now() + patience,
-                                     [this, query] { Answer(query.query_id(), ChecksFor(query)); });
+  const BootTime until = clock_.Now() + patience;
+  const bool is_taken = queries_.Run(until, [this, query, until] { Answer(query, until); });
   if (!is_taken) {
     kLog.Warn("too many queries at once", {{"query", ToUtf8(query.query_id(), kLogTextBytesMax)}});
   }
 }
 
-std::vector<EndpointCheck> ControlSession::ChecksFor(const v1::Query& query) {
-  const auto failed = [](std::string name, Reason reason, std::string text) {
-    return std::vector<EndpointCheck>{
-        {.name = std::move(name), .is_ok = false, .reason = reason, .detail = std::move(text)}};
-  };
-  if (!query.has_endpoint_test()) {
-    return failed("query", Reason::kFieldInvalid, "this version of the relay knows no such query");
-  }
-  const v1::EndpointTest& test = query.endpoint_test();
-  const StatusOr<EndpointSpec> endpoint = FromProto(test.endpoint());
-  if (!endpoint.ok()) {
-    return failed("endpoint", endpoint.status().reason(), endpoint.status().message());
-  }
-  std::optional<CredentialSecret> secret;
-  if (test.has_secret()) {
-    const StatusOr<SecretRef> ref = FromProto(test.secret());
-    StatusOr<CredentialSecret> fetched = ref.ok() ? FetchSecret(*ref) : ref.status();
-    if (!fetched.ok()) {
-      return failed("credential", Reason::kSecretUnavailable, fetched.status().message());
-    }
-    secret = *std::move(fetched);
-  }
-  return factory_.TestEndpoint(*endpoint, secret, {test.topics().begin(), test.topics().end()},
-                               kTestPatience);
-}
-
-void ControlSession::Answer(const std::string& query_id, const std::vector<EndpointCheck>& checks) {
-  v1::AnswerQueryRequest request;
-  request.set_query_id(query_id);
-  for (const EndpointCheck& check : checks) {
-    *request.mutable_endpoint_test()->add_checks() = ToProto(check);
-  }
+void ControlSession::Answer(const v1::Query& query, BootTime until) {
+  const v1::AnswerQueryRequest request = answers_.AnswerTo(query, until - kAnswerTravels);
   v1::AnswerQueryResponse response;
   const auto context = UnaryContext(clock_);
   const auto stub = Stub();

@@ -14,6 +14,7 @@
 #include "base/mutex.h"
 #include "drawbridge/v1/relay.grpc.pb.h"
 #include "relay/control/commit_exchange.h"
+#include "relay/control/query_answers.h"
 #include "relay/control/query_threads.h"
 #include "relay/control/relay_identity.h"
 #include "relay/supervisor/lane_factory.h"
@@ -82,8 +83,7 @@ class ControlSession {
   void Take(const v1::Assignments& message);
   void Take(const v1::CommitResults& message);
   void Take(const v1::Query& query);
-  std::vector<EndpointCheck> ChecksFor(const v1::Query& query);
-  void Answer(const std::string& query_id, const std::vector<EndpointCheck>& checks);
+  void Answer(const v1::Query& query, BootTime until);
   std::vector<std::pair<BridgeId, Status>> FetchSecrets(
       Assignments& assignments, std::map<SecretRef, CredentialSecret>& secrets);
   StatusOr<CredentialSecret> FetchSecret(SecretRef ref);
@@ -103,7 +103,7 @@ class ControlSession {
   std::shared_ptr<v1::RelaySessionService::Stub> Stub();
 
   const SessionSettings settings_;
-  LaneFactory& factory_;
+  QueryAnswers answers_;
   ProgressBoard& board_;
   const Clock& clock_;
   Supervisor* supervisor_ = nullptr;

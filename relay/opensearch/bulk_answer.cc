@@ -137,7 +137,8 @@ StatusOr<std::vector<BulkItem>> ReadItems(std::string_view answer, size_t count)
       return Unclear("has an item without a status");
     }
     const auto error = action.find("error");
-    read.push_back({.error = ErrorOf(status->get<int>(), error == action.end() ? json() : *error)});
+    read.push_back({.error = ErrorOf(status->get<int>(), error == action.end() ? json() : *error),
+                    .is_diverted = TextOf(action, "failure_store") == "used"});
   }
   return read;
 }

@@ -22,7 +22,8 @@ struct EngineError {
 };
 
 struct BulkItem {
-  EngineError error;  // its status always; the rest if it failed
+  EngineError error;         // its status always; the rest if it failed
+  bool is_diverted = false;  // it is kept in the failure store of its data stream
 };
 
 // What the sink does about an item.

@@ -11,7 +11,7 @@ namespace drawbridge {
 // side, and of errors what tells them apart.
 inline constexpr std::string_view kBulkPath =
     "/_bulk?filter_path=took,errors,items.*.status,items.*.error.type,items.*.error.reason,"
-    "items.*.error.caused_by.type,items.*.error.caused_by.reason";
+    "items.*.error.caused_by.type,items.*.error.caused_by.reason,items.*.failure_store";
 
 // Appends the line that stands before a document: it is made, or is there already.
 void AppendCreate(std::string_view index, std::string_view id, std::string& body);

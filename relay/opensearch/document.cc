@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstring>
+#include <stdexcept>
 #include <vector>
 
 #include <fmt/format.h>
@@ -43,6 +44,29 @@ void Put(json& object, const std::string& name, const std::optional<std::string_
   } else {
     object[name + "_base64"] = Base64(*bytes);
   }
+}
+
+std::optional<std::string> FromBase64(const std::string& text) {
+  std::string bytes(text.size() / 4 * 3, '\0');
+  const int size = EVP_DecodeBlock(reinterpret_cast<unsigned char*>(bytes.data()),
+                                   reinterpret_cast<const unsigned char*>(text.data()),
+                                   static_cast<int>(text.size()));
+  if (size < 0) return std::nullopt;
+  // OpenSSL counts what fills up the last group.
+  size_t filling = 0;
+  while (filling < 2 && text.size() > filling && text[text.size() - 1 - filling] == '=') ++filling;
+  bytes.resize(static_cast<size_t>(size) - filling);
+  return bytes;
+}
+
+// What Put wrote; null if it is missing.
+std::optional<std::string> Get(const json& object, const std::string& name) {
+  if (const auto text = object.find(name); text != object.end()) return text->get<std::string>();
+  const auto packed = object.find(name + "_base64");
+  if (packed == object.end()) return std::nullopt;
+  std::optional<std::string> bytes = FromBase64(packed->get<std::string>());
+  if (!bytes) throw std::invalid_argument(name + " is no base64");
+  return bytes;
 }
 
 // What simdjson does not take as an object and is one all the same: numbers beyond 64 bits.
@@ -99,6 +123,10 @@ struct DocumentShaper::Parser {
 std::string DocumentId(const Route& route, Offset offset) {
   return fmt::format("{:016x}:{}:{}:{}:{}", route.source_cluster, route.source_epoch,
                      route.source_topic, route.partition, offset.value);
+}
+
+std::string DeadLetterId(std::string_view bridge, const Route& route, Offset offset) {
+  return fmt::format("{}:{}", bridge, DocumentId(route, offset));
 }
 
 std::string JsonString(std::string_view text) {
@@ -208,6 +236,8 @@ std::string DeadLetterDocument(const Route& route, const Record& record, const R
   document["timestamp_ms"] = record.timestamp_ms;
   document["@timestamp"] = ToRfc3339(at.last_seen);
   document["drawbridge"] = json::parse(Origin(route, record.offset, relay, at.last_seen, false));
+  document["drawbridge-error-topic"] = route.source_topic;
+  document["drawbridge-error-bytes"] = record.bytes();
   document["drawbridge-error-status"] = refusal.status;
   document["drawbridge-error-type"] = refusal.type;
   document["drawbridge-error-caused-by"] = refusal.caused_by;
@@ -221,14 +251,58 @@ std::string DeadLetterDocument(const Route& route, const Record& record, const R
   return document.dump(-1, ' ', false, json::error_handler_t::replace);
 }
 
+StatusOr<KeptRecord> ReadDeadLetter(const json& document) {
+  KeptRecord kept;
+  try {
+    const json& origin = document.at("drawbridge");
+    kept.route.source_topic = origin.at("topic");
+    kept.route.partition = origin.at("partition");
+    kept.route.source_epoch = origin.at("source_epoch");
+    kept.route.source_cluster = std::stoull(origin.at("cluster").get<std::string>(), nullptr, 16);
+    kept.offset = {origin.at("offset").get<int64_t>()};
+    kept.timestamp_ms = document.at("timestamp_ms");
+    kept.key = Get(document, "key");
+    kept.value = Get(document, "value");
+    for (const json& header : document.value("headers", json::array())) {
+      kept.headers.emplace_back(Get(header, "name").value_or(""), Get(header, "value"));
+    }
+    kept.refusal = {.status = document.at("drawbridge-error-status"),
+                    .type = document.at("drawbridge-error-type"),
+                    .caused_by = document.at("drawbridge-error-caused-by"),
+                    .reason = document.at("drawbridge-error-reason"),
+                    .group = document.at("drawbridge-error-group")};
+    kept.index = document.at("drawbridge-error-index");
+    kept.attempts = document.at("drawbridge-error-attempts");
+  } catch (const std::exception& error) {
+    return Status(StatusCode::kDataLoss, Reason::kInternal,
+                  fmt::format("this is no dead letter of ours: {}", error.what()));
+  }
+  return kept;
+}
+
+std::string RefusedAgain(const Refusal& refusal, const RefusedAt& at, const std::string& turn) {
+  return json{{"doc",
+               {{"drawbridge-error-status", refusal.status},
+                {"drawbridge-error-type", refusal.type},
+                {"drawbridge-error-caused-by", refusal.caused_by},
+                {"drawbridge-error-reason", refusal.reason},
+                {"drawbridge-error-index", at.index},
+                {"drawbridge-error-attempts", at.attempts},
+                {"drawbridge-error-last-seen", ToRfc3339(at.last_seen)},
+                {"drawbridge-error-turn", turn}}}}
+      .dump(-1, ' ', false, json::error_handler_t::replace);
+}
+
 std::string DeadLetterMapping() {
   json properties;
   for (const char* name :
        {"drawbridge-error-type", "drawbridge-error-caused-by", "drawbridge-error-group",
-        "drawbridge-error-bridge", "drawbridge-error-index"}) {
+        "drawbridge-error-bridge", "drawbridge-error-topic", "drawbridge-error-index",
+        "drawbridge-error-turn"}) {
     properties[name] = {{"type", "keyword"}, {"ignore_above", 1024}};
   }
   properties["drawbridge-error-reason"] = {{"type", "text"}};
+  properties["drawbridge-error-bytes"] = {{"type", "long"}};
   properties["drawbridge-error-status"] = {{"type", "integer"}};
   properties["drawbridge-error-attempts"] = {{"type", "integer"}};
   for (const char* name :

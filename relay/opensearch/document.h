@@ -1,8 +1,13 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
+
+#include <nlohmann/json_fwd.hpp>
 
 #include "base/clock.h"
 #include "base/status.h"
@@ -15,6 +20,10 @@ namespace drawbridge {
 // again is harmless; and no other has it, also not one at the same offset of a topic that was made
 // anew. At most 300 bytes; engines take 512.
 std::string DocumentId(const Route& route, Offset offset);
+
+// The id of its dead letter: bridges that share an index of them each have one of their own. At
+// most 400 bytes.
+std::string DeadLetterId(std::string_view bridge, const Route& route, Offset offset);
 
 // Text as a JSON string with its quotes. Bytes that are no UTF-8 become U+FFFD.
 std::string JsonString(std::string_view text);
@@ -79,6 +88,26 @@ struct RefusedAt {
 // base64, so that no byte is lost. One line without its end.
 std::string DeadLetterDocument(const Route& route, const Record& record, const Refusal& refusal,
                                const RefusedAt& at, const std::string& relay);
+
+// A dead letter, read back: the record byte for byte.
+struct KeptRecord {
+  Route route;  // without its key, target topic and stamps
+  Offset offset;
+  int64_t timestamp_ms = -1;
+  std::optional<std::string> key = std::nullopt;
+  std::optional<std::string> value = std::nullopt;
+  std::vector<std::pair<std::string, std::optional<std::string>>> headers = {};
+  Refusal refusal;
+  std::string index;
+  int attempts = 0;
+};
+
+// What DeadLetterDocument wrote; kDataLoss for a document that is none.
+StatusOr<KeptRecord> ReadDeadLetter(const nlohmann::json& document);
+
+// What changes in it when the record is refused again: its group stays, which is what it is counted
+// under.
+std::string RefusedAgain(const Refusal& refusal, const RefusedAt& at, const std::string& turn);
 
 // The settings of an index for dead letters: only what tells why is searchable, so that no record
 // can be refused a second time.

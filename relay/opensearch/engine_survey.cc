@@ -56,9 +56,7 @@ bool EngineSurvey::Reach(SurveyResult& result) {
     return false;
   }
   result.target_cluster_id = identity->cluster_id;
-  const std::string& letters = bridge_.spec.target.dead_letter_index;
-  const Status made = engine_->MakeDeadLetterIndex(
-      letters.empty() ? std::string(kDeadLetterIndex) : letters, kPatience);
+  const Status made = engine_->MakeDeadLetterIndex(bridge_.spec.target.letters(), kPatience);
   if (!made.ok()) Note(result, made, true);
   return made.ok();
 }

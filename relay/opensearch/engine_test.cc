@@ -22,7 +22,12 @@ std::vector<EndpointCheck> TestEngine(SearchEngine engine, Duration deadline) {
   }
   const StatusOr<EngineIdentity> identity = (*view)->Identify(deadline / 2);
   if (!note("connect", identity.status(), identity.ok() ? identity->Text() : "")) return checks;
-  note("create", (*view)->CheckRights(deadline / 2), "we may create documents");
+  note("create", (*view)->CheckRights(deadline / 4), "we may create documents");
+  const StatusOr<std::string> disks = (*view)->CheckDisks(deadline / 4);
+  // Not every engine tells, nor tells everybody: that is no fault of the endpoint.
+  if (disks.ok() || disks.status().code() == StatusCode::kFailedPrecondition) {
+    note("disk", disks.status(), disks.ok() ? *disks : "");
+  }
   return checks;
 }
 

@@ -9,7 +9,7 @@
 namespace drawbridge {
 
 // Tries, step by step, whether an engine can be a target: who answers, and whether we may create
-// documents. Creates none. Returns within about `deadline`.
+// documents, and how full its disks are. Creates none. Returns within about `deadline`.
 std::vector<EndpointCheck> TestEngine(SearchEngine engine, Duration deadline);
 
 }  // namespace drawbridge

@@ -32,23 +32,6 @@ int MajorOf(const std::string& version) {
   return major;
 }
 
-Status Refused(const std::string& endpoint, const HttpAnswer& answer) {
-  const EngineError error = ReadError(answer.status, answer.body);
-  if (answer.status == 401) {
-    return {StatusCode::kUnauthenticated, Reason::kAuthenticationFailed,
-            fmt::format("{}: the engine does not know us: set the endpoint's credential again ({})",
-                        endpoint, error.Text())};
-  }
-  if (answer.status == 403) {
-    return {StatusCode::kPermissionDenied, Reason::kAuthorizationFailed,
-            fmt::format("{}: the engine refuses us: grant the endpoint's user the rights that the "
-                        "operations guide lists ({})",
-                        endpoint, error.Text())};
-  }
-  return {StatusCode::kUnavailable, Reason::kBrokerError,
-          fmt::format("{}: the engine answers {}", endpoint, error.Text())};
-}
-
 Status NoEngine(const std::string& endpoint, const HttpAnswer& answer) {
   constexpr size_t kQuoteMax = 120;
   return {StatusCode::kFailedPrecondition, Reason::kBrokerError,
@@ -88,6 +71,23 @@ StatusOr<HttpAnswer> EngineView::Ask(HttpRequest request, Duration patience) {
                 fmt::format("{}: {}", endpoint(), failure.message()));
 }
 
+Status EngineView::Refused(const HttpAnswer& answer) const {
+  const EngineError error = ReadError(answer.status, answer.body);
+  if (answer.status == 401) {
+    return {StatusCode::kUnauthenticated, Reason::kAuthenticationFailed,
+            fmt::format("{}: the engine does not know us: set the endpoint's credential again ({})",
+                        endpoint(), error.Text())};
+  }
+  if (answer.status == 403) {
+    return {StatusCode::kPermissionDenied, Reason::kAuthorizationFailed,
+            fmt::format("{}: the engine refuses us: grant the endpoint's user the rights that "
+                        "docs/guides/oci-to-elasticsearch.md lists ({})",
+                        endpoint(), error.Text())};
+  }
+  return {StatusCode::kUnavailable, Reason::kBrokerError,
+          fmt::format("{}: the engine answers {}", endpoint(), error.Text())};
+}
+
 StatusOr<EngineIdentity> EngineView::Identify(Duration patience) {
   const StatusOr<HttpAnswer> answer = Ask({.method = "GET", .path = "/"}, patience);
   if (!answer.ok()) return answer.status();
@@ -96,7 +96,7 @@ StatusOr<EngineIdentity> EngineView::Identify(Duration patience) {
   if (answer->status == 404 && said != SearchProduct::kAsItTells) {
     return EngineIdentity{.cluster_id = {}, .product = said, .version = {}};
   }
-  if (answer->status != 200) return Refused(endpoint(), *answer);
+  if (answer->status != 200) return Refused(*answer);
   const json about = json::parse(answer->body, nullptr, false);
   EngineIdentity identity{.cluster_id = TextAt(about, {"cluster_uuid"}),
                           .product = said,
@@ -132,7 +132,7 @@ Status EngineView::CheckRights(Duration patience) {
                                            .content_type = "application/x-ndjson"},
                                           patience);
   if (!answer.ok()) return answer.status();
-  if (answer->status != 200) return Refused(endpoint(), *answer);
+  if (answer->status != 200) return Refused(*answer);
   const StatusOr<std::vector<BulkItem>> items = ReadItems(answer->body, 1);
   if (!items.ok()) return items.status();
   const EngineError& error = items->front().error;
@@ -140,14 +140,24 @@ Status EngineView::CheckRights(Duration patience) {
   HttpAnswer refused;
   refused.status = error.status;
   refused.body = error.Text();
-  return error.status < 300 ? Status() : Refused(endpoint(), refused);
+  return error.status < 300 ? Status() : Refused(refused);
 }
 
 Status EngineView::MakeDeadLetterIndex(const std::string& index, Duration patience) {
   const StatusOr<HttpAnswer> there =
-      Ask({.method = "GET", .path = fmt::format("/{}/_settings", index)}, patience);
+      Ask({.method = "GET", .path = fmt::format("/{}/_mapping", index)}, patience);
   if (!there.ok()) return there.status();
-  if (there->status == 200) return {};
+  if (there->status == 200) {
+    // One that somebody else has made. Where we may not add to it, only a retry is the poorer.
+    if (there->body.find("drawbridge-error-turn") != std::string::npos) return {};
+    const json mapping = json::parse(DeadLetterMapping());
+    const StatusOr<HttpAnswer> added = Ask({.method = "PUT",
+                                            .path = fmt::format("/{}/_mapping", index),
+                                            .body = mapping["mappings"].dump(),
+                                            .content_type = std::string(kJson)},
+                                           patience);
+    return added.ok() ? Status() : added.status();
+  }
   const StatusOr<HttpAnswer> made = Ask({.method = "PUT",
                                          .path = fmt::format("/{}", index),
                                          .body = DeadLetterMapping(),
@@ -224,6 +234,64 @@ StatusOr<bool> EngineView::IsDurable(const std::string& index, Duration patience
     return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
   });
   return word != "async";
+}
+
+StatusOr<std::string> EngineView::CheckDisks(Duration patience) {
+  const StatusOr<HttpAnswer> said =
+      Ask({.method = "GET", .path = "/_nodes/stats/fs?filter_path=nodes.*.name,nodes.*.fs.total"},
+          patience / 2);
+  if (!said.ok()) return said.status();
+  if (said->status != 200) return Refused(*said);
+  const StatusOr<HttpAnswer> marks =
+      Ask({.method = "GET",
+           .path = "/_cluster/settings?include_defaults=true&flat_settings=true&filter_path="
+                   "*.cluster.routing.allocation.disk.watermark.flood_stage*"},
+          patience / 2);
+  if (!marks.ok()) return marks.status();
+  if (marks->status != 200) return Refused(*marks);
+  const json settings = json::parse(marks->body, nullptr, false);
+  const auto mark_of = [&](const char* name) {
+    for (const char* level : {"transient", "persistent", "defaults"}) {
+      if (std::string said_there = TextAt(settings, {level, name}); !said_there.empty()) {
+        return said_there;
+      }
+    }
+    return std::string();
+  };
+  const std::string mark = mark_of("cluster.routing.allocation.disk.watermark.flood_stage");
+  // With it a large disk may be fuller than the mark says.
+  const std::string headroom =
+      mark_of("cluster.routing.allocation.disk.watermark.flood_stage.max_headroom");
+  const json stats = json::parse(said->body, nullptr, false);
+  const json nodes = stats.is_object() ? stats.value("nodes", json::object()) : json::object();
+  std::string fullest;
+  double most_used = -1;
+  for (const auto& [id, node] : nodes.items()) {
+    const json total = node.value("/fs/total"_json_pointer, json::object());
+    const double size = total.value("total_in_bytes", 0.0);
+    const double free = total.value("available_in_bytes", 0.0);
+    if (size <= 0) continue;
+    const double used = 100 * (size - free) / size;
+    if (used <= most_used) continue;
+    most_used = used;
+    fullest = TextAt(node, {"name"});
+  }
+  if (most_used < 0) return std::string("the engine does not say how full its disks are");
+  std::string text =
+      fmt::format("the fullest disk, of node {}, is {:.0f} % full", fullest, most_used);
+  double mark_percent = 0;
+  const auto [end, error] = std::from_chars(mark.data(), mark.data() + mark.size(), mark_percent);
+  // A mark may also be an amount of bytes, or a part of 1.
+  const bool is_percent = error == std::errc() && std::string_view(end) == "%";
+  if (!is_percent || !(headroom.empty() || headroom == "-1")) return text;
+  if (most_used >= mark_percent) {
+    return Status(
+        StatusCode::kFailedPrecondition, Reason::kBrokerError,
+        fmt::format("{}: {}: at {} the engine locks its indexes and takes no record: make "
+                    "room there",
+                    endpoint(), text, mark));
+  }
+  return fmt::format("{}; at {} the engine locks its indexes", text, mark);
 }
 
 }  // namespace drawbridge

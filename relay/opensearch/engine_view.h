@@ -30,7 +30,7 @@ class EngineView {
   // Whether we may create documents; nothing is created.
   Status CheckRights(Duration patience);
 
-  // Makes the index for dead letters, if it is missing.
+  // Makes the index for dead letters, if it is missing, and adds what its mapping lacks.
   Status MakeDeadLetterIndex(const std::string& index, Duration patience);
 
   // What the settings of an index, or the template that would make it, do to the promises: a status
@@ -40,13 +40,20 @@ class EngineView {
   // Whether the engine confirms documents before they are on its disk.
   StatusOr<bool> IsDurable(const std::string& index, Duration patience);
 
+  // How near the engine's disks are to the mark where it locks its indexes: a sentence, or a status
+  // when one is beyond it. kPermissionDenied where we may not ask.
+  StatusOr<std::string> CheckDisks(Duration patience);
+
+  // The answer of the first address that gives one.
+  StatusOr<HttpAnswer> Ask(HttpRequest request, Duration patience);
+  // What an answer says that is no success, with what to do.
+  Status Refused(const HttpAnswer& answer) const;
+
   const std::string& endpoint() const { return client_->engine().endpoint.name; }
 
  private:
   explicit EngineView(std::unique_ptr<HttpClient> client) : client_(std::move(client)) {}
 
-  // The answer of the first address that gives one.
-  StatusOr<HttpAnswer> Ask(HttpRequest request, Duration patience);
   // One of the settings that the index has, or would be made with; empty: the engine's default.
   StatusOr<std::string> Setting(const std::string& index, const std::string& name,
                                 Duration patience);

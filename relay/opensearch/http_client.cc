@@ -18,6 +18,7 @@ namespace {
 constexpr long kConnectMs = 10'000;
 // The answer to a bulk has some tens of bytes for each document, also where filter_path is ignored.
 constexpr size_t kAnswerBytesMax = size_t{64} << 20;
+constexpr long kUploadBufferBytes = 512L << 10;
 
 template <auto Free>
 struct Deleter {
@@ -61,6 +62,11 @@ Status FailureOf(CURLcode code, const char* words, const std::string& address) {
                          fmt::format("{}: the host name cannot be resolved: check the address, and "
                                      "the relay machine's DNS",
                                      address));
+    case CURLE_SEND_FAIL_REWIND:
+      return Unreachable(Reason::kUnreachable,
+                         fmt::format("{}: the connection broke before an answer came: check that "
+                                     "the engine is up, and the firewalls between",
+                                     address));
     case CURLE_GOT_NOTHING:
     case CURLE_WEIRD_SERVER_REPLY:
     case CURLE_HTTP2:
@@ -83,6 +89,7 @@ struct HttpClient::Impl {
     EasyHandle easy;
     HeaderList headers;
     HttpRequest request;
+    size_t sent = 0;  // of its body
     HttpAnswer answer;
     std::string address;
     std::array<char, CURL_ERROR_SIZE> words{};
@@ -102,6 +109,7 @@ struct HttpClient::Impl {
 
   static int OnSocket(CURL* easy, curl_socket_t socket, int what, void* self, void* known);
   static int OnTimer(CURLM* multi, long milliseconds, void* self);
+  static size_t OnUpload(char* room, size_t size, size_t count, void* call);
   static size_t OnBody(char* bytes, size_t size, size_t count, void* call);
   static size_t OnHeader(char* bytes, size_t size, size_t count, void* call);
 
@@ -157,12 +165,18 @@ std::unique_ptr<HttpClient::Impl::Call> HttpClient::Impl::Prepare(HttpRequest re
     call->headers.reset(curl_slist_append(call->headers.release(), line.c_str()));
   };
   if (!asked.content_type.empty()) {
-    curl_easy_setopt(easy, CURLOPT_POSTFIELDS, asked.body.data());
+    // Read from here and not given as it is: with a body that it could send once more the library
+    // would do so, without a word, when a connection breaks that it had used before.
+    curl_easy_setopt(easy, CURLOPT_POST, 1L);
+    curl_easy_setopt(easy, CURLOPT_READFUNCTION, OnUpload);
+    curl_easy_setopt(easy, CURLOPT_READDATA, call.get());
+    curl_easy_setopt(easy, CURLOPT_UPLOAD_BUFFERSIZE, kUploadBufferBytes);
     curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(asked.body.size()));
     add_header("Content-Type: " + asked.content_type);
     if (asked.is_gzip) add_header("Content-Encoding: gzip");
     add_header("Expect:");  // the body goes at once
   }
+  if (!asked.opaque_id.empty()) add_header("X-Opaque-Id: " + asked.opaque_id);
   if (engine.secret && engine.secret->kind == CredentialKind::kApiKey) {
     add_header(fmt::format("Authorization: ApiKey {}", engine.secret->password.Reveal()));
   }
@@ -245,6 +259,13 @@ int HttpClient::Impl::OnSocket(CURL* /*easy*/, curl_socket_t socket, int what, v
 int HttpClient::Impl::OnTimer(CURLM* /*multi*/, long milliseconds, void* self) {
   static_cast<Impl*>(self)->SetTimer(milliseconds);
   return 0;
+}
+
+size_t HttpClient::Impl::OnUpload(char* room, size_t size, size_t count, void* of) {
+  auto& call = *static_cast<Call*>(of);
+  const size_t taken = call.request.body.copy(room, size * count, call.sent);
+  call.sent += taken;
+  return taken;
 }
 
 size_t HttpClient::Impl::OnBody(char* bytes, size_t size, size_t count, void* call) {

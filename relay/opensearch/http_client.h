@@ -26,6 +26,7 @@ struct HttpRequest {
   std::string body = {};
   std::string content_type = {};  // empty: no body
   bool is_gzip = false;
+  std::string opaque_id = {};  // what the engine calls it in its logs and its list of tasks
   // Longer than the engine's own time-out of a minute: a shorter one leaves requests behind that
   // go on working, and are sent again on top.
   Duration timeout = std::chrono::seconds(90);

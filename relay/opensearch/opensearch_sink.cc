@@ -24,7 +24,9 @@ constexpr size_t kBulkBytesLeast = size_t{64} << 10;
 constexpr size_t kBulkDocumentsMost = 5000;
 constexpr Duration kFlushAfter = 1s;
 constexpr size_t kDocumentOverhead = 350;  // action line, @timestamp and origin
-constexpr Duration kTroubleAfter = 2s;     // what passes sooner is nobody's trouble
+constexpr const char* kDiverted = "failure_store: kept among the ::failures of its data stream";
+constexpr Duration kSuspectFor = 30min;
+constexpr Duration kTroubleAfter = 2s;  // what passes sooner is nobody's trouble
 
 }  // namespace
 
@@ -60,10 +62,25 @@ Status OpenSearchSink::Open(Slot slot, const Route& route) {
   if (!index.ok()) return index.status();
   if (writings_.size() <= slot) writings_.resize(slot + 1);
   Writing& writing = writings_[slot];
+  // A replay opens the partition anew: what it was blocked for lasts until a record passes.
+  const bool is_the_same = writing.to && writing.to->route.key == route.key &&
+                           writing.to->route.source_epoch == route.source_epoch &&
+                           writing.to->route.target_topic == route.target_topic;
   writing.to = std::make_shared<const Destination>(Destination{route, *std::move(index)});
-  writing.storm.Reset();
-  writing.is_probed = false;
+  if (!is_the_same) {
+    writing.storm.Reset();
+    writing.is_probed = false;
+    writing.sent_to = {};
+  }
+  Suspect(writing, clock_.Now());
   return {};
+}
+
+// A relay before this one had about as large a window, and whatever it sent has arrived after a
+// while.
+void OpenSearchSink::Suspect(Writing& writing, BootTime now) const {
+  writing.unproven_bytes = 2 * settings_.window_bytes;
+  writing.unproven_until = now + kSuspectFor;
 }
 
 // --- Sending ------------------------------------------------------------------------------------
@@ -98,9 +115,13 @@ size_t OpenSearchSink::Submit(Batch& batch, size_t from, uint32_t window) {
                 .covered = batch.Covered(i),
                 .record = std::move(batch.records[i]),
                 .attempts = 0,
+                .may_be_there = false,
                 .first_seen = {},
                 .refusal = std::nullopt,
                 .index = {}};
+    entry.may_be_there = (writing.unproven_bytes > 0 && now < writing.unproven_until) ||
+                         entry.record.offset < writing.sent_to;
+    writing.sent_to = std::max(writing.sent_to, entry.covered.end);
     open_.bytes += entry.record.value.value_or("").size() + kDocumentOverhead;
     open_.entries.push_back(std::move(entry));
     ++writing.entries;
@@ -151,6 +172,8 @@ void OpenSearchSink::SendDue(BootTime now) {
   }
 }
 
+// The next one that is not down. When all are, the one that was tried longest ago: whoever comes
+// back first shall be found soon.
 std::optional<size_t> OpenSearchSink::ChooseAddress(BootTime now) {
   for (size_t i = 0; i < addresses_.size(); ++i) {
     const size_t address = (next_address_ + i) % addresses_.size();
@@ -158,14 +181,25 @@ std::optional<size_t> OpenSearchSink::ChooseAddress(BootTime now) {
     next_address_ = address + 1;
     return address;
   }
-  return std::nullopt;
+  const auto oldest = std::ranges::min_element(addresses_, {}, &Address::tried_at);
+  if (oldest->MayBeTried() > now) return std::nullopt;
+  return static_cast<size_t>(oldest - addresses_.begin());
 }
 
 void OpenSearchSink::Send(Bulk bulk, BootTime now) {
   const std::optional<size_t> address = ChooseAddress(now);
   if (!address) {
-    bulk.due = std::ranges::min(addresses_, {}, &Address::down_until).down_until;
+    bulk.due = std::ranges::min(addresses_, {}, &Address::MayBeTried).MayBeTried();
     waiting_.push_back(std::move(bulk));
+    return;
+  }
+  if (IsSuspect(bulk)) {
+    const std::set<std::string> names = NamesOf(bulk);
+    if (PresenceCheck::Fits(names)) {
+      StartCheck(std::move(bulk), names, *address, now);
+    } else {
+      Split(std::move(bulk), now);
+    }
     return;
   }
   const WallTime wall_now = clock_.WallNow();
@@ -175,9 +209,9 @@ void OpenSearchSink::Send(Bulk bulk, BootTime now) {
   for (Entry& entry : bulk.entries) {
     const Route& route = entry.to->route;
     const size_t start = body_.size();
-    ++entry.attempts;
     if (entry.refusal) {
-      AppendCreate(settings_.dead_letter_index, DocumentId(route, entry.record.offset), body_);
+      AppendCreate(settings_.dead_letter_index,
+                   DeadLetterId(settings_.bridge, route, entry.record.offset), body_);
       body_ += DeadLetterDocument(route, entry.record, *entry.refusal,
                                   {.bridge = settings_.bridge,
                                    .index = entry.index,
@@ -186,6 +220,7 @@ void OpenSearchSink::Send(Bulk bulk, BootTime now) {
                                    .last_seen = wall_now},
                                   settings_.relay);
     } else {
+      ++entry.attempts;
       entry.index = entry.to->index.Apply(route.source_topic, entry.record.timestamp_ms);
       AppendCreate(entry.index, DocumentId(route, entry.record.offset), body_);
       const Status shaped = shaper_.Append(route, entry.record, wall_now, body_);
@@ -208,7 +243,7 @@ void OpenSearchSink::Send(Bulk bulk, BootTime now) {
   bulk.bytes = body_.size();
   StatusOr<std::string> packed = Gzip(body_);
   if (!packed.ok()) {
-    Retry(std::move(bulk), 1s, now);
+    Retry(std::move(bulk), 1s, false, now);
     return;
   }
   const uint64_t id = ++last_id_;
@@ -217,9 +252,100 @@ void OpenSearchSink::Send(Bulk bulk, BootTime now) {
                  .path = std::string(kBulkPath),
                  .body = *std::move(packed),
                  .content_type = "application/x-ndjson",
-                 .is_gzip = true},
+                 .is_gzip = true,
+                 .opaque_id = fmt::format("{}/{}/{}", settings_.relay, settings_.bridge, id)},
                 *address);
   in_flight_.emplace(id, Sent{.bulk = std::move(bulk), .at = now, .address = *address});
+}
+
+bool OpenSearchSink::IsSuspect(const Bulk& bulk) const {
+  return !bulk.is_checked && !bulk.is_dead &&
+         std::ranges::any_of(bulk.entries, &Entry::may_be_there);
+}
+
+std::set<std::string> OpenSearchSink::NamesOf(const Bulk& bulk) {
+  std::set<std::string> names;
+  for (const Entry& entry : bulk.entries) {
+    if (!entry.may_be_there) continue;
+    names.insert(entry.to->index.Apply(entry.to->route.source_topic, entry.record.timestamp_ms));
+  }
+  return names;
+}
+
+void OpenSearchSink::StartCheck(Bulk bulk, const std::set<std::string>& names, size_t address,
+                                BootTime now) {
+  std::vector<std::string> ids;
+  for (const Entry& entry : bulk.entries) {
+    if (entry.may_be_there) ids.push_back(DocumentId(entry.to->route, entry.record.offset));
+  }
+  AskOn({.bulk = std::move(bulk),
+         .at = now,
+         .address = address,
+         .check = PresenceCheck(names, std::move(ids))});
+}
+
+void OpenSearchSink::AskOn(Sent sent) {
+  const uint64_t id = ++last_id_;
+  client_->Send(id, sent.check->Next(), sent.address);
+  in_flight_.emplace(id, std::move(sent));
+}
+
+void OpenSearchSink::TakeCheck(Sent sent, const HttpAnswer& answer, BootTime now) {
+  if (answer.status != 0) addresses_[sent.address].backoff.Reset();
+  switch (sent.check->Take(answer)) {
+    case PresenceCheck::Verdict::kGoOn:
+      AskOn(std::move(sent));
+      return;
+    case PresenceCheck::Verdict::kUnclear:
+      if (answer.status == 0) StandDown(addresses_[sent.address], now);
+      NoteTrouble(sent.check->status().reason(), sent.check->status().message(), false, now);
+      Retry(std::move(sent.bulk), {}, true, now);
+      return;
+    case PresenceCheck::Verdict::kDone:
+      break;
+  }
+  if (!sent.check->status().ok() && !std::exchange(has_said_blind_, true)) {
+    kLog.Warn(
+        "the engine does not let us look for records that may be there already",
+        {{"endpoint", client_->engine().endpoint.name}, {"text", sent.check->status().message()}});
+  }
+  const std::set<std::string>& present = sent.check->present();
+  if (!present.empty()) {
+    std::vector<Entry> missing;
+    for (Entry& entry : sent.bulk.entries) {
+      if (present.contains(DocumentId(entry.to->route, entry.record.offset))) {
+        Prove(entry, true, now);
+        if (std::exchange(writings_[entry.slot].is_probed, false)) {
+          writings_[entry.slot].storm.Reset();
+        }
+        Confirm(entry);
+      } else {
+        missing.push_back(std::move(entry));
+      }
+    }
+    sent.bulk.entries = std::move(missing);
+  }
+  sent.bulk.is_checked = true;
+  if (!sent.bulk.entries.empty()) {
+    Send(std::move(sent.bulk), now);
+    return;
+  }
+  blocked_until_.reset();
+  block_backoff_.Reset();
+  backoff_.Reset();
+  trouble_.reset();
+}
+
+// Beyond the last record that a relay before has written lies at least its window of those that it
+// has not.
+void OpenSearchSink::Prove(const Entry& entry, bool was_there, BootTime now) {
+  Writing& writing = writings_[entry.slot];
+  if (entry.to != writing.to || writing.unproven_bytes == 0) return;
+  if (was_there) {
+    Suspect(writing, now);
+  } else {
+    writing.unproven_bytes -= std::min(writing.unproven_bytes, entry.record.bytes() + 1);
+  }
 }
 
 void OpenSearchSink::SetTimer(BootTime now) const {
@@ -238,15 +364,24 @@ void OpenSearchSink::SetTimer(BootTime now) const {
   timerfd_settime(timer_.get(), 0, &when, nullptr);
 }
 
+void OpenSearchSink::StandDown(Address& address, BootTime now) {
+  limit_.PushedBack();
+  address.tried_at = now;
+  address.down_until = now + address.backoff.Next();
+}
+
 // --- Answers ------------------------------------------------------------------------------------
 
 void OpenSearchSink::Take(Sent sent, const HttpAnswer& answer, BootTime now) {
+  if (sent.check) {
+    TakeCheck(std::move(sent), answer, now);
+    return;
+  }
   Address& address = addresses_[sent.address];
   if (answer.status == 0) {
-    limit_.PushedBack();
-    address.down_until = now + address.backoff.Next();
+    StandDown(address, now);
     NoteTrouble(answer.failure.reason(), answer.failure.message(), false, now);
-    Retry(std::move(sent.bulk), {}, now);
+    Retry(std::move(sent.bulk), {}, true, now);
     return;
   }
   address.backoff.Reset();
@@ -258,7 +393,7 @@ void OpenSearchSink::Take(Sent sent, const HttpAnswer& answer, BootTime now) {
   if (!items.ok()) {
     // It may have been done or not: sent again, it is there or is made.
     NoteTrouble(items.status().reason(), items.status().message(), false, now);
-    Retry(std::move(sent.bulk), {}, now);
+    Retry(std::move(sent.bulk), {}, true, now);
     return;
   }
   Failpoint("opensearch.answered");
@@ -274,7 +409,7 @@ void OpenSearchSink::TakeItems(Bulk bulk, const std::vector<BulkItem>& items, Bo
   std::vector<Entry> failed;
   Bulk again;
   again.is_dead = bulk.is_dead;
-  again.attempts = bulk.attempts;
+  again.is_checked = bulk.is_checked;
   bool is_pushed_back = false;
   bool has_passed = false;
   for (size_t i = 0; i < items.size(); ++i) {
@@ -285,10 +420,13 @@ void OpenSearchSink::TakeItems(Bulk bulk, const std::vector<BulkItem>& items, Bo
       case ItemOutcome::kDelivered:
       case ItemOutcome::kThere:
         has_passed = true;
+        Prove(entry, items[i].error.status == 409, now);
         if (!entry.refusal) {
           if (std::exchange(writing.is_probed, false)) writing.storm.Reset();
           writing.storm.AddGood();
         }
+        // The engine has it, but no search finds it: it counts as a dead letter.
+        if (items[i].is_diverted) entry.refusal.emplace().group = kDiverted;
         Confirm(entry);
         break;
       case ItemOutcome::kBackPressure:
@@ -339,7 +477,7 @@ void OpenSearchSink::TakeItems(Bulk bulk, const std::vector<BulkItem>& items, Bo
     trouble_.reset();
     backoff_.Reset();
   }
-  if (!again.entries.empty()) Retry(std::move(again), {}, now);
+  if (!again.entries.empty()) Retry(std::move(again), {}, false, now);
   if (!blocked.empty()) Fail(blocked, std::move(failed));
 }
 
@@ -417,7 +555,7 @@ void OpenSearchSink::TakeRefused(Bulk bulk, const EngineError& error, BootTime n
       limit_.PushedBack();
       NoteTrouble(Reason::kThrottled, fmt::format("the engine asks for less ({})", text), false,
                   now);
-      Retry(std::move(bulk), 1s, now);
+      Retry(std::move(bulk), 1s, false, now);
       return;
     default:
       break;
@@ -425,7 +563,7 @@ void OpenSearchSink::TakeRefused(Bulk bulk, const EngineError& error, BootTime n
   if (error.status >= 500 && error.status != 501) {
     limit_.PushedBack();
     NoteTrouble(Reason::kBrokerError, fmt::format("the engine answers {}", text), false, now);
-    Retry(std::move(bulk), {}, now);
+    Retry(std::move(bulk), {}, true, now);
     return;
   }
   BlockAll(std::move(bulk), Reason::kBrokerError,
@@ -440,6 +578,7 @@ void OpenSearchSink::Split(Bulk bulk, BootTime now) {
   const auto middle = bulk.entries.begin() + static_cast<std::ptrdiff_t>(bulk.entries.size() / 2);
   Bulk second;
   second.is_dead = bulk.is_dead;
+  second.is_checked = bulk.is_checked;
   second.due = bulk.due = now;
   second.entries.assign(std::make_move_iterator(middle),
                         std::make_move_iterator(bulk.entries.end()));
@@ -448,8 +587,11 @@ void OpenSearchSink::Split(Bulk bulk, BootTime now) {
   waiting_.push_front(std::move(bulk));
 }
 
-void OpenSearchSink::Retry(Bulk bulk, Duration least, BootTime now) {
-  ++bulk.attempts;
+void OpenSearchSink::Retry(Bulk bulk, Duration least, bool is_ambiguous, BootTime now) {
+  if (is_ambiguous) {
+    for (Entry& entry : bulk.entries) entry.may_be_there = true;
+    bulk.is_checked = false;
+  }
   bulk.due = now + std::max(least, backoff_.Next());
   waiting_.push_back(std::move(bulk));
 }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <deque>
 #include <map>
 #include <memory>
@@ -15,6 +16,7 @@
 #include "relay/opensearch/bulk_answer.h"
 #include "relay/opensearch/document.h"
 #include "relay/opensearch/http_client.h"
+#include "relay/opensearch/presence_check.h"
 #include "relay/opensearch/send_limit.h"
 #include "relay/opensearch/storm_breaker.h"
 #include "relay/pipeline/io.h"
@@ -22,14 +24,16 @@
 namespace drawbridge {
 
 struct OpenSearchSinkSettings {
-  std::string bridge;             // its name, for dead letters
-  std::string relay;              // its name, for documents
-  std::string dead_letter_index;  // of the same engine
+  std::string bridge;                      // its name, for dead letters
+  std::string relay;                       // its name, for documents
+  std::string dead_letter_index;           // of the same engine
+  size_t window_bytes = size_t{64} << 20;  // what a lane sends without a confirmation
 };
 
 // Writes records as documents of OpenSearch or Elasticsearch, each once: with `create` and an id of
-// its own, so that what is sent again is there already. An answer is read item by item. A record is
-// confirmed when the engine, or its index of dead letters, has it.
+// its own, so that what is sent again is there already; where several indexes stand behind a name
+// it is looked for first. An answer is read item by item. A record is confirmed when the engine, or
+// its index of dead letters, has it.
 //
 // Items that fail in passing are sent again from here, slower. What no record would pass (an index
 // that is closed, a full disk, half of all records refused for one reason) is given back to the
@@ -65,6 +69,7 @@ class OpenSearchSink final : public Sink {
     OffsetRange covered;
     Record record;
     int attempts = 0;
+    bool may_be_there = false;  // it may have been written before
     WallTime first_seen{};
     std::optional<Refusal> refusal;  // set: it shall be a dead letter
     std::string index;               // where it was refused
@@ -72,27 +77,36 @@ class OpenSearchSink final : public Sink {
   // What is sent in one request.
   struct Bulk {
     std::vector<Entry> entries;
-    size_t bytes = 0;  // about, before compression
-    int attempts = 0;
-    BootTime due{};        // when it may be sent
-    BootTime since{};      // of its first record
-    bool is_dead = false;  // all of them dead letters
+    size_t bytes = 0;         // about, before compression
+    BootTime due{};           // when it may be sent
+    BootTime since{};         // of its first record
+    bool is_dead = false;     // all of them dead letters
+    bool is_checked = false;  // those that were there are out of it
   };
   struct Sent {
     Bulk bulk;
     BootTime at;
     size_t address = 0;
+    std::optional<PresenceCheck> check = std::nullopt;  // what is asked before it is sent
   };
   // A partition that is written.
   struct Writing {
     std::shared_ptr<const Destination> to;
     StormBreaker storm;
-    bool is_probed = false;  // one record at a time
-    size_t entries = 0;      // in the sink
+    bool is_probed = false;   // one record at a time
+    size_t entries = 0;       // in the sink
+    Offset sent_to{};         // below it records were sent since the slot was opened
+    size_t unproven_bytes{};  // while it is not 0, a relay before may have written what comes
+    BootTime unproven_until{};
   };
+  // An address that does not answer is left alone, longer and longer, while others answer.
   struct Address {
     BootTime down_until{};
-    Backoff backoff{std::chrono::milliseconds(500), std::chrono::seconds(5)};
+    BootTime tried_at{};
+    Backoff backoff{std::chrono::milliseconds(500), std::chrono::hours(1)};
+
+    // When it may be tried though others may not answer either.
+    BootTime MayBeTried() const { return std::min(down_until, tried_at + std::chrono::seconds(5)); }
   };
 
   OpenSearchSink(std::unique_ptr<HttpClient> client, OpenSearchSinkSettings settings,
@@ -102,14 +116,22 @@ class OpenSearchSink final : public Sink {
   bool MaySend(BootTime now) const;
   void SendDue(BootTime now);
   void Send(Bulk bulk, BootTime now);
+  bool IsSuspect(const Bulk& bulk) const;
+  static std::set<std::string> NamesOf(const Bulk& bulk);
+  void StartCheck(Bulk bulk, const std::set<std::string>& names, size_t address, BootTime now);
+  void AskOn(Sent sent);
+  void TakeCheck(Sent sent, const HttpAnswer& answer, BootTime now);
+  void Suspect(Writing& writing, BootTime now) const;
+  void Prove(const Entry& entry, bool was_there, BootTime now);
   std::optional<size_t> ChooseAddress(BootTime now);
+  void StandDown(Address& address, BootTime now);
   void SetTimer(BootTime now) const;
 
   void Take(Sent sent, const HttpAnswer& answer, BootTime now);
   void TakeItems(Bulk bulk, const std::vector<BulkItem>& items, BootTime now);
   void TakeRefused(Bulk bulk, const EngineError& error, BootTime now);
   void Split(Bulk bulk, BootTime now);
-  void Retry(Bulk bulk, Duration least, BootTime now);
+  void Retry(Bulk bulk, Duration least, bool is_ambiguous, BootTime now);
   void BlockAll(Bulk bulk, Reason reason, std::string text, BootTime now);
   void Refuse(Entry entry, const EngineError& error, std::map<Slot, Status>& blocked);
   void KeepDead(Entry entry, Refusal refusal);
@@ -139,6 +161,7 @@ class OpenSearchSink final : public Sink {
   std::optional<Condition> trouble_;
   BootTime trouble_since_{};
   bool trouble_blocks_ = false;
+  bool has_said_blind_ = false;
   std::vector<Confirmation> done_;
   std::vector<std::pair<uint64_t, HttpAnswer>> answers_;
   std::string body_;

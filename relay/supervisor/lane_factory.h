@@ -7,6 +7,7 @@
 
 #include "model/assignment.h"
 #include "model/credential.h"
+#include "model/dead_letter.h"
 #include "model/observation.h"
 #include "relay/pipeline/io.h"
 #include "relay/pipeline/survey.h"
@@ -31,6 +32,14 @@ struct LaneBudget {
   size_t window_bytes = 0;
 };
 
+// Dead letters of a bridge, and how to get at them.
+struct DeadLetterPlace {
+  BridgeSpec bridge;
+  EndpointSpec target;
+  std::optional<CredentialSecret> secret;  // of the target
+  DeadLetterSelection selection;
+};
+
 // Makes what fits the kinds of a bridge's endpoints. The wiring knows which kinds there are.
 // Thread-safe.
 class LaneFactory {
@@ -45,6 +54,15 @@ class LaneFactory {
                                                   const std::optional<CredentialSecret>& secret,
                                                   const std::vector<std::string>& topics,
                                                   Duration deadline) = 0;
+  // The dead letters that were refused last. Waits for the target, at most until the deadline, as
+  // does the next one. kFailedPrecondition for a kind of target that keeps none.
+  virtual StatusOr<DeadLetterPage> ReadDeadLetters(const DeadLetterPlace& place, int limit,
+                                                   Duration deadline) = 0;
+  // Sends dead letters again, as many as can be done in half of the time, but none that was refused
+  // again in this turn. Without a turn one begins.
+  virtual StatusOr<RetriedDeadLetters> RetryDeadLetters(const DeadLetterPlace& place,
+                                                        const std::string& turn,
+                                                        Duration deadline) = 0;
 };
 
 }  // namespace drawbridge

@@ -14,8 +14,10 @@
 #include "base/log.h"
 #include "base/mutex.h"
 #include "model/convert/assignment.h"
+#include "model/convert/bridge.h"
 #include "model/convert/checkpoint.h"
 #include "model/convert/credential.h"
+#include "model/convert/dead_letter.h"
 #include "model/convert/endpoint.h"
 #include "model/convert/field_reader.h"
 #include "model/convert/observation.h"
@@ -84,20 +86,72 @@ struct ToMessage {
     *to->mutable_reconnect_after_max() = ToProto(restarting.reconnect_after_max);
     return message;
   }
-  v1::ServerMessage operator()(const EndpointTestQuery& query) const {
+  v1::ServerMessage operator()(const Query& query) const {
     v1::ServerMessage message;
-    v1::Query* const to = message.mutable_query();
-    to->set_query_id(query.query_id);
-    *to->mutable_deadline() = ToProto(query.deadline);
-    v1::EndpointTest* const test = to->mutable_endpoint_test();
-    *test->mutable_endpoint() = ToProto(query.endpoint);
-    if (query.secret) *test->mutable_secret() = ToProto(*query.secret);
-    for (const std::string& topic : query.topics) test->add_topics(topic);
+    v1::Query& to = *message.mutable_query();
+    to.set_query_id(query.query_id);
+    *to.mutable_deadline() = ToProto(query.deadline);
+    std::visit([&](const auto& question) { Put(query, question, to); }, query.question);
+    return message;
+  }
+
+ private:
+  static void Put(const Query& query, const EndpointTestQuestion& question, v1::Query& to) {
+    v1::EndpointTest& test = *to.mutable_endpoint_test();
+    *test.mutable_endpoint() = ToProto(query.endpoint);
+    if (query.secret) *test.mutable_secret() = ToProto(*query.secret);
+    for (const std::string& topic : question.topics) test.add_topics(topic);
+  }
+  static void Put(const Query& query, const DeadLetterReadQuestion& question, v1::Query& to) {
+    v1::DeadLetterRead& read = *to.mutable_dead_letter_read();
+    *read.mutable_selection() = SelectionOf(query, question.bridge, question.selection);
+    read.set_limit(question.limit);
+  }
+  static void Put(const Query& query, const DeadLetterRetryQuestion& question, v1::Query& to) {
+    v1::DeadLetterRetry& retry = *to.mutable_dead_letter_retry();
+    *retry.mutable_selection() = SelectionOf(query, question.bridge, question.selection);
+    retry.set_turn(question.turn);
+  }
+  static v1::DeadLetterSelection SelectionOf(const Query& query, const BridgeSpec& bridge,
+                                             const DeadLetterSelection& selection) {
+    v1::DeadLetterSelection message;
+    *message.mutable_bridge() = ToProto(bridge);
+    *message.mutable_endpoint() = ToProto(query.endpoint);
+    if (query.secret) *message.mutable_secret() = ToProto(*query.secret);
+    message.set_topic(selection.topic);
+    message.set_error(selection.error);
     return message;
   }
 };
 
 // --- From the wire ------------------------------------------------------------------------------
+
+template <typename Value>
+QueryAnswer AnswerOr(StatusOr<Value> value) {
+  if (!value.ok()) return value.status();
+  return *std::move(value);
+}
+
+QueryAnswer AnswerFromProto(const v1::AnswerQueryRequest& message) {
+  switch (message.answer_case()) {
+    case v1::AnswerQueryRequest::kFailure: {
+      const Status failure = FromProto(message.failure());
+      return failure.ok() ? InvalidField("a failure is not OK", "failure") : failure;
+    }
+    case v1::AnswerQueryRequest::kDeadLetters:
+      return AnswerOr(FromProto(message.dead_letters()));
+    case v1::AnswerQueryRequest::kRetried:
+      return AnswerOr(FromProto(message.retried()));
+    case v1::AnswerQueryRequest::kEndpointTest:
+    case v1::AnswerQueryRequest::ANSWER_NOT_SET:
+      break;
+  }
+  std::vector<EndpointCheck> checks;
+  for (const v1::EndpointCheck& check : message.endpoint_test().checks()) {
+    checks.push_back(FromProto(check));
+  }
+  return checks;
+}
 
 Status AddHeld(const google::protobuf::RepeatedPtrField<v1::HeldPartition>& message,
                std::vector<HeldPartition>& held) {
@@ -585,11 +639,7 @@ grpc::ServerUnaryReactor* RelaySessionServiceImpl::AnswerQuery(
     v1::AnswerQueryResponse* response) {
   return gate_.Run(context, "/drawbridge.v1.RelaySessionService/AnswerQuery", request, response,
                    [this](const Actor& actor, const auto& asked, const auto&) -> Status {
-                     std::vector<EndpointCheck> checks;
-                     for (const v1::EndpointCheck& check : asked.endpoint_test().checks()) {
-                       checks.push_back(FromProto(check));
-                     }
-                     fleet_.AnswerQuery(actor.relay, asked.query_id(), std::move(checks));
+                     fleet_.AnswerQuery(actor.relay, asked.query_id(), AnswerFromProto(asked));
                      return {};
                    });
 }

@@ -2,9 +2,11 @@
 
 #include <algorithm>
 #include <charconv>
+#include <random>
 
 #include <fmt/format.h>
 
+#include "model/convert/dead_letter.h"
 #include "model/convert/field_reader.h"
 #include "server/api/view_convert.h"
 
@@ -13,6 +15,8 @@ namespace {
 
 constexpr int32_t kPageDefault = 1000;
 constexpr int32_t kPageMax = 10'000;
+constexpr int32_t kLettersDefault = 10;
+constexpr int32_t kLettersMax = 100;
 
 // Where a page begins and how long it is.
 struct Page {
@@ -36,6 +40,13 @@ StatusOr<Page> PageOf(const Request& request) {
                   "give back the next_page_token of the answer before", "page_token");
   }
   return page;
+}
+
+constexpr size_t kTurnBytesMax = 64;
+
+std::string Draw() {
+  std::random_device random;
+  return fmt::format("{:08x}{:08x}", random(), random());
 }
 
 const StoredBridge* BridgeOf(const FleetView& view, const StoredStream& stream) {
@@ -196,6 +207,59 @@ grpc::ServerUnaryReactor* StreamServiceImpl::ListDeadLetters(
           }
           *answer.add_groups() = ToProto(group);
         }
+        return {};
+      });
+}
+
+grpc::ServerUnaryReactor* StreamServiceImpl::ReadDeadLetters(
+    grpc::CallbackServerContext* context, const v1::ReadDeadLettersRequest* request,
+    v1::ReadDeadLettersResponse* response) {
+  return gate_.Run(
+      context, "/drawbridge.v1.StreamService/ReadDeadLetters", request, response,
+      [this](const Actor&, const auto& asked, v1::ReadDeadLettersResponse& answer) -> Status {
+        if (asked.limit() < 0 || asked.limit() > kLettersMax) {
+          return InvalidField(fmt::format("is 1 to {}", kLettersMax), "limit");
+        }
+        const StatusOr<DeadLetterPage> page =
+            fleet_.ReadDeadLetters(asked.bridge(), {.topic = asked.topic(), .error = asked.error()},
+                                   asked.limit() == 0 ? kLettersDefault : asked.limit());
+        if (!page.ok()) return page.status();
+        for (const DeadLetterRecord& letter : page->letters) {
+          *answer.add_letters() = ToProto(letter);
+        }
+        answer.set_total(page->total);
+        return {};
+      });
+}
+
+grpc::ServerUnaryReactor* StreamServiceImpl::RetryDeadLetters(
+    grpc::CallbackServerContext* context, const v1::RetryDeadLettersRequest* request,
+    v1::RetryDeadLettersResponse* response) {
+  return gate_.Run(
+      context, "/drawbridge.v1.StreamService/RetryDeadLetters", request, response,
+      [this](const Actor& actor, const auto& asked,
+             v1::RetryDeadLettersResponse& answer) -> Status {
+        // A call that is repeated does something again: it is noted as another one.
+        const StatusOr<Mutation> mutation = MutationOf(
+            actor, asked,
+            asked.request_id().empty() ? "" : fmt::format("{}/{}", asked.request_id(), Draw()),
+            asked.reason());
+        if (!mutation.ok()) return mutation.status();
+        if (asked.token().size() > kTurnBytesMax) {
+          return InvalidField("give back the next_token of the answer before", "token");
+        }
+        const StatusOr<RetriedDeadLetters> retried = fleet_.RetryDeadLetters(
+            asked.bridge(), {.topic = asked.topic(), .error = asked.error()}, asked.token());
+        if (!retried.ok()) return retried.status();
+        const StatusOr<Receipt> receipt =
+            streams_.AddRetried(asked.bridge(), retried->groups, *mutation);
+        if (!receipt.ok()) return receipt.status();
+        int64_t records = 0;
+        for (const RetriedGroup& group : retried->groups) records += group.records;
+        answer.set_retried(records);
+        answer.set_refused(retried->refused);
+        answer.set_left(retried->left);
+        if (retried->left > 0) answer.set_next_token(retried->turn);
         return {};
       });
 }

@@ -28,6 +28,12 @@ class StreamServiceImpl final : public v1::StreamService::CallbackService {
   grpc::ServerUnaryReactor* ListDeadLetters(grpc::CallbackServerContext* context,
                                             const v1::ListDeadLettersRequest* request,
                                             v1::ListDeadLettersResponse* response) override;
+  grpc::ServerUnaryReactor* ReadDeadLetters(grpc::CallbackServerContext* context,
+                                            const v1::ReadDeadLettersRequest* request,
+                                            v1::ReadDeadLettersResponse* response) override;
+  grpc::ServerUnaryReactor* RetryDeadLetters(grpc::CallbackServerContext* context,
+                                             const v1::RetryDeadLettersRequest* request,
+                                             v1::RetryDeadLettersResponse* response) override;
   grpc::ServerUnaryReactor* PauseStream(grpc::CallbackServerContext* context,
                                         const v1::PauseStreamRequest* request,
                                         v1::Stream* response) override;

@@ -180,6 +180,7 @@ v1::DeadLetterGroup ToProto(const StoredDeadLetters& group) {
   message.set_topic(group.topic);
   message.set_error(group.error);
   message.set_records(group.records);
+  message.set_retried(group.retried);
   *message.mutable_first_at() = ToProto(group.first_at);
   *message.mutable_last_at() = ToProto(group.last_at);
   return message;

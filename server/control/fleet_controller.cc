@@ -19,6 +19,8 @@ const Log kLog("server.control");
 constexpr Duration kAckPatience = 30s;
 constexpr Duration kSendAgainAfter = 5s;  // what a relay could not take over
 constexpr Duration kQueryPatience = 14s;
+// Whoever asks keeps a thread of the API waiting, and answers come in on others of them.
+constexpr size_t kQueriesMost = 4;
 constexpr Duration kSilentHeartbeats = 10s;  // two of them missed
 constexpr Duration kTwinShownFor = 60s;      // it comes back every 15 s at the latest
 // A database that was rolled back lacks so many incarnations at most. A relay that claims more is
@@ -654,57 +656,143 @@ std::map<RelayName, FleetController::Relay>::iterator FleetController::RelayToTe
   return chosen;
 }
 
-StatusOr<FleetController::EndpointTest> FleetController::TestEndpoint(
-    const std::string& endpoint, const std::string& relay, const std::vector<std::string>& topics) {
-  using Answer = StatusOr<EndpointTest>;
+// One that may run the bridge, and is connected. The end: there is none.
+std::map<RelayName, FleetController::Relay>::iterator FleetController::RelayFor(
+    const BridgeSpec& bridge) {
+  return std::ranges::find_if(relays_, [&](const auto& known) {
+    const auto stored = std::ranges::find(desired_.relays, known.first, &StoredRelay::name);
+    return known.second.session && stored != desired_.relays.end() &&
+           MayRun(stored->labels, bridge.placement);
+  });
+}
+
+// `prepare` runs on the controller's thread, with the present desired state.
+StatusOr<FleetController::Answered> FleetController::Ask(
+    const std::function<StatusOr<Asked>()>& prepare) {
+  using Future = std::future<Answered>;
   std::string query_id;
-  std::future<Answer> future = Call<std::future<Answer>>([&] {
-    std::promise<Answer> promise;
-    std::future<Answer> answer = promise.get_future();
+  StatusOr<Future> future = Call<StatusOr<Future>>([&]() -> StatusOr<Future> {
+    if (queries_.size() >= kQueriesMost) {
+      return Status(StatusCode::kResourceExhausted, Reason::kUnavailable,
+                    "relays are asked too much at once: try again in a few seconds");
+    }
     LoadDesired();
-    const auto found = std::ranges::find_if(
-        desired_.endpoints, [&](const auto& other) { return other.spec.name == endpoint; });
-    if (found == desired_.endpoints.end()) {
-      promise.set_value(Status(StatusCode::kNotFound, Reason::kNotFound,
-                               fmt::format("no endpoint is called {}", endpoint)));
-      return answer;
-    }
-    const auto chosen = RelayToTest(endpoint, relay);
-    if (chosen == relays_.end()) {
-      promise.set_value(
-          Status(StatusCode::kUnavailable, Reason::kNoRelay,
-                 relay.empty()
-                     ? "no relay is connected: start one, since the server itself connects to no "
-                       "cluster"
-                     : fmt::format("relay {} is not connected", relay)));
-      return answer;
-    }
+    StatusOr<Asked> asked = prepare();
+    if (!asked.ok()) return asked.status();
     query_id = fmt::format("q{}", ++last_number_);
-    queries_.emplace(query_id, PendingQuery{.relay = chosen->first,
-                                            .secret = SecretOf(desired_, found->spec),
-                                            .answer = std::move(promise)});
-    chosen->second.session->Send(EndpointTestQuery{.query_id = query_id,
-                                                   .deadline = kQueryPatience,
-                                                   .endpoint = found->spec,
-                                                   .secret = SecretOf(desired_, found->spec),
-                                                   .topics = topics});
+    PendingQuery pending{.relay = asked->relay, .secret = asked->query.secret, .answer = {}};
+    Future answer = pending.answer.get_future();
+    queries_.emplace(query_id, std::move(pending));
+    asked->query.query_id = query_id;
+    asked->query.deadline = kQueryPatience;
+    relays_.at(asked->relay).session->Send(std::move(asked->query));
     return answer;
   });
-  if (future.wait_for(kQueryPatience) == std::future_status::ready) return future.get();
+  if (!future.ok()) return future.status();
+  if (future->wait_for(kQueryPatience) == std::future_status::ready) return future->get();
   Call<int>([&] {
     queries_.erase(query_id);
     return 0;
   });
   return Status(StatusCode::kDeadlineExceeded, Reason::kUnavailable,
-                "the relay did not answer in time: try again, or name another relay");
+                "the relay did not answer in time: try again");
+}
+
+StatusOr<FleetController::EndpointTest> FleetController::TestEndpoint(
+    const std::string& endpoint, const std::string& relay, const std::vector<std::string>& topics) {
+  StatusOr<Answered> answered = Ask([&]() -> StatusOr<Asked> {
+    const auto found = std::ranges::find_if(
+        desired_.endpoints, [&](const auto& other) { return other.spec.name == endpoint; });
+    if (found == desired_.endpoints.end()) {
+      return Status(StatusCode::kNotFound, Reason::kNotFound,
+                    fmt::format("no endpoint is called {}", endpoint));
+    }
+    const auto chosen = RelayToTest(endpoint, relay);
+    if (chosen == relays_.end()) {
+      return Status(
+          StatusCode::kUnavailable, Reason::kNoRelay,
+          relay.empty()
+              ? "no relay is connected: start one, since the server itself connects to no cluster"
+              : fmt::format("relay {} is not connected", relay));
+    }
+    return Asked{.relay = chosen->first,
+                 .query = {.query_id = {},
+                           .deadline = {},
+                           .endpoint = found->spec,
+                           .secret = SecretOf(desired_, found->spec),
+                           .question = EndpointTestQuestion{.topics = topics}}};
+  });
+  if (!answered.ok()) return answered.status();
+  if (auto* const failure = std::get_if<Status>(&answered->answer)) return *failure;
+  auto* const checks = std::get_if<std::vector<EndpointCheck>>(&answered->answer);
+  return EndpointTest{
+      .relay = std::move(answered->relay),
+      .checks = checks == nullptr ? std::vector<EndpointCheck>() : std::move(*checks)};
+}
+
+template <typename Answer, typename Question>
+StatusOr<Answer> FleetController::AskOfDeadLetters(const std::string& bridge, Question question) {
+  StatusOr<Answered> answered = Ask([&]() -> StatusOr<Asked> {
+    const auto found = std::ranges::find_if(
+        desired_.bridges, [&](const auto& other) { return other.spec.name == bridge; });
+    if (found == desired_.bridges.end()) {
+      return Status(StatusCode::kNotFound, Reason::kNotFound,
+                    fmt::format("no bridge is called {}", bridge), "bridge");
+    }
+    const auto target = std::ranges::find_if(desired_.endpoints, [&](const auto& other) {
+      return other.spec.name == found->spec.target.endpoint;
+    });
+    if (target == desired_.endpoints.end() || target->spec.is_kafka()) {
+      return Status(StatusCode::kFailedPrecondition, Reason::kFieldInvalid,
+                    fmt::format("bridge {} writes to a Kafka cluster, where a record that is "
+                                "refused halts its partition: there are no dead letters",
+                                bridge),
+                    "bridge");
+    }
+    const auto chosen = RelayFor(found->spec);
+    if (chosen == relays_.end()) {
+      return Status(StatusCode::kUnavailable, Reason::kNoRelay,
+                    fmt::format("no relay that may run bridge {} is connected: start one, since "
+                                "the server itself connects to no engine",
+                                bridge));
+    }
+    question.bridge = found->spec;
+    return Asked{.relay = chosen->first,
+                 .query = {.query_id = {},
+                           .deadline = {},
+                           .endpoint = target->spec,
+                           .secret = SecretOf(desired_, target->spec),
+                           .question = std::move(question)}};
+  });
+  if (!answered.ok()) return answered.status();
+  if (auto* const failure = std::get_if<Status>(&answered->answer)) return *failure;
+  if (auto* const answer = std::get_if<Answer>(&answered->answer)) return std::move(*answer);
+  return Status(StatusCode::kUnimplemented, Reason::kUnavailable,
+                fmt::format("relay {} is of a version that knows nothing of dead letters: upgrade "
+                            "it",
+                            answered->relay.value));
+}
+
+StatusOr<DeadLetterPage> FleetController::ReadDeadLetters(const std::string& bridge,
+                                                          const DeadLetterSelection& selection,
+                                                          int limit) {
+  return AskOfDeadLetters<DeadLetterPage>(
+      bridge, DeadLetterReadQuestion{.bridge = {}, .selection = selection, .limit = limit});
+}
+
+StatusOr<RetriedDeadLetters> FleetController::RetryDeadLetters(const std::string& bridge,
+                                                               const DeadLetterSelection& selection,
+                                                               const std::string& turn) {
+  return AskOfDeadLetters<RetriedDeadLetters>(
+      bridge, DeadLetterRetryQuestion{.bridge = {}, .selection = selection, .turn = turn});
 }
 
 void FleetController::AnswerQuery(const RelayName& relay, const std::string& query_id,
-                                  std::vector<EndpointCheck> checks) {
-  Post([this, relay, query_id, checks = std::move(checks)]() mutable {
+                                  QueryAnswer answer) {
+  Post([this, relay, query_id, answer = std::move(answer)]() mutable {
     const auto found = queries_.find(query_id);
     if (found == queries_.end() || found->second.relay != relay) return;
-    found->second.answer.set_value(EndpointTest{relay, std::move(checks)});
+    found->second.answer.set_value({.relay = relay, .answer = std::move(answer)});
     queries_.erase(found);
   });
 }

@@ -79,8 +79,16 @@ class FleetController {
   };
   StatusOr<EndpointTest> TestEndpoint(const std::string& endpoint, const std::string& relay,
                                       const std::vector<std::string>& topics);
-  void AnswerQuery(const RelayName& relay, const std::string& query_id,
-                   std::vector<EndpointCheck> checks);
+
+  // Asks a relay that may run the bridge for its dead letters; waits up to 14 s.
+  StatusOr<DeadLetterPage> ReadDeadLetters(const std::string& bridge,
+                                           const DeadLetterSelection& selection, int limit);
+  // The same, to send some of them again: as many as can be done in that time.
+  StatusOr<RetriedDeadLetters> RetryDeadLetters(const std::string& bridge,
+                                                const DeadLetterSelection& selection,
+                                                const std::string& turn);
+
+  void AnswerQuery(const RelayName& relay, const std::string& query_id, QueryAnswer answer);
 
  private:
   // A relay as the controller knows it.
@@ -106,10 +114,19 @@ class FleetController {
     BootTime first_seen;
     BootTime last_seen;
   };
+  struct Answered {
+    RelayName relay;
+    QueryAnswer answer;
+  };
   struct PendingQuery {
     RelayName relay;
     std::optional<SecretRef> secret;
-    std::promise<StatusOr<EndpointTest>> answer;
+    std::promise<Answered> answer;
+  };
+  // A query without its id and deadline, and who gets it.
+  struct Asked {
+    RelayName relay;
+    Query query;
   };
 
   void Post(std::function<void()> task);
@@ -124,6 +141,10 @@ class FleetController {
   Relay* RelayOf(const RelaySession* session, RelayName& name);
   std::map<RelayName, Relay>::iterator RelayToTest(const std::string& endpoint,
                                                    const std::string& relay);
+  std::map<RelayName, Relay>::iterator RelayFor(const BridgeSpec& bridge);
+  StatusOr<Answered> Ask(const std::function<StatusOr<Asked>()>& prepare);
+  template <typename Answer, typename Question>
+  StatusOr<Answer> AskOfDeadLetters(const std::string& bridge, Question question);
   void Take(const RelayName& name, Relay& relay, RelayAck ack);
   void Take(const RelayName& name, Relay& relay, RelayHeartbeat heartbeat);
   void Take(const RelayName& name, Relay& relay, RelayCommit commit);

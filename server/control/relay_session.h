@@ -9,6 +9,7 @@
 #include "base/status.h"
 #include "model/assignment.h"
 #include "model/checkpoint.h"
+#include "model/dead_letter.h"
 #include "model/observation.h"
 
 // The session with a relay, as the controller sees it: values in, values out. The api folder
@@ -60,16 +61,38 @@ struct Restarting {
   Duration reconnect_after_max{};
 };
 
-struct EndpointTestQuery {
+// What a relay can be asked about an endpoint.
+struct EndpointTestQuestion {
+  std::vector<std::string> topics;
+};
+
+// What it can be asked about the dead letters of a bridge; the endpoint is its target's.
+struct DeadLetterReadQuestion {
+  BridgeSpec bridge;
+  DeadLetterSelection selection;
+  int limit = 0;
+};
+
+struct DeadLetterRetryQuestion {
+  BridgeSpec bridge;
+  DeadLetterSelection selection;
+  std::string turn;  // empty: a new one
+};
+
+struct Query {
   std::string query_id;
   Duration deadline{};
   EndpointSpec endpoint;
   std::optional<SecretRef> secret;
-  std::vector<std::string> topics;
+  std::variant<EndpointTestQuestion, DeadLetterReadQuestion, DeadLetterRetryQuestion> question;
 };
 
-using ToRelay = std::variant<Welcome, NumberedAssignments, CommitResults, LeaseGrant, Restarting,
-                             EndpointTestQuery>;
+// Of the kind of the question, or why there is none.
+using QueryAnswer =
+    std::variant<Status, std::vector<EndpointCheck>, DeadLetterPage, RetriedDeadLetters>;
+
+using ToRelay =
+    std::variant<Welcome, NumberedAssignments, CommitResults, LeaseGrant, Restarting, Query>;
 
 struct RelayAck {
   std::string nonce;

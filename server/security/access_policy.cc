@@ -51,6 +51,8 @@ constexpr auto kTable = std::to_array<AccessEntry>({
     {"/drawbridge.v1.StreamService/ListPartitions", kViewer},
     {"/drawbridge.v1.StreamService/ListGaps", kViewer},
     {"/drawbridge.v1.StreamService/ListDeadLetters", kViewer},
+    {"/drawbridge.v1.StreamService/ReadDeadLetters", kOperator},
+    {"/drawbridge.v1.StreamService/RetryDeadLetters", kOperator},
     {"/drawbridge.v1.StreamService/PauseStream", kOperator},
     {"/drawbridge.v1.StreamService/ResumeStream", kOperator},
 });

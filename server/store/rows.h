@@ -76,6 +76,7 @@ struct StoredDeadLetters {
   std::string topic;
   std::string error;
   int64_t records = 0;
+  int64_t retried = 0;  // of them, with success
   WallTime first_at{};
   WallTime last_at{};
 };

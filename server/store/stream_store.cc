@@ -132,7 +132,8 @@ StatusOr<std::vector<StoredDeadLetters>> StreamStore::DeadLettersOf(const std::s
                                                                     int64_t offset, int64_t limit) {
   return reader_.Get([&](Database& database) -> StatusOr<std::vector<StoredDeadLetters>> {
     Statement rows = database.Prepare(
-        "SELECT stream_id, bridge, topic, error, sum(records), min(first_at_us), max(last_at_us) "
+        "SELECT stream_id, bridge, topic, error, sum(records), min(first_at_us), max(last_at_us), "
+        "sum(retried) "
         "FROM dead_letters WHERE (?1 = '' OR bridge = ?1) AND (?2 = '' OR topic = ?2) "
         "GROUP BY stream_id, bridge, topic, error "
         "ORDER BY max(last_at_us) DESC, bridge, topic, error LIMIT ?3 OFFSET ?4");
@@ -144,12 +145,40 @@ StatusOr<std::vector<StoredDeadLetters>> StreamStore::DeadLettersOf(const std::s
                         .topic = rows.Text(2),
                         .error = rows.Text(3),
                         .records = rows.Int(4),
+                        .retried = rows.Int(7),
                         .first_at = FromMicros(rows.Int(5)),
                         .last_at = FromMicros(rows.Int(6))});
     }
     if (!rows.status().ok()) return rows.status();
     return groups;
   });
+}
+
+StatusOr<Receipt> StreamStore::AddRetried(const std::string& bridge,
+                                          const std::vector<RetriedGroup>& groups,
+                                          const Mutation& mutation) {
+  return Mutate(writer_, clock_, mutation, "retry", "dead letters of bridge " + bridge,
+                [&](Database& database) -> Status {
+                  for (const RetriedGroup& group : groups) {
+                    // A bridge may have been made anew under the name: the newest is meant.
+                    Status put = database
+                                     .Prepare(
+                                         "UPDATE dead_letters "
+                                         "SET retried = min(records, retried + ?1) "
+                                         "WHERE partition = ?4 AND error = ?5 AND stream_id = "
+                                         "(SELECT max(stream_id) FROM dead_letters WHERE "
+                                         "bridge = ?2 AND topic = ?3 AND partition = ?4 AND "
+                                         "error = ?5)")
+                                     .Bind(group.records)
+                                     .Bind(bridge)
+                                     .Bind(group.topic)
+                                     .Bind(int64_t{group.partition})
+                                     .Bind(group.error)
+                                     .Run();
+                    if (!put.ok()) return put;
+                  }
+                  return {};
+                });
 }
 
 StatusOr<std::vector<StreamStore::Passed>> StreamStore::PassedByStream() {
@@ -163,8 +192,8 @@ StatusOr<std::vector<StreamStore::Passed>> StreamStore::PassedByStream() {
         database.Prepare("SELECT stream_id, sum(records) FROM filtered_ranges GROUP BY stream_id");
     while (filtered.Step()) by_stream[filtered.Int(0)].filtered_records = filtered.Int(1);
     if (!filtered.status().ok()) return filtered.status();
-    Statement dead =
-        database.Prepare("SELECT stream_id, sum(records) FROM dead_letters GROUP BY stream_id");
+    Statement dead = database.Prepare(
+        "SELECT stream_id, sum(records - retried) FROM dead_letters GROUP BY stream_id");
     while (dead.Step()) by_stream[dead.Int(0)].dead_letters = dead.Int(1);
     if (!dead.status().ok()) return dead.status();
     std::vector<Passed> all;

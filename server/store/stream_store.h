@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "model/dead_letter.h"
 #include "model/observation.h"
 #include "server/store/reader.h"
 #include "server/store/rows.h"
@@ -50,7 +51,11 @@ class StreamStore {
                                                          const std::string& topic, int64_t offset,
                                                          int64_t limit);
 
-  // Offsets in gaps, records filtered and dead letters, per stream.
+  // A retry of dead letters of the bridge has brought these into the target.
+  StatusOr<Receipt> AddRetried(const std::string& bridge, const std::vector<RetriedGroup>& groups,
+                               const Mutation& mutation);
+
+  // Offsets in gaps, records filtered and dead letters that are still such, per stream.
   struct Passed {
     StreamId stream;
     int64_t gap_offsets = 0;

@@ -106,6 +106,14 @@ class FakeStreams final : public v1::StreamService::Service {
                         v1::ListGapsResponse* response) override {
     return server_.Answer(*context, *request, response);
   }
+  grpc::Status ReadDeadLetters(ServerContext* context, const v1::ReadDeadLettersRequest* request,
+                               v1::ReadDeadLettersResponse* response) override {
+    return server_.Answer(*context, *request, response);
+  }
+  grpc::Status RetryDeadLetters(ServerContext* context, const v1::RetryDeadLettersRequest* request,
+                                v1::RetryDeadLettersResponse* response) override {
+    return server_.Answer(*context, *request, response);
+  }
   grpc::Status ListDeadLetters(ServerContext* context, const v1::ListDeadLettersRequest* request,
                                v1::ListDeadLettersResponse* response) override {
     return server_.Answer(*context, *request, response);

@@ -51,6 +51,14 @@ TEST(JsonTest, WritesWordsTimesAndMaps) {
   EXPECT_TRUE(json["certificate_not_after"].is_null());
 }
 
+TEST(JsonTest, WritesBytesInBase64) {
+  v1::DeadLetter letter;
+  letter.set_value(std::string("\xff\0", 2));
+
+  EXPECT_EQ(ToJson(letter)["value"], "/wA=");
+  EXPECT_TRUE(ToJson(letter)["key"].is_null());
+}
+
 TEST(JsonTest, ShowsOnlyTheChosenAlternative) {
   v1::Start start;
   start.set_latest(true);

@@ -57,26 +57,6 @@ TEST_F(PositionsTest, ShowsGaps) {
   EXPECT_EQ(OutJson()["gaps"][0]["to_offset"], 1500);
 }
 
-TEST_F(PositionsTest, ShowsDeadLettersByWhatFor) {
-  v1::ListDeadLettersResponse list;
-  v1::DeadLetterGroup& group = *list.add_groups();
-  group.set_bridge("oci-search");
-  group.set_topic("audit");
-  group.set_error("mapper_parsing_exception: failed to parse field [n] of type [long]");
-  group.set_records(1234);
-  group.mutable_first_at()->set_seconds(1'773'478'800);
-  group.mutable_last_at()->set_seconds(1'773'478'860);
-  server_.WillAnswer(v1::ListDeadLettersRequest{}, list);
-
-  EXPECT_EQ(Run({"dead-letters", "list", "oci-search/audit"}), ExitCode::kOk) << err();
-
-  EXPECT_EQ(server_.Requests<v1::ListDeadLettersRequest>().at(0).topic(), "audit");
-  EXPECT_THAT(out(), HasSubstr("oci-search  audit    1,234  2026-03-14T09:00:00Z  "
-                               "2026-03-14T09:01:00Z  mapper_parsing_exception: failed"));
-  EXPECT_EQ(Run({"dead-letters", "list", "-o", "json"}), ExitCode::kOk);
-  EXPECT_EQ(OutJson()["groups"][0]["records"], 1234);
-}
-
 TEST_F(PositionsTest, SaysThatNoRecordWasRefused) {
   EXPECT_EQ(Run({"dead-letters", "list"}), ExitCode::kOk);
 

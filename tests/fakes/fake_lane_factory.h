@@ -118,6 +118,24 @@ class FakeLaneFactory final : public LaneFactory {
              .detail = endpoint.name}};
   }
 
+  // What is answered to whoever asks for dead letters, and what was asked.
+  StatusOr<DeadLetterPage> dead_letters = DeadLetterPage{};
+  StatusOr<RetriedDeadLetters> retried = RetriedDeadLetters{};
+  std::optional<DeadLetterPlace> place;
+
+  StatusOr<DeadLetterPage> ReadDeadLetters(const DeadLetterPlace& asked, int /*limit*/,
+                                           Duration /*deadline*/) override {
+    place = asked;
+    return dead_letters;
+  }
+  StatusOr<RetriedDeadLetters> RetryDeadLetters(const DeadLetterPlace& asked,
+                                                const std::string& turn,
+                                                Duration /*deadline*/) override {
+    place = asked;
+    if (retried.ok() && !turn.empty()) retried->turn = turn;
+    return retried;
+  }
+
  private:
   struct Waker {
     const Lanes& lanes;

@@ -250,6 +250,9 @@ TEST_F(EngineTest, WantsAnIndex) {
   bridge_.target.index = "logs";
   bridge_.target.dead_letter_index = "dead-{topic}";
   EXPECT_EQ(Validate(bridge_).field(), "target.dead_letter_index");
+  bridge_.target.index = "logs-{topic}";
+  bridge_.target.dead_letter_index = "logs-dead";
+  EXPECT_EQ(Validate(bridge_).field(), "target.dead_letter_index") << "a topic may be called dead";
 }
 
 TEST_F(EngineTest, TakesNothingThatOnlyTopicsHave) {

@@ -76,5 +76,12 @@ TEST(IndexTemplateTest, RefusesWhatIsNoNameOfAnIndex) {
   EXPECT_TRUE(IndexTemplate::Create(std::string(255, 'l')).ok());
 }
 
+TEST(IndexTemplateTest, TellsWhichNamesItMayGive) {
+  EXPECT_TRUE(IndexTemplate::Create("logs")->MayName("logs"));
+  EXPECT_FALSE(IndexTemplate::Create("logs")->MayName("logs-dead"));
+  EXPECT_TRUE(IndexTemplate::Create("logs-{topic}")->MayName("logs-dead"));
+  EXPECT_FALSE(IndexTemplate::Create("logs-{topic}")->MayName("dead"));
+}
+
 }  // namespace
 }  // namespace drawbridge

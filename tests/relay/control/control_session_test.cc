@@ -606,7 +606,7 @@ TEST_F(ControlSessionTest, TellsOfAReleaseOnlyWhenItsCommitIsStored) {
 // --- Reports ------------------------------------------------------------------------------------
 
 TEST_F(ControlSessionTest, SaysALargeReportInPartsThatFitIntoAMessage) {
-  constexpr int kPartitions = 20'000;
+  constexpr int kPartitions = 6'000;
   for (int i = 0; i < kPartitions; ++i) {
     const PartitionKey key{.stream = {7}, .partition = i};
     PartitionNews news;
@@ -699,8 +699,6 @@ TEST_F(ControlSessionTest, AnswersTheTestOfAnEndpoint) {
 }
 
 TEST_F(ControlSessionTest, SaysWhatIsWrongWithAQueryThatItCannotAnswer) {
-  v1::Query no_question;
-  no_question.set_query_id("none");
   v1::Query no_endpoint = TestOf("no endpoint");
   no_endpoint.mutable_endpoint_test()->clear_endpoint();
   v1::Query odd = TestOf("odd");
@@ -708,7 +706,7 @@ TEST_F(ControlSessionTest, SaysWhatIsWrongWithAQueryThatItCannotAnswer) {
       static_cast<v1::Profile>(99));
   v1::Query no_secret = TestOf("no secret");
   no_secret.mutable_endpoint_test()->mutable_secret();
-  for (const v1::Query& query : {no_question, no_endpoint, odd, no_secret}) {
+  for (const v1::Query& query : {no_endpoint, odd, no_secret}) {
     ASSERT_TRUE(AskFor(query));
 
     const auto answer = AnswerTo(query.query_id());
@@ -717,6 +715,87 @@ TEST_F(ControlSessionTest, SaysWhatIsWrongWithAQueryThatItCannotAnswer) {
     ASSERT_EQ(answer->endpoint_test().checks_size(), 1);
     EXPECT_FALSE(answer->endpoint_test().checks(0).ok());
     EXPECT_FALSE(answer->endpoint_test().checks(0).detail().empty());
+  }
+}
+
+TEST_F(ControlSessionTest, SaysThatItDoesNotKnowAQuestion) {
+  v1::Query query;
+  query.set_query_id("none");
+  ASSERT_TRUE(AskFor(query));
+
+  const auto answer = AnswerTo("none");
+
+  ASSERT_TRUE(answer);
+  EXPECT_EQ(answer->failure().code(), static_cast<int>(StatusCode::kUnimplemented));
+}
+
+v1::DeadLetterSelection LettersOf(const std::string& topic) {
+  v1::DeadLetterSelection selection;
+  selection.mutable_bridge()->set_name("oci-search");
+  v1::BridgeSpec& spec = *selection.mutable_bridge()->mutable_spec();
+  spec.mutable_source()->set_endpoint("oci");
+  spec.mutable_target()->set_endpoint("search");
+  spec.mutable_target()->set_index("logs");
+  selection.mutable_endpoint()->set_name("search");
+  selection.mutable_endpoint()->mutable_opensearch()->add_addresses("https://a:1");
+  selection.set_topic(topic);
+  return selection;
+}
+
+TEST_F(ControlSessionTest, AnswersWithDeadLetters) {
+  factory_.dead_letters->total = 7;
+  v1::Query query;
+  query.set_query_id("q");
+  *query.mutable_dead_letter_read()->mutable_selection() = LettersOf("audit");
+  query.mutable_dead_letter_read()->set_limit(3);
+  ASSERT_TRUE(AskFor(query));
+
+  const auto answer = AnswerTo("q");
+
+  ASSERT_TRUE(answer);
+  EXPECT_EQ(answer->dead_letters().total(), 7);
+  EXPECT_EQ(factory_.place->bridge.name, "oci-search");
+  EXPECT_EQ(factory_.place->target.name, "search");
+  EXPECT_EQ(factory_.place->selection.topic, "audit");
+}
+
+TEST_F(ControlSessionTest, AnswersWhatBecameOfARetryOrWhyNothingDid) {
+  v1::Query query;
+  query.set_query_id("q");
+  *query.mutable_dead_letter_retry()->mutable_selection() = LettersOf("");
+  query.mutable_dead_letter_retry()->set_turn("turn");
+  ASSERT_TRUE(AskFor(query));
+  const auto answer = AnswerTo("q");
+  ASSERT_TRUE(answer);
+  EXPECT_EQ(answer->retried().turn(), "turn");
+
+  factory_.retried = Status(StatusCode::kUnavailable, Reason::kUnreachable, "nobody is there");
+  query.set_query_id("again");
+  ASSERT_TRUE(AskFor(query));
+  const auto failure = AnswerTo("again");
+
+  ASSERT_TRUE(failure);
+  EXPECT_EQ(failure->failure().message(), "nobody is there");
+}
+
+TEST_F(ControlSessionTest, SaysWhatIsWrongWithAQuestionForDeadLetters) {
+  v1::Query no_selection;
+  no_selection.set_query_id("no selection");
+  no_selection.mutable_dead_letter_retry();
+  v1::Query no_limit;
+  no_limit.set_query_id("no limit");
+  *no_limit.mutable_dead_letter_read()->mutable_selection() = LettersOf("audit");
+  v1::Query no_secret = no_limit;
+  no_secret.set_query_id("no secret");
+  no_secret.mutable_dead_letter_read()->set_limit(1);
+  no_secret.mutable_dead_letter_read()->mutable_selection()->mutable_secret();
+  for (const v1::Query& query : {no_selection, no_limit, no_secret}) {
+    ASSERT_TRUE(AskFor(query));
+
+    const auto answer = AnswerTo(query.query_id());
+
+    ASSERT_TRUE(answer) << query.query_id();
+    EXPECT_NE(answer->failure().code(), 0) << query.query_id();
   }
 }
 

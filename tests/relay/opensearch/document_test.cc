@@ -1,5 +1,7 @@
 #include "relay/opensearch/document.h"
 
+#include <array>
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
@@ -163,6 +165,34 @@ TEST_F(DocumentTest, KeepsEveryByteOfARefusedRecord) {
   EXPECT_EQ(letter["drawbridge-error-group"], "g");
   EXPECT_EQ(letter["drawbridge-error-index"], "logs-1");
   EXPECT_EQ(json::parse(DeadLetterMapping())["mappings"]["dynamic"], false);
+}
+
+TEST_F(DocumentTest, ReadsADeadLetterBackByteForByte) {
+  // With 0, 1 and 2 bytes that fill up the last group of base64.
+  for (const std::string& bytes : {std::string("\xff\0\xfe", 3), std::string("\xff\0", 2),
+                                   std::string("\xff", 1), std::string()}) {
+    const std::array<Header, 3> headers{
+        {{"h", bytes}, {"h", std::nullopt}, {bytes, std::string_view("v")}}};
+    Record record;
+    record.offset = {42};
+    record.timestamp_ms = -1;
+    record.key = bytes;
+    record.headers = headers;
+
+    const auto kept = ReadDeadLetter(json::parse(DeadLetterDocument(
+        route_, record, {},
+        {.bridge = {}, .index = {}, .attempts = 2, .first_seen = {}, .last_seen = {}}, "relay-1")));
+
+    ASSERT_TRUE(kept.ok()) << kept.status().ToString();
+    EXPECT_EQ(kept->key, bytes);
+    EXPECT_EQ(kept->value, std::nullopt);
+    EXPECT_EQ(kept->timestamp_ms, -1);
+    EXPECT_EQ(DocumentId(kept->route, kept->offset), DocumentId(route_, record.offset));
+    ASSERT_EQ(kept->headers.size(), 3U);
+    EXPECT_EQ(kept->headers[0].second, bytes);
+    EXPECT_EQ(kept->headers[1].second, std::nullopt);
+    EXPECT_EQ(kept->headers[2].first, bytes);
+  }
 }
 
 }  // namespace

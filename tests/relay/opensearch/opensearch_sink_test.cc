@@ -48,22 +48,28 @@ class OpenSearchSinkTest : public testing::Test {
  protected:
   OpenSearchSinkTest() { Open({engine_.address()}); }
 
-  void Open(std::vector<std::string> addresses) {
+  void Open(std::vector<std::string> addresses, size_t window_bytes = 1000) {
     OpenSearchEndpoint endpoint;
     endpoint.addresses = std::move(addresses);
     auto sink = OpenSearchSink::Open(
         {.endpoint = {.name = "search", .cluster = endpoint}, .secret = std::nullopt},
-        {.bridge = "logs", .relay = "relay-1", .dead_letter_index = kLetters}, clock_);
+        {.bridge = "logs",
+         .relay = "relay-1",
+         .dead_letter_index = kLetters,
+         .window_bytes = window_bytes},
+        clock_);
     ASSERT_TRUE(sink.ok());
     sink_ = *std::move(sink);
-    for (const Slot slot : {0U, 1U}) {
-      Route route;
-      route.key = {.stream = StreamId{1}, .partition = static_cast<PartitionNumber>(slot)};
-      route.source_topic = "audit";
-      route.target_topic = "logs-audit-{+yyyy.MM.dd}";
-      route.partition = static_cast<PartitionNumber>(slot);
-      ASSERT_TRUE(sink_->Open(slot, route).ok());
-    }
+    for (const Slot slot : {0U, 1U}) OpenSlot(slot);
+  }
+  // As a lane does when it begins, and when it replays.
+  void OpenSlot(Slot slot) {
+    Route route;
+    route.key = {.stream = StreamId{1}, .partition = static_cast<PartitionNumber>(slot)};
+    route.source_topic = "audit";
+    route.target_topic = "logs-audit-{+yyyy.MM.dd}";
+    route.partition = static_cast<PartitionNumber>(slot);
+    ASSERT_TRUE(sink_->Open(slot, route).ok());
   }
 
   // Submits records of the slot with these values; returns how many it took.
@@ -96,14 +102,14 @@ class OpenSearchSinkTest : public testing::Test {
   // Lets the sink work until it holds; time passes a little at each turn.
   template <typename Condition>
   bool Until(Condition holds) {
-    for (int turn = 0; turn < 2000; ++turn) {
+    for (int turn = 0; turn < 10'000; ++turn) {
       std::vector<Confirmation> news;
       sink_->Poll(news);
       for (Confirmation& one : news) confirmations_.push_back(std::move(one));
       if (holds()) return true;
       pollfd descriptors[2] = {{.fd = sink_->descriptors()[0], .events = POLLIN, .revents = 0},
                                {.fd = sink_->descriptors()[1], .events = POLLIN, .revents = 0}};
-      poll(descriptors, 2, 5);
+      poll(descriptors, 2, 1);
       clock_.Advance(20ms);
     }
     return false;
@@ -178,6 +184,7 @@ TEST_F(OpenSearchSinkTest, SendsWhatEnginesAskFor) {
   EXPECT_EQ(request.headers.at("content-encoding"), "gzip");
   EXPECT_FALSE(request.headers.contains("transfer-encoding"));
   EXPECT_FALSE(request.headers.contains("expect"));
+  EXPECT_THAT(request.headers.at("x-opaque-id"), testing::StartsWith("relay-1/logs/"));
   EXPECT_EQ(request.body.back(), '\n');
   ASSERT_THAT(request.documents, SizeIs(3));
   EXPECT_EQ(json::parse(request.documents[1].first),
@@ -264,6 +271,39 @@ TEST_F(OpenSearchSinkTest, GoesToAnotherAddressWhenOneIsDown) {
   EXPECT_THAT(engine_.stored(kIndex), SizeIs(5));
 }
 
+TEST_F(OpenSearchSinkTest, LeavesAnAddressAloneThatStaysAwayWhileOthersAnswer) {
+  ScriptedEngine away;
+  away.SetScript([](const EngineRequest&, size_t) {
+    return EngineReply{.status = 0, .body = {}, .headers = {}, .hangs_up = true};
+  });
+  Open({away.address(), engine_.address()}, 0);
+  for (int64_t minute = 0; minute < 600; ++minute) {
+    Submit(Values(1));
+    ASSERT_TRUE(Until([&] { return Confirmed() == minute + 1; }));
+    clock_.Advance(1min);
+  }
+
+  EXPECT_THAT(engine_.stored(kIndex), SizeIs(600));
+  EXPECT_LT(away.requests().size(), 40U) << "in ten hours";
+}
+
+TEST_F(OpenSearchSinkTest, FindsAnAddressSoonThatComesBackWhenNoneAnswered) {
+  engine_.SetScript([](const EngineRequest&, size_t) {
+    return EngineReply{.status = 0, .body = {}, .headers = {}, .hangs_up = true};
+  });
+  Submit(Values(1));
+  for (size_t tries = 1; tries < 10; ++tries) {
+    clock_.Advance(1h);
+    ASSERT_TRUE(Until([&] { return engine_.requests().size() > tries; }));
+  }
+
+  engine_.SetScript(nullptr);
+  const BootTime back = clock_.Now();
+
+  ASSERT_TRUE(Until([&] { return Confirmed() == 1; }));
+  EXPECT_LT(clock_.Now() - back, 20s);
+}
+
 TEST_F(OpenSearchSinkTest, SaysWhatIsWrongWhileNothingPasses) {
   engine_.SetScript([](const auto&, size_t) { return Say(503, "busy"); });
   Submit(Values(5));
@@ -321,6 +361,92 @@ TEST_F(OpenSearchSinkTest, SendsARecordAgainAsItsOwnThoughItsSlotIsAnotherPartit
   EXPECT_TRUE(engine_.stored(kIndex).contains("0000000000000000:1:audit:0:4"));
 }
 
+// --- Several indexes behind a name --------------------------------------------------------------
+
+TEST_F(OpenSearchSinkTest, FindsWhatWasWrittenBeforeARollover) {
+  engine_.RollOver(kIndex, "first");
+  engine_.SetScript([&](const EngineRequest& request, size_t number) {
+    EngineReply reply = engine_.Store(request);
+    if (number == 0) {
+      engine_.RollOver(kIndex, "second");
+      reply.hangs_up = true;
+    }
+    return reply;
+  });
+  Submit(Values(100));
+
+  ASSERT_TRUE(Until([&] { return Confirmed() == 100; }));
+
+  EXPECT_THAT(engine_.stored("first"), SizeIs(100));
+  EXPECT_THAT(engine_.stored("second"), SizeIs(0));
+  EXPECT_EQ(sink_->Trouble(), std::nullopt);
+}
+
+TEST_F(OpenSearchSinkTest, WritesOnlyWhatWasNotWrittenBeforeARollover) {
+  engine_.RollOver(kIndex, "first");
+  Submit(Values(60));
+  ASSERT_TRUE(Until([&] { return Confirmed() == 60; }));
+  engine_.RollOver(kIndex, "second");
+
+  Open({engine_.address()});  // as a relay does that takes the partition over
+  next_.clear();
+  Submit(Values(100));
+
+  ASSERT_TRUE(Until([&] { return Confirmed() == 160; }));
+  EXPECT_THAT(engine_.stored("first"), SizeIs(60));
+  EXPECT_THAT(engine_.stored("second"), SizeIs(40));
+}
+
+TEST_F(OpenSearchSinkTest, LooksForWhatItSendsAgainThoughItSentItItself) {
+  Open({engine_.address()}, 0);
+  engine_.RollOver(kIndex, "first");
+  Submit(Values(10));
+  ASSERT_TRUE(Until([&] { return Confirmed() == 10; }));
+  EXPECT_EQ(engine_.looks(), 0U) << "what is sent for the first time cannot be there";
+  engine_.RollOver(kIndex, "second");
+
+  next_.clear();
+  Submit(Values(10), 0, 2);
+
+  ASSERT_TRUE(Until([&] { return Confirmed() == 20; }));
+  EXPECT_THAT(engine_.stored("second"), SizeIs(0));
+}
+
+TEST_F(OpenSearchSinkTest, LooksNoMoreOnceARelayBeforeCanHaveWrittenNoMore) {
+  Open({engine_.address()}, 100);
+  engine_.RollOver(kIndex, "first");
+  Submit(Values(100));
+  ASSERT_TRUE(Until([&] { return Confirmed() == 100; }));
+  const size_t looks = engine_.looks();
+  EXPECT_GT(looks, 0U);
+
+  Submit(Values(10));
+
+  ASSERT_TRUE(Until([&] { return Confirmed() == 110; }));
+  EXPECT_EQ(engine_.looks(), looks);
+}
+
+TEST_F(OpenSearchSinkTest, WritesAllTheSameWhereItMayNotLook) {
+  engine_.SetLookStatus(403);
+  Submit(Values(10));
+
+  ASSERT_TRUE(Until([&] { return Confirmed() == 10; }));
+
+  EXPECT_THAT(engine_.stored(kIndex), SizeIs(10));
+}
+
+TEST_F(OpenSearchSinkTest, WaitsWhileTheEngineDoesNotSayWhatIsThere) {
+  engine_.SetLookStatus(503);
+  Submit(Values(10));
+  ASSERT_TRUE(Until([&] { return engine_.looks() > 3; }));
+  EXPECT_EQ(Confirmed(), 0);
+  EXPECT_THAT(engine_.stored(kIndex), SizeIs(0));
+
+  engine_.SetLookStatus(200);
+
+  ASSERT_TRUE(Until([&] { return Confirmed() == 10; }));
+}
+
 // --- What is refused ----------------------------------------------------------------------------
 
 TEST_F(OpenSearchSinkTest, ConfirmsARefusedRecordWhenItsDeadLetterIsKept) {
@@ -334,7 +460,7 @@ TEST_F(OpenSearchSinkTest, ConfirmsARefusedRecordWhenItsDeadLetterIsKept) {
   EXPECT_THAT(engine_.stored(kIndex), SizeIs(99));
   const auto letters = engine_.stored(kLetters);
   ASSERT_THAT(letters, SizeIs(1));
-  EXPECT_EQ(letters.begin()->first, "0000000000000000:1:audit:0:40");
+  EXPECT_EQ(letters.begin()->first, "logs:0000000000000000:1:audit:0:40");
   const json letter = json::parse(letters.begin()->second);
   EXPECT_EQ(letter["value"], values[40]);
   EXPECT_EQ(letter["drawbridge-error-type"], "mapper_parsing_exception");
@@ -343,6 +469,25 @@ TEST_F(OpenSearchSinkTest, ConfirmsARefusedRecordWhenItsDeadLetterIsKept) {
   ASSERT_THAT(DeadLetters(), SizeIs(1));
   EXPECT_EQ(DeadLetters()[0].offset, Offset{40});
   EXPECT_EQ(DeadLetters()[0].error, letter["drawbridge-error-group"]);
+}
+
+TEST_F(OpenSearchSinkTest, CountsWhatTheEngineKeepsAmongItsFailures) {
+  engine_.SetScript([](const EngineRequest& request, size_t) {
+    json items = json::array();
+    for (size_t i = 0; i < request.documents.size(); ++i) {
+      json item{{"status", 201}};
+      if (i == 1) item["failure_store"] = "used";
+      items.push_back({{"create", item}});
+    }
+    return Say(200, json{{"errors", false}, {"items", items}}.dump());
+  });
+  Submit(Values(3));
+
+  ASSERT_TRUE(Until([&] { return Confirmed() == 3; }));
+
+  ASSERT_THAT(DeadLetters(), SizeIs(1));
+  EXPECT_EQ(DeadLetters()[0].offset, Offset{1});
+  EXPECT_THAT(DeadLetters()[0].error, HasSubstr("failure_store"));
 }
 
 TEST_F(OpenSearchSinkTest, DoesNotConfirmARefusedRecordBeforeItsDeadLetterIsKept) {
@@ -442,6 +587,7 @@ TEST_F(OpenSearchSinkTest, TriesOneRecordAtATimeUntilOnePasses) {
   ASSERT_TRUE(Until([&] { return !Failures().empty(); }));
 
   next_[0] = Offset{0};
+  OpenSlot(0);
   EXPECT_EQ(Submit(Values(50), 0, 2), 1U);
   EXPECT_EQ(Submit(Values(50), 0, 2), 0U);
   EXPECT_EQ(Submit(Values(50), 1, 3), 50U) << "its neighbour is another stream's perhaps";
@@ -449,10 +595,53 @@ TEST_F(OpenSearchSinkTest, TriesOneRecordAtATimeUntilOnePasses) {
 
   is_closed = false;
   next_[0] = Offset{0};
+  OpenSlot(0);
   ASSERT_EQ(Submit(Values(50), 0, 4), 1U);
   ASSERT_TRUE(Until([&] { return Confirmed() == 1; }));
   EXPECT_EQ(Submit(Values(49), 0, 4), 49U);
   EXPECT_TRUE(Until([&] { return Confirmed() == 50; }));
+}
+
+TEST_F(OpenSearchSinkTest, WritesNoneOffAtTheNextReplayOfAStorm) {
+  engine_.SetScript([&](const EngineRequest& request, size_t) {
+    if (IsFor(request, kLetters)) return engine_.Store(request);
+    return SayOfAll(request, 400, {{"type", "mapper_parsing_exception"}, {"reason", "n"}});
+  });
+  for (int replay = 0; replay < 30; ++replay) {
+    const size_t before = Failures().size();
+    OpenSlot(0);
+    next_[0] = Offset{static_cast<int64_t>(DeadLetters().size())};
+    Submit(Values(1), 0, static_cast<uint32_t>(replay + 1));
+    const size_t letters = DeadLetters().size();
+    ASSERT_TRUE(
+        Until([&] { return Failures().size() > before || DeadLetters().size() > letters; }));
+  }
+
+  EXPECT_LT(DeadLetters().size(), 20U);
+}
+
+TEST_F(OpenSearchSinkTest, TakesUpAgainWhatWasBlockedWhenItIsFoundToBeThere) {
+  engine_.RollOver(kIndex, "first");
+  std::atomic<bool> is_closed = false;
+  engine_.SetScript([&](const EngineRequest& request, size_t) {
+    return is_closed ? SayOfAll(request, 400, {{"type", "index_closed_exception"}})
+                     : engine_.Store(request);
+  });
+  Submit(Values(50));
+  ASSERT_TRUE(Until([&] { return Confirmed() == 50; }));
+  is_closed = true;
+  Submit(Values(1));
+  ASSERT_TRUE(Until([&] { return !Failures().empty(); }));
+  is_closed = false;
+
+  next_[0] = Offset{0};
+  OpenSlot(0);
+  ASSERT_EQ(Submit(Values(51), 0, 2), 1U);
+  ASSERT_TRUE(Until([&] { return Confirmed() == 51; }));
+
+  EXPECT_EQ(Submit(Values(50), 0, 2), 50U);
+  EXPECT_TRUE(Until([&] { return Confirmed() == 101; }));
+  EXPECT_THAT(engine_.stored("first"), SizeIs(51));
 }
 
 TEST_F(OpenSearchSinkTest, WritesNotHalfOfAllRecordsOff) {

@@ -137,17 +137,20 @@ void ScriptedEngine::Serve(int connection) {
   while (const std::optional<EngineRequest> request = ReadRequest(connection, buffer)) {
     Script script;
     size_t number = 0;
-    {
-      const std::lock_guard lock(mutex_);
-      number = requests_.size();
-      requests_.push_back(*request);
-      script = script_;
+    std::optional<EngineReply> reply = AnswerSearch(*request);
+    if (!reply) {
+      {
+        const std::lock_guard lock(mutex_);
+        number = requests_.size();
+        requests_.push_back(*request);
+        script = script_;
+      }
+      reply = script ? script(*request, number) : Store(*request);
     }
-    const EngineReply reply = script ? script(*request, number) : Store(*request);
-    if (reply.hangs_up) break;
+    if (reply->hangs_up) break;
     const std::string text = fmt::format(
         "HTTP/1.1 {} Said\r\nContent-Type: application/json\r\nContent-Length: {}\r\n{}\r\n{}",
-        reply.status, reply.body.size(), reply.headers, reply.body);
+        reply->status, reply->body.size(), reply->headers, reply->body);
     if (send(connection, text.data(), text.size(), MSG_NOSIGNAL) < 0) break;
   }
   const std::lock_guard lock(mutex_);
@@ -155,13 +158,61 @@ void ScriptedEngine::Serve(int connection) {
   close(connection);
 }
 
+void ScriptedEngine::RollOver(const std::string& name, const std::string& index) {
+  const std::lock_guard lock(mutex_);
+  behind_[name].push_back(index);
+}
+
+void ScriptedEngine::SetLookStatus(int status) {
+  const std::lock_guard lock(mutex_);
+  look_status_ = status;
+}
+
+size_t ScriptedEngine::looks() const {
+  const std::lock_guard lock(mutex_);
+  return looks_;
+}
+
+std::optional<EngineReply> ScriptedEngine::AnswerSearch(const EngineRequest& request) {
+  const std::lock_guard lock(mutex_);
+  const auto say = [](const json& body) {
+    return EngineReply{.status = 200, .body = body.dump(), .headers = {}, .hangs_up = false};
+  };
+  const std::string name = request.path.substr(1, request.path.find('/', 1) - 1);
+  const auto found = behind_.find(name);
+  const std::vector<std::string> indexes =
+      found == behind_.end() ? std::vector<std::string>{} : found->second;
+  if (request.path.find("/_settings/index.uuid") != std::string::npos) {
+    ++looks_;
+    if (look_status_ != 200) {
+      return EngineReply{.status = look_status_, .body = "{}", .headers = {}, .hangs_up = false};
+    }
+    json settings = json::object();
+    for (const std::string& index : indexes) settings[index] = json::object();
+    return say(settings);
+  }
+  if (request.path.find("/_refresh") != std::string::npos) return say(json::object());
+  const bool is_for_ids = request.body.find(R"("ids")") != std::string::npos;
+  if (request.path.find("/_search") == std::string::npos || !is_for_ids) return std::nullopt;
+  json hits = json::array();
+  const json asked = json::parse(request.body);
+  for (const std::string id : asked["query"]["ids"]["values"]) {
+    for (const std::string& index : indexes) {
+      if (indexes_[index].contains(id)) hits.push_back({{"_id", id}});
+    }
+  }
+  return say({{"hits", {{"hits", hits}}}});
+}
+
 EngineReply ScriptedEngine::Store(const EngineRequest& request) {
   const std::lock_guard lock(mutex_);
   json items = json::array();
   for (const auto& [action, document] : request.documents) {
     const json create = json::parse(action)["create"];
-    const bool is_made =
-        indexes_[create["_index"]].emplace(create["_id"].get<std::string>(), document).second;
+    const auto behind = behind_.find(create["_index"]);
+    const std::string index =
+        behind == behind_.end() ? create["_index"].get<std::string>() : behind->second.back();
+    const bool is_made = indexes_[index].emplace(create["_id"].get<std::string>(), document).second;
     json item{{"status", is_made ? 201 : 409}};
     if (!is_made) item["error"] = {{"type", "version_conflict_engine_exception"}};
     items.push_back({{"create", item}});

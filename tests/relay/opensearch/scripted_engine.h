@@ -5,6 +5,7 @@
 #include <functional>
 #include <map>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
@@ -30,7 +31,8 @@ struct EngineReply {
 };
 
 // Speaks HTTP/1.1 on loopback as a search engine does, and answers as the test says. By default it
-// keeps documents by index and id, as `create` does, and says so. Thread-safe.
+// keeps documents by index and id, as `create` does, and says so. What is asked about indexes, and
+// searches for ids, it answers by itself: they are no part of a script. Thread-safe.
 class ScriptedEngine {
  public:
   using Script = std::function<EngineReply(const EngineRequest& request, size_t number)>;
@@ -41,6 +43,12 @@ class ScriptedEngine {
   std::string address() const;
   // What answers from now on; the default again for null. `number` counts requests from 0.
   void SetScript(Script script);
+  // `name` stands for several indexes from now on, and what is written to it goes to `index`.
+  void RollOver(const std::string& name, const std::string& index);
+  // Refuses with this status what is asked about indexes; 200: it does not.
+  void SetLookStatus(int status);
+  // How often the indexes behind a name were asked for.
+  size_t looks() const;
   // As an engine that is well: 201 for what is made, 409 for what is there.
   EngineReply Store(const EngineRequest& request);
 
@@ -50,12 +58,16 @@ class ScriptedEngine {
  private:
   void Accept();
   void Serve(int connection);
+  std::optional<EngineReply> AnswerSearch(const EngineRequest& request);
 
   FileDescriptor listener_;
   int port_ = 0;
   mutable std::mutex mutex_;
   Script script_;
   std::map<std::string, std::map<std::string, std::string>> indexes_;
+  std::map<std::string, std::vector<std::string>> behind_;  // by name; the last one is written
+  int look_status_ = 200;
+  size_t looks_ = 0;
   std::vector<EngineRequest> requests_;
   std::vector<int> connections_;
   bool is_ending_ = false;

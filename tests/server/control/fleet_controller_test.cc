@@ -1,5 +1,6 @@
 #include "server/control/fleet_controller.h"
 
+#include <future>
 #include <limits>
 
 #include <gmock/gmock.h>
@@ -535,6 +536,117 @@ TEST_F(FleetControllerTest, ARevokedRelayNeedsNoSecretAnyMore) {
   Settle();
 
   EXPECT_FALSE(fleet_->NeedsSecret({"fra-1"}, secret));
+}
+
+// --- Queries ---
+
+class QueryTest : public FleetControllerTest {
+ protected:
+  // A bridge into an engine, which relays of cloud=aws may run.
+  void DefineSearch() {
+    EndpointSpec engine;
+    engine.name = "search";
+    OpenSearchEndpoint at;
+    at.addresses = {"https://search.example:9200"};
+    engine.cluster = at;
+    BridgeSpec bridge = Bridge("to-search");
+    bridge.target.endpoint = "search";
+    bridge.target.index = "logs-{topic}";
+    ASSERT_EQ(WhyNot(Apply({PutEndpoint{Endpoint("oci")}, PutEndpoint{engine}, PutBridge{bridge}})),
+              "OK");
+  }
+  // The one query that the session was sent, when it has been.
+  Query Asked(const std::shared_ptr<FakeSession>& session) {
+    const auto deadline = std::chrono::steady_clock::now() + 10s;
+    while (session->all<Query>().empty() && std::chrono::steady_clock::now() < deadline) {
+      EXPECT_TRUE(fleet_->View().ok());
+    }
+    return session->all<Query>().at(0);
+  }
+};
+
+TEST_F(QueryTest, GoToARelayThatMayRunTheBridgeAndComeBack) {
+  Enrol("fra-1");
+  DefineSearch();
+  StartFleet();
+  const auto session = Connect("fra-1");
+
+  auto answer = std::async(std::launch::async, [&] {
+    return fleet_->RetryDeadLetters("to-search", {.topic = "audit", .error = "e"}, "turn");
+  });
+  const Query query = Asked(session);
+  fleet_->AnswerQuery({"another"}, query.query_id, RetriedDeadLetters{});
+  fleet_->AnswerQuery({"fra-1"}, query.query_id,
+                      RetriedDeadLetters{.groups = {}, .refused = 0, .left = 7, .turn = "turn"});
+
+  EXPECT_EQ(answer.get()->left, 7) << "of the relay that was asked";
+  EXPECT_EQ(query.endpoint.name, "search");
+  const auto& question = std::get<DeadLetterRetryQuestion>(query.question);
+  EXPECT_EQ(question.bridge.name, "to-search");
+  EXPECT_EQ(question.selection.topic, "audit");
+  EXPECT_EQ(question.selection.error, "e");
+  EXPECT_EQ(question.turn, "turn");
+}
+
+TEST_F(QueryTest, AreAnsweredWithWhyTheRelayCouldNot) {
+  Enrol("fra-1");
+  DefineSearch();
+  StartFleet();
+  const auto session = Connect("fra-1");
+
+  auto answer = std::async(std::launch::async,
+                           [&] { return fleet_->ReadDeadLetters("to-search", {}, 3).status(); });
+  const Query query = Asked(session);
+  fleet_->AnswerQuery({"fra-1"}, query.query_id,
+                      Status(StatusCode::kUnavailable, Reason::kUnreachable, "nobody is there"));
+
+  EXPECT_EQ(answer.get().message(), "nobody is there");
+  EXPECT_EQ(std::get<DeadLetterReadQuestion>(query.question).limit, 3);
+}
+
+TEST_F(QueryTest, AreRefusedOfARelayThatDoesNotKnowTheQuestion) {
+  Enrol("fra-1");
+  DefineSearch();
+  StartFleet();
+  const auto session = Connect("fra-1");
+
+  auto answer = std::async(std::launch::async,
+                           [&] { return fleet_->ReadDeadLetters("to-search", {}, 3).status(); });
+  fleet_->AnswerQuery({"fra-1"}, Asked(session).query_id, std::vector<EndpointCheck>{});
+
+  EXPECT_EQ(answer.get().code(), StatusCode::kUnimplemented);
+}
+
+TEST_F(QueryTest, AreFewAtATime) {
+  Enrol("fra-1");
+  DefineSearch();
+  StartFleet();
+  const auto session = Connect("fra-1");
+  std::vector<std::future<Status>> waiting;
+  for (size_t asked = 1; asked <= 4; ++asked) {
+    waiting.push_back(std::async(
+        std::launch::async, [&] { return fleet_->ReadDeadLetters("to-search", {}, 1).status(); }));
+    while (session->all<Query>().size() < asked) ASSERT_TRUE(fleet_->View().ok());
+  }
+
+  EXPECT_EQ(fleet_->ReadDeadLetters("to-search", {}, 1).status().code(),
+            StatusCode::kResourceExhausted);
+
+  for (const Query& query : session->all<Query>()) {
+    fleet_->AnswerQuery({"fra-1"}, query.query_id, DeadLetterPage{});
+  }
+  for (auto& one : waiting) EXPECT_TRUE(one.get().ok());
+}
+
+TEST_F(QueryTest, AreRefusedAtOnceWhereNobodyCanAnswer) {
+  DefineSearch();
+  DefineBridge("to-kafka");
+  StartFleet();
+
+  EXPECT_EQ(fleet_->ReadDeadLetters("nope", {}, 1).status().code(), StatusCode::kNotFound);
+  EXPECT_EQ(fleet_->ReadDeadLetters("to-kafka", {}, 1).status().code(),
+            StatusCode::kFailedPrecondition);
+  EXPECT_EQ(fleet_->ReadDeadLetters("to-search", {}, 1).status().reason(), Reason::kNoRelay);
 }
 
 // --- What a relay brings along ---

@@ -322,6 +322,26 @@ TEST_F(CheckpointStoreTest, CountsDeadLettersByWhatTheyWereRefusedFor) {
   EXPECT_EQ(streams().PassedByStream()->at(0).dead_letters, 6);
 }
 
+TEST_F(CheckpointStoreTest, TellsDeadLettersThatWereBroughtInFromThoseThatWait) {
+  CommitItem item = Item(first_, 100, 150);
+  item.dead_letters = {{.range = {{110}, {120}}, .records = 5, .error = "a"}};
+  ASSERT_EQ(Outcome("fra-1", item), "STORED");
+  const auto group = streams().DeadLettersOf("", "", 0, 10)->at(0);
+  const RetriedGroup retried{
+      .topic = group.topic, .partition = first_.key.partition, .error = "a", .records = 3};
+  RetriedGroup another = retried;
+  another.error = "b";
+
+  const Mutation request = Request();
+  ASSERT_EQ(WhyNot(streams().AddRetried(group.bridge, {retried, another}, request)), "OK");
+  ASSERT_EQ(WhyNot(streams().AddRetried(group.bridge, {retried, another}, request)), "OK");
+
+  EXPECT_EQ(streams().DeadLettersOf("", "", 0, 10)->at(0).retried, 3) << "a call counts once";
+  EXPECT_EQ(streams().PassedByStream()->at(0).dead_letters, 2);
+  ASSERT_EQ(WhyNot(streams().AddRetried(group.bridge, {retried}, Request())), "OK");
+  EXPECT_EQ(streams().DeadLettersOf("", "", 0, 10)->at(0).retried, 5) << "no more than there were";
+}
+
 TEST_F(CheckpointStoreTest, StoresNoDeadLetterOfARefusedCommit) {
   CommitItem item = Item(first_, 100, 150);
   item.dead_letters = {{.range = {{110}, {120}}, .records = 2, .error = "a"}};

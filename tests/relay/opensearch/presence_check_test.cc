@@ -1,0 +1,109 @@
+#include "relay/opensearch/presence_check.h"
+
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+
+namespace drawbridge {
+namespace {
+
+using nlohmann::json;
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+using testing::StartsWith;
+using Verdict = PresenceCheck::Verdict;
+
+HttpAnswer Answer(int status, std::string body = "{}") {
+  HttpAnswer answer;
+  answer.status = status;
+  answer.body = std::move(body);
+  return answer;
+}
+
+TEST(PresenceCheckTest, IsDoneAtOnceWhereNamesAreIndexes) {
+  PresenceCheck check({"logs-a", "logs-b"}, {"1", "2"});
+  EXPECT_THAT(check.Next().path, StartsWith("/logs-a,logs-b/_settings/index.uuid?"));
+
+  EXPECT_EQ(check.Take(Answer(200, R"({"logs-a": {}})")), Verdict::kDone);
+  EXPECT_THAT(check.present(), IsEmpty());
+}
+
+TEST(PresenceCheckTest, SearchesAllThatStandsBehindAName) {
+  PresenceCheck check({"logs"}, {"1", "2"});
+  ASSERT_EQ(check.Take(Answer(200, R"({".ds-logs-000001": {}, ".ds-logs-000002": {}})")),
+            Verdict::kGoOn);
+  EXPECT_THAT(check.Next().path, StartsWith("/logs/_refresh?"));
+  ASSERT_EQ(check.Take(Answer(200)), Verdict::kGoOn);
+  const HttpRequest search = check.Next();
+  EXPECT_THAT(search.path, StartsWith("/logs/_search?"));
+  EXPECT_THAT(json::parse(search.body)["query"]["ids"]["values"], ElementsAre("1", "2"));
+
+  EXPECT_EQ(check.Take(Answer(200, R"({"hits": {"hits": [{"_id": "2"}]}})")), Verdict::kDone);
+
+  EXPECT_THAT(check.present(), ElementsAre("2"));
+}
+
+TEST(PresenceCheckTest, IsUnclearWhileNotAllWasSearched) {
+  for (const char* body : {R"({"timed_out": true})", R"({"_shards": {"failed": 1}})", "no JSON"}) {
+    PresenceCheck check({"logs"}, {"1"});
+    check.Take(Answer(200, R"({"behind": {}})"));
+    check.Take(Answer(200));
+
+    EXPECT_EQ(check.Take(Answer(200, body)), Verdict::kUnclear) << body;
+    EXPECT_FALSE(check.status().ok());
+  }
+}
+
+TEST(PresenceCheckTest, IsUnclearWhileNobodyAnswers) {
+  for (const int status : {0, 429, 500, 503}) {
+    PresenceCheck check({"logs"}, {"1"});
+
+    EXPECT_EQ(check.Take(Answer(status)), Verdict::kUnclear) << status;
+  }
+}
+
+TEST(PresenceCheckTest, GivesUpWhereItMayNotLook) {
+  PresenceCheck check({"logs"}, {"1"});
+
+  EXPECT_EQ(check.Take(Answer(403)), Verdict::kDone);
+
+  EXPECT_FALSE(check.status().ok());
+  EXPECT_EQ(PresenceCheck({"logs"}, {"1"}).Take(Answer(405)), Verdict::kDone);
+}
+
+TEST(PresenceCheckTest, HasNoMoreNamesThanARequestTakes) {
+  std::set<std::string> names;
+  for (int i = 0; i < 100; ++i) names.insert(fmt::format("logs-{:04}", i));
+  EXPECT_TRUE(PresenceCheck::Fits(names));
+
+  for (int i = 100; i < 1000; ++i) names.insert(fmt::format("logs-{:04}", i));
+
+  EXPECT_FALSE(PresenceCheck::Fits(names));
+}
+
+TEST(PresenceCheckTest, SearchesForSomeIdsAtATime) {
+  std::vector<std::string> ids;
+  for (int i = 0; i < 1200; ++i) ids.push_back(std::to_string(i));
+  PresenceCheck check({"logs"}, ids);
+  check.Take(Answer(200, R"({"behind": {}})"));
+  check.Take(Answer(200));
+  std::vector<std::string> searched;
+  for (int searches = 1;; ++searches) {
+    const json asked = json::parse(check.Next().body);
+    for (const std::string id : asked["query"]["ids"]["values"]) searched.push_back(id);
+    const json hits = json::array({{{"_id", searched.back()}}});
+    if (check.Take(Answer(200, json{{"hits", {{"hits", hits}}}}.dump())) == Verdict::kDone) {
+      EXPECT_EQ(searches, 3);
+      break;
+    }
+    ASSERT_LT(searches, 10);
+  }
+
+  EXPECT_EQ(searched, ids);
+  EXPECT_THAT(check.present(), ElementsAre("1199", "499", "999"));
+}
+
+}  // namespace
+}  // namespace drawbridge
