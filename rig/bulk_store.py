@@ -158,6 +158,18 @@ class BulkStore:
             stream = self._streams.get(name)
             return stream.indexes[-1] if stream else name
 
+    def indexes(self, name: str) -> list[str]:
+        """What stands behind a name: the backing indexes of a data stream, itself, or nothing."""
+        with self._guard:
+            stream = self._streams.get(name)
+            if stream is not None:
+                return list(stream.indexes)
+            return [name] if name in self._indexes else []
+
+    def create_index(self, name: str) -> None:
+        with self._guard:
+            self._indexes.setdefault(name, {})
+
     def put(self, index: str, id: str, source: bytes) -> None:
         """A document from elsewhere."""
         with self._guard:

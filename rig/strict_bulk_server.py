@@ -444,7 +444,7 @@ class _BulkHandler(_Handler):
         elif is_bulk and self.command in ("POST", "PUT"):
             self._bulk(path, query, body)
         else:
-            self._other(path, body)
+            self._other(path, query, body)
 
     # Reading
 
@@ -756,7 +756,7 @@ class _BulkHandler(_Handler):
 
     # All else that a sink asks
 
-    def _other(self, path: str, body: bytes) -> None:
+    def _other(self, path: str, query: dict[str, str], body: bytes) -> None:
         parts = [urllib.parse.unquote(part) for part in path.split("/") if part]
         store = self.owner.store
         if not parts:
@@ -775,6 +775,14 @@ class _BulkHandler(_Handler):
         elif parts[-1] == "_count":
             count = sum(1 for _ in store.documents(parts[0] if len(parts) == 2 else "*"))
             self._reply(200, _json({"count": count, "_shards": {"total": 1, "failed": 0}}))
+        elif len(parts) == 1 and self.command == "PUT":
+            store.create_index(parts[0])
+            self._reply(200, _json({"acknowledged": True, "index": parts[0]}))
+        elif len(parts) in (2, 3) and parts[1] == "_settings" and self.command == "GET":
+            found = self._named(parts[0], query)
+            self._reply(200, _json({one: {"settings": {}} for one in found}))
+        elif len(parts) == 2 and parts[1] == "_search":
+            self._search(self._named(parts[0], query), body)
         elif parts[-1] == "_refresh":
             self._reply(200, _json({"_shards": {"total": 1, "successful": 1, "failed": 0}}))
         elif len(parts) == 3 and parts[1] == "_doc" and self.command in ("GET", "HEAD"):
@@ -786,6 +794,28 @@ class _BulkHandler(_Handler):
                 "illegal_argument_exception",
                 f"no handler found for uri [{path}] and method [{self.command}]",
             )
+
+    def _named(self, names: str, query: dict[str, str]) -> list[str]:
+        """The indexes behind a list of names."""
+        found = []
+        for name in names.split(","):
+            indexes = self.owner.store.indexes(name)
+            if not indexes and query.get("ignore_unavailable") != "true":
+                raise _not_found(name)
+            found += indexes
+        return found
+
+    def _search(self, indexes: list[str], body: bytes) -> None:
+        """A search for ids; there is no other."""
+        asked = json.loads(body)
+        hits = [
+            {"_index": index, "_id": id}
+            for id in asked["query"]["ids"]["values"]
+            for index in indexes
+            if self.owner.store.get(index, id) is not None
+        ]
+        answer = {"timed_out": False, "_shards": {"total": 1, "failed": 0}, "hits": {"hits": hits}}
+        self._reply(200, _json(answer))
 
     def _root(self) -> None:
         version = PRODUCTS[self.owner.product]

@@ -142,6 +142,21 @@ def test_external_versions_only_go_up(server: StrictBulkServer) -> None:
 # What is forbidden
 
 
+def test_a_search_finds_ids_in_all_that_stands_behind_a_name(server: StrictBulkServer) -> None:
+    server.store.add_stream_pattern("logs")
+    client = SearchClient(server.url)
+    client.create("logs", {"one": {"@timestamp": 1}})
+    client.rollover("logs")
+    client.create("logs", {"two": {"@timestamp": 2}})
+    indexes = client.call("GET", "logs,none/_settings/index.uuid?ignore_unavailable=true")
+    assert list(indexes) == [".ds-logs-000001", ".ds-logs-000002"]
+    query = {"query": {"ids": {"values": ["one", "two", "three"]}}}
+    hits = client.call("POST", "logs/_search", query)["hits"]["hits"]
+    assert [hit["_id"] for hit in hits] == ["one", "two"]
+    with pytest.raises(SearchError, match="none"):
+        client.call("GET", "none/_settings")
+
+
 @pytest.mark.parametrize(
     ("body", "headers", "status", "violation"),
     [

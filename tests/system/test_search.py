@@ -12,8 +12,8 @@ from deployment import Deployment, unique
 
 from rig.access import ClusterAccess
 from rig.search_checker import Key, Source, check, cluster_key
-from rig.search_client import SearchClient
-from rig.search_engine import ENGINES, SearchEngine
+from rig.search_client import SearchClient, SearchError
+from rig.search_engine import ELASTICSEARCH, OPENSEARCH, SearchEngine
 
 # From the mistake to its name, on a busy machine.
 SECONDS = 15
@@ -60,10 +60,16 @@ class Searching:
             "bridges": {name: self.bridge(topics, **target)},
         })
 
-    def assert_once(self, topics: list[str], elsewhere: frozenset[Key] = frozenset()) -> None:
+    def assert_once(
+        self,
+        topics: list[str],
+        elsewhere: frozenset[Key] = frozenset(),
+        *,
+        pattern: str | None = None,
+    ) -> None:
         """All records of the topics are there once, but for those that are dead letters."""
         self.client.refresh()
-        pattern = ",".join(f"logs-{topic}-*" for topic in topics)
+        pattern = pattern or ",".join(f"logs-{topic}-*" for topic in topics)
         source = Source(self.deployment.oci.java_properties("plaintext"), topics)
         verdict = check(source, self.client.documents(pattern), elsewhere=elsewhere)
         verdict.assert_clean()
@@ -78,7 +84,25 @@ class Searching:
         ]
 
 
-@pytest.fixture(scope="module", params=ENGINES)
+# What both engines show in every check; the rest runs on Elasticsearch among what takes longer.
+ON_BOTH = {
+    "test_every_record_is_there_once",
+    "test_refused_records_are_kept_byte_for_byte",
+    "test_a_rollover_repeats_nothing",
+    "test_no_record_is_written_off_for_a_full_disk",
+}
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Runs each test on both engines."""
+    if "engine" not in metafunc.fixturenames:
+        return
+    marks = [] if metafunc.function.__name__ in ON_BOTH else [pytest.mark.slow]
+    engines = [OPENSEARCH, pytest.param(ELASTICSEARCH, marks=marks)]
+    metafunc.parametrize("engine", engines, indirect=True, scope="module")
+
+
+@pytest.fixture(scope="module")
 def engine(request: pytest.FixtureRequest) -> Iterator[SearchEngine]:
     with SearchEngine(request.param) as engine:
         yield engine
@@ -134,9 +158,159 @@ def test_a_killed_relay_repeats_nothing(searching: Searching) -> None:
     searching.assert_once([topic])
 
 
-def counted(searching: Searching, topic: str) -> int:
+def counted(searching: Searching, topic: str, pattern: str = "logs-{}-*") -> int:
     searching.client.refresh()
-    return searching.client.count(f"logs-{topic}-*")
+    return searching.client.count(pattern.format(topic))
+
+
+def make_rolling(searching: Searching, topic: str) -> str:
+    """A name with several indexes behind it: a data stream, or an alias where there are none."""
+    name = f"logs-{topic}"
+    if searching.client.version().get("distribution") == "opensearch":
+        searching.client.put_template(topic, [name], is_data_stream=True)
+        return name
+    first = f"{name}-000001"
+    searching.client.create_index(first)
+    alias = {"index": first, "alias": name, "is_write_index": True}
+    searching.client.call("POST", "_aliases", {"actions": [{"add": alias}]})
+    return name
+
+
+def test_a_rollover_repeats_nothing(searching: Searching) -> None:
+    topic = unique("rolled")
+    deployment = searching.deployment
+    deployment.make_topics(topic, partitions=4)
+    name = make_rolling(searching, topic)
+    searching.apply(topic, [topic], index="logs-{topic}")
+    relay = deployment.relays["one"]
+    with deployment.start_logs([topic], rate=1000) as logs:
+        for turn in range(4):
+            before = arrived_behind(searching, name)
+            deployment.wait(
+                lambda before=before: arrived_behind(searching, name) >= before + 1500,
+                60,
+                "more arrive",
+            )
+            relay.kill()
+            # The next one dies when the engine has confirmed what the server does not know of.
+            relay.start(failpoints=f"opensearch.answered=kill:{2 + turn}")
+            deployment.wait(lambda: not relay.process.is_running, 60, "the relay dies")
+            wait_until_written(searching)
+            searching.client.rollover(name)
+            relay.start(failpoints="none=sleep:0")
+        logs.stop()
+    deployment.wait_until_carried(topic, [topic])
+    searching.assert_once([topic], pattern=name)
+
+
+def wait_until_written(searching: Searching) -> None:
+    """Waits until the engine has done what it had taken of a relay that died."""
+    path = "_tasks?actions=indices:data/write/bulk*&filter_path=nodes.*.tasks.*.action"
+    searching.deployment.wait(
+        lambda: not searching.client.call("GET", path), 60, "the engine still writes"
+    )
+
+
+def arrived_behind(searching: Searching, name: str) -> int:
+    """How many documents are there; 0 before the first."""
+    try:
+        searching.client.refresh(name)
+        return searching.client.count(name)
+    except SearchError as error:
+        if error.status == 404:
+            return 0
+        raise
+
+
+@pytest.mark.slow
+def test_a_million_records_are_there_once_whatever_dies(searching: Searching) -> None:
+    topic = unique("million")
+    records_wanted, kills, stops = 1_000_000, 20, 3
+    deployment = searching.deployment
+    deployment.make_topics(topic, partitions=8)
+    name = make_rolling(searching, topic)
+    searching.apply(topic, [topic], index="logs-{topic}")
+    relay = deployment.relays["one"]
+    with deployment.start_logs([topic], rate=20_000, count=records_wanted) as logs:
+        for kill in range(1, kills + 1):
+            wanted = kill * records_wanted // (kills + 2)
+            deployment.wait(
+                lambda wanted=wanted: arrived_behind(searching, name) >= wanted, 300, "more arrive"
+            )
+            relay.kill()
+            if kill % 2 == 0:
+                relay.start(failpoints="opensearch.answered=kill:5")
+                deployment.wait(lambda: not relay.process.is_running, 60, "the relay dies")
+            if kill % 4 == 0:
+                wait_until_written(searching)
+                searching.client.rollover(name)
+            if kill % (kills // stops) == 0:
+                searching.engine.terminate()
+                relay.start(failpoints="none=sleep:0")
+                deployment.wait_until_shown(
+                    topic, "UNREACHABLE", side="target", says=["search"], seconds=SECONDS + 30
+                )
+                searching.engine.restart()
+            else:
+                relay.start(failpoints="none=sleep:0")
+        logs.wait(600)
+    deployment.wait_until_carried(topic, [topic], 900)
+    searching.assert_once([topic], pattern=name)
+    assert counted(searching, topic, "logs-{}") == records_wanted
+    assert not searching.letters(topic)
+
+
+# What an index of these fields refuses, and takes when it is told to ignore what is malformed.
+KINDS = {"n": "long", "at": "date", "from": "ip", "small": "short", "ratio": "float"}
+BAD = {"n": "text", "at": "yesterday", "from": "nowhere", "small": 70_000, "ratio": "much"}
+
+
+@pytest.mark.slow
+def test_ten_thousand_bad_records_of_a_million_are_kept_and_brought_in(
+    searching: Searching,
+) -> None:
+    topic = unique("kinds")
+    records_wanted, every = 1_000_000, 100
+    deployment = searching.deployment
+    deployment.make_topics(topic, partitions=4)
+    properties = {name: {"type": kind} for name, kind in KINDS.items()}
+    searching.client.put_template(
+        topic, [f"logs-{topic}-*"], mappings={"dynamic": False, "properties": properties}
+    )
+    bad: dict[str, str] = {}
+    for first in range(0, records_wanted, 20_000):
+        batch = []
+        for number in range(first, first + 20_000):
+            record: dict[str, Any] = {"number": number}
+            if number % every == 0:
+                field = list(BAD)[number // every % len(BAD)]
+                record[field] = BAD[field]
+                bad[json.dumps(record)] = field
+            batch.append({"value": json.dumps(record).encode(), "partition": number % 4})
+        deployment.oci.admin.produce(topic, batch)
+    searching.apply(topic, [topic])
+    deployment.wait_until_carried(topic, [topic], 900)
+
+    letters = searching.letters(topic)
+    assert sorted(letter["value"] for letter in letters) == sorted(bad)
+    groups = deployment.cli_json("dead-letters", "list", topic)["groups"]
+    assert sum(group["records"] for group in groups) == len(bad)
+    assert len({group["error"] for group in groups}) >= len(KINDS)
+    keys = frozenset(
+        Key(topic, own["partition"], own["offset"])
+        for own in ({k: int(v) for k, v in letter["drawbridge"].items() if k in
+                     ("partition", "offset")} for letter in letters)
+    )
+    searching.assert_once([topic], keys)
+
+    for name, kind in KINDS.items():
+        searching.client.put_mapping(
+            f"logs-{topic}-*", {name: {"type": kind, "ignore_malformed": True}}
+        )
+    retried = deployment.cli("dead-letters", "retry", topic, seconds=300)
+    assert retried.stdout == f"{len(bad):,} brought in\n"
+    assert not searching.letters(topic)
+    searching.assert_once([topic])
 
 
 def test_an_engine_that_was_away_gets_everything(searching: Searching) -> None:
@@ -187,6 +361,90 @@ def test_refused_records_are_kept_byte_for_byte(searching: Searching) -> None:
     assert [one.records for one in shown.groups] == [len(bad)]
     [stream] = searching.deployment.cli_json("get", "streams", topic)["streams"]
     assert stream["status"]["dead_letters"] == len(bad)
+
+
+def refuse_some(searching: Searching, topic: str, count: int, every: int) -> dict[int, str]:
+    """Delivers records into an index that refuses some of them: their values by offset."""
+    searching.deployment.make_topics(topic, partitions=1)
+    searching.client.put_template(
+        topic, [f"logs-{topic}-*"], mappings={"properties": {"n": {"type": "long"}}}
+    )
+    values = [f'{{"n": {number}}}' for number in range(count)]
+    bad = {number: f'{{"n": "text {number}"}}' for number in range(7, count, every)}
+    searching.deployment.oci.admin.produce(
+        topic,
+        [{"value": bad.get(n, value).encode(), "partition": 0} for n, value in enumerate(values)],
+    )
+    searching.apply(topic, [topic])
+    searching.deployment.wait_until_carried(topic, [topic])
+    assert len(searching.letters(topic)) == len(bad)
+    return bad
+
+
+def mend_mapping(searching: Searching, topic: str) -> None:
+    """From now on the indexes of the topic take what they refused."""
+    searching.client.put_mapping(
+        f"logs-{topic}-*", {"n": {"type": "long", "ignore_malformed": True}}
+    )
+
+
+def test_dead_letters_are_brought_in_when_their_cause_is_mended(searching: Searching) -> None:
+    topic = unique("retried")
+    bad = refuse_some(searching, topic, count=4000, every=3)
+    deployment = searching.deployment
+
+    shown = deployment.cli_json("dead-letters", "show", f"{topic}/{topic}", "--limit", 2)
+    assert shown["total"] == len(bad)
+    [letter, _] = shown["letters"]
+    assert base64.b64decode(letter["value"]).decode() == bad[int(letter["offset"])]
+    assert "mapper_parsing_exception" in letter["reason"]
+    [group] = deployment.cli_json("dead-letters", "list", topic)["groups"]
+
+    refused = deployment.cli("dead-letters", "retry", topic, is_checked=False)
+    assert refused.returncode == 1, refused.stdout + refused.stderr
+    assert f"{len(bad):,} refused again" in refused.stdout
+    searching.assert_once([topic], frozenset(Key(topic, 0, number) for number in bad))
+    attempts = {int(letter["drawbridge-error-attempts"]) for letter in searching.letters(topic)}
+    assert attempts == {2}
+
+    mend_mapping(searching, topic)
+    other = deployment.cli("dead-letters", "retry", topic, "--reason", "of no group")
+    assert other.stdout == "0 brought in\n"
+    retried = deployment.cli("dead-letters", "retry", topic, "--reason", group["error"])
+    assert retried.stdout == f"{len(bad):,} brought in\n"
+    assert not searching.letters(topic)
+    searching.assert_once([topic])
+    [group] = deployment.cli_json("dead-letters", "list", topic)["groups"]
+    assert (group["records"], group["retried"]) == (len(bad), len(bad))
+    [stream] = deployment.cli_json("get", "streams", topic)["streams"]
+    assert stream["status"].get("dead_letters", 0) == 0
+
+
+def test_a_retry_of_dead_letters_loses_none_to_an_engine_that_goes_away(
+    searching: Searching,
+) -> None:
+    topic = unique("unfinished")
+    refuse_some(searching, topic, count=60, every=5)
+    mend_mapping(searching, topic)
+    searching.engine.terminate()
+    retried = searching.deployment.cli("dead-letters", "retry", topic, is_checked=False)
+    assert retried.returncode == 1 and "search" in retried.stderr, retried.stderr
+    searching.engine.restart()
+
+    assert searching.deployment.cli("dead-letters", "retry", topic).returncode == 0
+    searching.assert_once([topic])
+
+
+def test_dead_letters_are_of_bridges_into_engines(searching: Searching) -> None:
+    deployment = searching.deployment
+    topic = unique("kafka")
+    deployment.make_topics(topic)
+    deployment.apply_bridge(topic, [topic])
+    for verb in ("show", "retry"):
+        refused = deployment.cli("dead-letters", verb, topic, is_checked=False)
+        assert refused.returncode == 1 and "no dead letters" in refused.stderr, refused.stderr
+        unknown = deployment.cli("dead-letters", verb, "typo", is_checked=False)
+        assert unknown.returncode == 1 and "typo" in unknown.stderr, unknown.stderr
 
 
 def test_no_record_is_written_off_for_a_full_disk(searching: Searching) -> None:

@@ -1,0 +1,136 @@
+"""Records into a strict engine that does what real ones will not do on demand: each once."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+import pytest
+from deployment import Deployment, unique
+
+from rig.access import ClusterAccess
+from rig.search_checker import Key, Source, check
+from rig.strict_bulk_server import StrictBulkServer
+
+LETTERS = "drawbridge-dead-letters"
+
+# What an engine, or what is before it, does wrong in passing: the stream goes on by itself.
+PASSING = [
+    "throttle", "unavailable", "too-large", "status", "html", "empty", "empty-applied", "truncated",
+    "truncated-gzip", "not-json", "too-few-items", "too-many-items", "apply-then-reset",
+    "apply-then-stall", "cut-in-request", "cut-in-answer", "slow", "trickle", "item-throttle",
+    "item-circuit-breaker", "item-unavailable", "item-status", "unauthorized", "forbidden",
+    "flood-stage", "read-only", "shard-limit", "index-closed", "index-missing", "claims-no-errors",
+]
+
+
+@pytest.fixture(scope="module")
+def strict() -> Iterator[StrictBulkServer]:
+    with StrictBulkServer() as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def deployed(
+    tmp_path_factory: pytest.TempPathFactory,
+    oci_cluster: ClusterAccess,
+    aws_cluster: ClusterAccess,
+    strict: StrictBulkServer,
+) -> Iterator[Deployment]:
+    deployment = Deployment(tmp_path_factory.mktemp("strict"), oci_cluster, aws_cluster)
+    try:
+        deployment.start_server()
+        deployment.set_credentials()
+        deployment.add_relay("one", cloud="oci").start()
+        yield deployment
+    finally:
+        deployment.close()
+
+
+def start(deployed: Deployment, strict: StrictBulkServer, topic: str) -> None:
+    """A bridge of the topic into the strict engine."""
+    deployed.make_topics(topic, partitions=2)
+    deployed.apply({
+        "endpoints": {
+            **deployed.endpoints(),
+            "strict": {"opensearch": {"addresses": [strict.url]}},
+        },
+        "bridges": {
+            topic: {
+                "source": {"endpoint": "oci", "topics": [topic]},
+                "target": {"endpoint": "strict", "index": "logs-{topic}"},
+            }
+        },
+    })
+
+
+def assert_once(
+    deployed: Deployment,
+    strict: StrictBulkServer,
+    topic: str,
+    elsewhere: frozenset[Key] = frozenset(),
+) -> None:
+    source = Source(deployed.oci.java_properties("plaintext"), [topic])
+    documents = strict.documents(f"*logs-{topic}*")
+    check(source, documents, elsewhere=elsewhere).assert_clean()
+    assert not strict.violations
+
+
+def letters(strict: StrictBulkServer, topic: str) -> list[int]:
+    """Offsets of the dead letters of a topic with one partition's worth of numbers."""
+    kept = [json.loads(stored) for one in strict.sources(LETTERS).values() for stored in one]
+    return [one["drawbridge"]["offset"] for one in kept if one["drawbridge"]["topic"] == topic]
+
+
+def test_no_answer_loses_or_repeats_a_record(
+    deployed: Deployment, strict: StrictBulkServer
+) -> None:
+    topic = unique("faults")
+    start(deployed, strict, topic)
+    with deployed.start_logs([topic], rate=300) as logs:
+        for kind in PASSING:
+            strict.fail(kind, seconds=0.5, items_max=3)
+            deployed.wait(lambda: not strict.script.left(), 60, f"{kind} has met a request")
+        logs.stop()
+    deployed.wait_until_carried(topic, [topic])
+    assert_once(deployed, strict, topic)
+    assert not letters(strict, topic)
+
+
+def test_a_rollover_under_ambiguity_repeats_nothing(
+    deployed: Deployment, strict: StrictBulkServer
+) -> None:
+    topic = unique("stream")
+    strict.store.add_stream_pattern(f"logs-{topic}")
+    start(deployed, strict, topic)
+    with deployed.start_logs([topic], rate=300) as logs:
+        for _ in range(3):
+            strict.fail("apply-then-reset")
+            strict.fail("rollover")
+            deployed.wait(lambda: not strict.script.left(), 60, "the stream has rolled over")
+        logs.stop()
+    deployed.wait_until_carried(topic, [topic])
+    assert len(strict.store.indexes(f"logs-{topic}")) > 1
+    assert_once(deployed, strict, topic)
+
+
+def test_only_refused_items_are_dead_letters(
+    deployed: Deployment, strict: StrictBulkServer
+) -> None:
+    topic = unique("items")
+    strict.fail("item-mapping", times=None, ids="*7", index=f"logs-{topic}")
+    start(deployed, strict, topic)
+    deployed.write_logs([topic], 400)
+    deployed.wait_until_carried(topic, [topic])
+    strict.heal()
+
+    ends = deployed.source_ends([topic])
+    refused = frozenset(
+        Key(topic, partition, offset)
+        for (_, partition), end in ends.items()
+        for offset in range(7, end, 10)
+    )
+    assert len(letters(strict, topic)) == len(refused)
+    assert_once(deployed, strict, topic, refused)
+    groups = deployed.cli_json("dead-letters", "list", topic)["groups"]
+    assert sum(group["records"] for group in groups) == len(refused)
