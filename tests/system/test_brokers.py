@@ -21,7 +21,7 @@ BROKERS = 3
 PARTITIONS = 6
 # Records that are written while a fault lasts; with fewer it showed nothing.
 OVERLAP_RECORDS = 3000
-RATE = 2000
+RATE = 1000
 # What neighbours of a stuck partition keep of their speed, with room for a busy machine.
 RATIO_MIN = 0.8
 
@@ -210,8 +210,8 @@ def run_bounces(deployment: Deployment, turns: list[tuple[KafkaCluster, int, boo
     assert processes(deployment) == before and None not in before
 
 
-def test_a_bounced_broker_on_each_side_loses_nothing(deployment: Deployment) -> None:
-    run_bounces(deployment, [(deployment.aws, 1, True), (deployment.oci, 2, False)])
+def test_a_bounced_broker_loses_nothing(deployment: Deployment) -> None:
+    run_bounces(deployment, [(deployment.aws, 1, False)])
 
 
 @pytest.mark.slow
