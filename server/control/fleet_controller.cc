@@ -725,9 +725,11 @@ StatusOr<FleetController::EndpointTest> FleetController::TestEndpoint(
   if (!answered.ok()) return answered.status();
   if (auto* const failure = std::get_if<Status>(&answered->answer)) return *failure;
   auto* const checks = std::get_if<std::vector<EndpointCheck>>(&answered->answer);
-  return EndpointTest{
-      .relay = std::move(answered->relay),
-      .checks = checks == nullptr ? std::vector<EndpointCheck>() : std::move(*checks)};
+  if (checks == nullptr) {
+    return Status(StatusCode::kInternal, Reason::kInternal,
+                  fmt::format("relay {} answered another question", answered->relay.value));
+  }
+  return EndpointTest{.relay = std::move(answered->relay), .checks = std::move(*checks)};
 }
 
 template <typename Answer, typename Question>

@@ -617,6 +617,19 @@ TEST_F(QueryTest, AreRefusedOfARelayThatDoesNotKnowTheQuestion) {
   EXPECT_EQ(answer.get().code(), StatusCode::kUnimplemented);
 }
 
+TEST_F(QueryTest, AreNotTakenForATestThatFoundNothingWhenTheAnswerIsToAnother) {
+  Enrol("fra-1");
+  DefineSearch();
+  StartFleet();
+  const auto session = Connect("fra-1");
+
+  auto answer = std::async(std::launch::async,
+                           [&] { return fleet_->TestEndpoint("search", "", {}).status(); });
+  fleet_->AnswerQuery({"fra-1"}, Asked(session).query_id, DeadLetterPage{});
+
+  EXPECT_EQ(answer.get().code(), StatusCode::kInternal);
+}
+
 TEST_F(QueryTest, AreFewAtATime) {
   Enrol("fra-1");
   DefineSearch();
