@@ -76,16 +76,21 @@ function(drawbridge_test name)
   gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST PROPERTIES LABELS "${ARG_LABELS}")
 endfunction()
 
-# One file of tests/system: whole programs over the rig, which starts once for all of them.
+# One file of tests/system: whole programs over the rig, which starts once for all of them. One that
+# mostly waits is LIGHT: it may run beside others.
 function(drawbridge_system_test file)
-  cmake_parse_arguments(ARG "" "TIMEOUT" "LABELS" ${ARGN})
+  cmake_parse_arguments(ARG "LIGHT" "TIMEOUT" "LABELS" ${ARGN})
   if(NOT ARG_TIMEOUT)
     set(ARG_TIMEOUT 900)
   endif()
   add_test(NAME system.${file}
     COMMAND ${Python3_EXECUTABLE} -m pytest -q -x ${CMAKE_CURRENT_SOURCE_DIR}/${file}.py)
+  set(is_serial ON)
+  if(ARG_LIGHT)
+    set(is_serial OFF)
+  endif()
   set_tests_properties(system.${file} PROPERTIES
-    LABELS "system;${ARG_LABELS}" TIMEOUT ${ARG_TIMEOUT} RUN_SERIAL ON FIXTURES_REQUIRED rig
+    LABELS "system;${ARG_LABELS}" TIMEOUT ${ARG_TIMEOUT} RUN_SERIAL ${is_serial} FIXTURES_REQUIRED rig
     WORKING_DIRECTORY ${PROJECT_SOURCE_DIR}
     ENVIRONMENT "DRAWBRIDGE_BIN=${PROJECT_BINARY_DIR}/bin;DRAWBRIDGE_PROTO=${PROJECT_BINARY_DIR}/python;DRAWBRIDGE_RIG_SESSION=${PROJECT_BINARY_DIR}/rig-session")
 endfunction()

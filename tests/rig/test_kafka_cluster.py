@@ -57,6 +57,7 @@ def test_an_unclean_election_truncates_the_log(start_cluster: StartCluster) -> N
     assert admin.list_offsets("t") == {0: 2}
 
 
+@pytest.mark.slow
 def test_a_broker_keeps_records_through_kill_and_clean_stop(start_cluster: StartCluster) -> None:
     cluster = start_cluster()
     cluster.admin.create_topic("t")
@@ -76,6 +77,7 @@ def test_a_broker_keeps_records_through_kill_and_clean_stop(start_cluster: Start
     assert any(cluster.data_folder(1).glob("t-0/*.log"))
 
 
+@pytest.mark.slow
 def test_a_paused_broker_answers_nothing_until_it_goes_on(start_cluster: StartCluster) -> None:
     cluster = start_cluster()
 
@@ -87,6 +89,7 @@ def test_a_paused_broker_answers_nothing_until_it_goes_on(start_cluster: StartCl
     assert cluster.admin.login(cluster.java_properties("plaintext"))["brokers"]
 
 
+@pytest.mark.slow
 def test_a_changed_password_is_in_force_after_a_restart(start_cluster: StartCluster) -> None:
     cluster = start_cluster(listeners=["sasl_ssl"], users={"team/relay": "old"})
     before = cluster.java_properties("sasl_ssl")
@@ -100,6 +103,7 @@ def test_a_changed_password_is_in_force_after_a_restart(start_cluster: StartClus
         cluster.admin.login(before)
 
 
+@pytest.mark.slow
 def test_clients_see_only_the_proxy(start_cluster: StartCluster) -> None:
     cluster = start_cluster(listeners=[Listener("ssl", is_proxied=True)])
     proxy = cluster.proxy("ssl")
@@ -151,6 +155,7 @@ def may_write(relay: ClusterAdmin) -> bool:
         return False
 
 
+@pytest.mark.slow
 def test_a_given_state_folder_is_kept(tmp_path: Path) -> None:
     with KafkaCluster(state=tmp_path / "kept") as first:
         first.admin.create_topic("t")
@@ -194,6 +199,7 @@ def test_a_listener_needs_a_known_protocol_and_a_name_of_its_own() -> None:
         Listener("OVER THE SEA", "plaintext")
 
 
+@pytest.mark.slow
 def test_two_paths_lead_into_one_cluster(start_cluster: StartCluster) -> None:
     paths = [Listener("by_land", "ssl", is_proxied=True), Listener("by_sea", "sasl_ssl")]
     cluster = start_cluster(listeners=paths)

@@ -179,6 +179,7 @@ def test_a_pipeline_that_rewrites_ids(client: SearchClient) -> None:
 # Life and death
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ENGINES)
 def test_keeps_documents_through_kill_and_clean_stop(
     start_search_engine: StartEngine, name: str
@@ -207,6 +208,7 @@ def test_keeps_documents_through_kill_and_clean_stop(
     assert not log.exists()
 
 
+@pytest.mark.slow
 def test_a_paused_engine_answers_nothing_until_it_goes_on(
     start_search_engine: StartEngine,
 ) -> None:

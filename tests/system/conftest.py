@@ -67,3 +67,19 @@ def start_deployment(
 def deployment(start_deployment: Callable[..., Deployment]) -> Deployment:
     """A server and one relay."""
     return start_deployment("one")
+
+
+@pytest.fixture(scope="module")
+def shared(
+    tmp_path_factory: pytest.TempPathFactory, oci_cluster: ClusterAccess, aws_cluster: ClusterAccess
+) -> Iterator[Deployment]:
+    """A server and one relay for all tests of a file; each test has names of its own."""
+    deployment = Deployment(tmp_path_factory.mktemp("shared"), oci_cluster, aws_cluster)
+    try:
+        deployment.start_server()
+        deployment.set_credentials()
+        deployment.add_relay("one", cloud="oci").start()
+        deployment.apply({"endpoints": deployment.endpoints()})
+        yield deployment
+    finally:
+        deployment.close()

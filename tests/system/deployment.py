@@ -401,6 +401,15 @@ class Deployment:
             assert reason in told, f"{words} does not show {reason}:\n{told}"
         return found
 
+    def wait_until_well(self, bridge: str, seconds: float = 15) -> None:
+        """Waits until neither CLI nor API shows anything wrong with a bridge."""
+        self.wait(
+            lambda: not self.conditions(bridge) and not self.api_conditions(bridge),
+            seconds,
+            f"nothing is wrong with {bridge} any more",
+            0.5,
+        )
+
     # The API
 
     @property

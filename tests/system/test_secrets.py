@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from deployment import START_SECONDS, Deployment, program, stubs, unique
+from deployment import START_SECONDS, Deployment, Relay, program, stubs, unique
 
 from rig.processes import Child
 
@@ -48,6 +48,41 @@ def api_answers(deployment: Deployment) -> Iterator[bytes]:
         yield answer.SerializeToString() + str(answer).encode()
 
 
+def use_other_secrets(deployment: Deployment) -> list[str]:
+    """Uses one of each other kind, and returns what must be found nowhere."""
+    words = {kind: f"canary-{kind}-{unique('x')}" for kind in ("scram", "basic", "passphrase")}
+    deployment.set_credential("scram", "sasl-scram-sha-512", password=words["scram"])
+    deployment.set_credential("basic", "basic", password=words["basic"])
+    pair = deployment.aws.certificates.client("locked")
+    locked, passphrase = deployment.folder / "locked.pem", deployment.folder / "locked.password"
+    passphrase.touch(mode=0o600)
+    passphrase.write_text(words["passphrase"] + "\n")
+    subprocess.run(
+        ["openssl", "pkcs8", "-topk8", "-in", pair.key, "-out", locked,
+         "-passout", f"file:{passphrase}"],
+        check=True, capture_output=True,
+    )
+    deployment.cli(
+        "credential", "set", "locked", "--kind", "mtls", "--certificate", pair.certificate,
+        "--key", locked, "--key-password-file", passphrase,
+    )
+    endpoints = {
+        "scram": deployment.endpoint(deployment.oci, "sasl_ssl", "scram"),
+        "locked": deployment.endpoint(deployment.aws, "ssl", "locked"),
+        "basic": {"opensearch": {"addresses": ["http://127.0.0.1:1"], "credential": "basic"}},
+    }
+    deployment.apply({"endpoints": endpoints})
+    for name, is_let_in in (("scram", False), ("locked", True), ("basic", False)):
+        tested = deployment.cli("endpoint", "test", name, is_checked=False)
+        assert (tested.returncode == 0) == is_let_in, tested
+    token = deployment.cli_json("relay", "token", "create", "two")
+    relay = Relay(deployment, "two", deployment.folder / "two")
+    assert relay.enrol(token, deployment.api).returncode == 0
+    for path in deployment.folder.glob("*.password"):
+        path.unlink()
+    return [*words.values(), token["token"]]
+
+
 def test_no_secret_leaves_its_place(
     start_deployment: Callable[..., Deployment],
 ) -> None:
@@ -60,6 +95,7 @@ def test_no_secret_leaves_its_place(
     deployment.wait_until_carried("secrets", [topic])
     key = deployment.aws.certificates.client("drawbridge").key.read_text().splitlines()[1]
     password = next(iter(deployment.oci.users.values()))
+    others = use_other_secrets(deployment)
     deployment.set_credentials(CANARY)
     deployment.cli("pause", "bridge", "secrets")
     deployment.cli("resume", "bridge", "secrets")
@@ -101,6 +137,7 @@ def test_no_secret_leaves_its_place(
         (password, set()),
         (key, set()),
         (deployment.context_line("token"), {"server/admin.context"}),
+        *((secret, set()) for secret in others),
     ]
     for name in OWN_KEYS:
         secrets.append((places[name].decode().splitlines()[1], {name}))
