@@ -1,5 +1,8 @@
 #include "cli/secret_input.h"
 
+#include <filesystem>
+#include <system_error>
+
 #include <fmt/format.h>
 
 #include "cli/input.h"
@@ -8,7 +11,18 @@
 namespace drawbridge::cli {
 namespace {
 
+// A file that others can read is no place for a secret; it is taken all the same.
+void WarnOfReaders(Terminal& terminal, const std::string& file) {
+  namespace fs = std::filesystem;
+  std::error_code ignored;
+  const fs::perms may = fs::status(file, ignored).permissions();
+  if (ignored || (may & fs::perms::others_read) == fs::perms::none) return;
+  terminal.err << fmt::format("warning: every user of this machine can read {}: chmod 600 it\n",
+                              file);
+}
+
 Result<Secret> ReadAny(Terminal& terminal, const std::string& file, const std::string& option) {
+  if (file != "-") WarnOfReaders(terminal, file);
   StatusOr<std::string> text =
       file == "-" ? ReadInput(terminal.in, "standard input") : ReadInput(file);
   if (!text.ok()) return UsageFailure(Reason::kFieldInvalid, text.status().message(), option);

@@ -10,6 +10,7 @@
 #include "base/certificate.h"
 #include "base/failpoint.h"
 #include "base/log.h"
+#include "base/random_id.h"
 #include "model/convert/assignment.h"
 #include "model/convert/checkpoint.h"
 #include "model/convert/credential.h"
@@ -41,11 +42,6 @@ constexpr Duration kIntervalMost = 1min;
 constexpr size_t kLogTextBytesMax = 1024;
 // Assignments come from the relay's own server, and in one piece.
 constexpr int kAssignmentsBytesMax = 64 << 20;
-
-std::string NewBootId() {
-  std::random_device random;
-  return fmt::format("{:08x}{:08x}{:08x}{:08x}", random(), random(), random(), random());
-}
 
 double RandomFraction() {
   std::mt19937 random{std::random_device{}()};
@@ -111,7 +107,7 @@ ControlSession::ControlSession(SessionSettings settings, RelayIdentity identity,
           factory, [this](SecretRef ref) { return FetchSecret(ref); }, clock),
       board_(board),
       clock_(clock),
-      boot_id_(NewBootId()),
+      boot_id_(NewRandomId()),
       backoff_(500ms, 15s),
       identity_(std::move(identity)),
       renew_fraction_(RandomFraction()),

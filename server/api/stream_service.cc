@@ -2,10 +2,10 @@
 
 #include <algorithm>
 #include <charconv>
-#include <random>
 
 #include <fmt/format.h>
 
+#include "base/random_id.h"
 #include "model/convert/dead_letter.h"
 #include "model/convert/field_reader.h"
 #include "server/api/view_convert.h"
@@ -43,11 +43,6 @@ StatusOr<Page> PageOf(const Request& request) {
 }
 
 constexpr size_t kTurnBytesMax = 64;
-
-std::string Draw() {
-  std::random_device random;
-  return fmt::format("{:08x}{:08x}", random(), random());
-}
 
 const StoredBridge* BridgeOf(const FleetView& view, const StoredStream& stream) {
   const auto found = std::ranges::find(view.stored.bridges, stream.bridge, &StoredBridge::id);
@@ -242,7 +237,8 @@ grpc::ServerUnaryReactor* StreamServiceImpl::RetryDeadLetters(
         // A call that is repeated does something again: it is noted as another one.
         const StatusOr<Mutation> mutation = MutationOf(
             actor, asked,
-            asked.request_id().empty() ? "" : fmt::format("{}/{}", asked.request_id(), Draw()),
+            asked.request_id().empty() ? ""
+                                       : fmt::format("{}/{}", asked.request_id(), NewRandomId()),
             asked.reason());
         if (!mutation.ok()) return mutation.status();
         if (asked.token().size() > kTurnBytesMax) {

@@ -1,3 +1,5 @@
+#include <filesystem>
+
 #include <gmock/gmock.h>
 
 #include "drawbridge/v1/credential.pb.h"
@@ -42,6 +44,21 @@ TEST_F(CredentialTest, ReadsThePasswordFromAFile) {
   EXPECT_EQ(Sent().secret().username(), "ada");
   EXPECT_EQ(Sent().secret().password(), "canary");
   EXPECT_FALSE(Sent().request_id().empty());
+}
+
+TEST_F(CredentialTest, WarnsOfAPasswordThatEverybodyCanRead) {
+  using std::filesystem::perms;
+  const std::string file = folder_.Write("password", "canary\n");
+  const auto set_with = [&](perms mode) {
+    std::filesystem::permissions(file, mode);
+    return Set({"--kind", "sasl-plain", "--username", "ada", "--password-file", file});
+  };
+
+  EXPECT_EQ(set_with(perms::owner_read | perms::group_read), ExitCode::kOk);
+  EXPECT_EQ(err(), "");
+  EXPECT_EQ(set_with(perms::owner_read | perms::others_read), ExitCode::kOk);
+  EXPECT_THAT(err(), HasSubstr("chmod 600"));
+  EXPECT_THAT(err(), Not(HasSubstr("canary")));
 }
 
 TEST_F(CredentialTest, DropsOneLineEndOnly) {
