@@ -118,6 +118,8 @@ struct ToMessage {
     *message.mutable_bridge() = ToProto(bridge);
     *message.mutable_endpoint() = ToProto(query.endpoint);
     if (query.secret) *message.mutable_secret() = ToProto(*query.secret);
+    if (query.source) *message.mutable_source() = ToProto(*query.source);
+    if (query.source_secret) *message.mutable_source_secret() = ToProto(*query.source_secret);
     message.set_topic(selection.topic);
     message.set_error(selection.error);
     return message;

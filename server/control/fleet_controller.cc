@@ -19,8 +19,6 @@ const Log kLog("server.control");
 constexpr Duration kAckPatience = 30s;
 constexpr Duration kSendAgainAfter = 5s;  // what a relay could not take over
 constexpr Duration kQueryPatience = 14s;
-// Whoever asks keeps a thread of the API waiting, and answers come in on others of them.
-constexpr size_t kQueriesMost = 4;
 constexpr Duration kSilentHeartbeats = 10s;  // two of them missed
 constexpr Duration kTwinShownFor = 60s;      // it comes back every 15 s at the latest
 // A database that was rolled back lacks so many incarnations at most. A relay that claims more is
@@ -160,6 +158,7 @@ void FleetController::Reconcile() {
   }
   Reassign(Assigner::Place(placeable, placements, candidates));
   SendAssignments();
+  ages_.See(ConditionsOf(desired_, Evidence()), clock_.Now());
 }
 
 bool FleetController::LoadDesired() {
@@ -551,7 +550,11 @@ void FleetController::Take(const RelayName& name, Relay& /*relay*/, SurveyResult
     Wake();
     return;
   }
-  if (survey.is_complete) state.succeeded_at = clock_.WallNow();
+  if (survey.is_complete) {
+    state.succeeded_at = clock_.WallNow();
+    state.topics.emplace();
+    for (const SurveyedTopic& topic : survey.topics) state.topics->insert(topic.topic);
+  }
   if (const std::optional<Learnt> learnt = LearnFrom(survey, *bridge, desired_, state)) {
     if (Status stored = stream_store_.Learn(*learnt); !stored.ok()) {
       kLog.Warn("survey cannot be stored", {{"text", stored.message()}});
@@ -594,7 +597,9 @@ StatusOr<FleetView> FleetController::View() {
       return Status(StatusCode::kUnavailable, Reason::kStorageDegraded,
                     "the database cannot be read");
     }
-    return ViewOf(desired_, Evidence(), clock_.Now(), clock_.WallNow());
+    FleetView view = ViewOf(desired_, Evidence(), clock_.Now(), clock_.WallNow());
+    for (auto& [id, bridge] : view.bridges) ages_.AddTo(bridge.conditions, clock_.Now());
+    return view;
   });
 }
 
@@ -627,71 +632,37 @@ bool FleetController::NeedsSecret(const RelayName& relay, SecretRef secret) {
         std::ranges::any_of(known->second.sent.bridges, [&](const BridgeAssignment& bridge) {
           return needs(bridge.source_secret) || needs(bridge.target_secret);
         });
-    const bool is_asked = std::ranges::any_of(queries_, [&](const auto& query) {
-      return query.second.relay == relay && needs(query.second.secret);
-    });
-    return is_assigned || is_asked;
+    return is_assigned || queries_.Needs(relay, secret);
   });
 }
 
-// The relay that is asked for; else one that may run a bridge of the endpoint, as it is the way of
-// that one to the cluster which matters; else any. The end: it is not connected.
-std::map<RelayName, FleetController::Relay>::iterator FleetController::RelayToTest(
-    const std::string& endpoint, const std::string& relay) {
-  const auto may_run_a_bridge = [&](const RelayName& name) {
-    const auto stored = std::ranges::find(desired_.relays, name, &StoredRelay::name);
-    return stored != desired_.relays.end() &&
-           std::ranges::any_of(desired_.bridges, [&](const StoredBridge& bridge) {
-             return (bridge.spec.source.endpoint == endpoint ||
-                     bridge.spec.target.endpoint == endpoint) &&
-                    MayRun(stored->labels, bridge.spec.placement);
-           });
-  };
-  auto chosen = relays_.end();
-  for (auto known = relays_.begin(); known != relays_.end(); ++known) {
-    if (!known->second.session || (!relay.empty() && known->first.value != relay)) continue;
-    if (may_run_a_bridge(known->first)) return known;
-    if (chosen == relays_.end()) chosen = known;
+std::set<RelayName> FleetController::Connected() const {
+  std::set<RelayName> connected;
+  for (const auto& [name, relay] : relays_) {
+    if (relay.session) connected.insert(name);
   }
-  return chosen;
+  return connected;
 }
 
-// One that may run the bridge, and is connected. The end: there is none.
-std::map<RelayName, FleetController::Relay>::iterator FleetController::RelayFor(
-    const BridgeSpec& bridge) {
-  return std::ranges::find_if(relays_, [&](const auto& known) {
-    const auto stored = std::ranges::find(desired_.relays, known.first, &StoredRelay::name);
-    return known.second.session && stored != desired_.relays.end() &&
-           MayRun(stored->labels, bridge.placement);
-  });
-}
-
-// `prepare` runs on the controller's thread, with the present desired state.
-StatusOr<FleetController::Answered> FleetController::Ask(
-    const std::function<StatusOr<Asked>()>& prepare) {
-  using Future = std::future<Answered>;
+// `plan` runs on the controller's thread, with the present desired state.
+StatusOr<AnsweredQuery> FleetController::Ask(const std::function<StatusOr<PlannedQuery>()>& plan) {
+  using Future = std::future<AnsweredQuery>;
   std::string query_id;
   StatusOr<Future> future = Call<StatusOr<Future>>([&]() -> StatusOr<Future> {
-    if (queries_.size() >= kQueriesMost) {
-      return Status(StatusCode::kResourceExhausted, Reason::kUnavailable,
-                    "relays are asked too much at once: try again in a few seconds");
-    }
     LoadDesired();
-    StatusOr<Asked> asked = prepare();
-    if (!asked.ok()) return asked.status();
-    query_id = fmt::format("q{}", ++last_number_);
-    PendingQuery pending{.relay = asked->relay, .secret = asked->query.secret, .answer = {}};
-    Future answer = pending.answer.get_future();
-    queries_.emplace(query_id, std::move(pending));
-    asked->query.query_id = query_id;
-    asked->query.deadline = kQueryPatience;
-    relays_.at(asked->relay).session->Send(std::move(asked->query));
+    StatusOr<PlannedQuery> planned = plan();
+    if (!planned.ok()) return planned.status();
+    planned->query.deadline = kQueryPatience;
+    StatusOr<Future> answer = queries_.Add(planned->relay, planned->query);
+    if (!answer.ok()) return answer;
+    query_id = planned->query.query_id;
+    relays_.at(planned->relay).session->Send(std::move(planned->query));
     return answer;
   });
   if (!future.ok()) return future.status();
   if (future->wait_for(kQueryPatience) == std::future_status::ready) return future->get();
   Call<int>([&] {
-    queries_.erase(query_id);
+    queries_.Drop(query_id);
     return 0;
   });
   return Status(StatusCode::kDeadlineExceeded, Reason::kUnavailable,
@@ -700,28 +671,8 @@ StatusOr<FleetController::Answered> FleetController::Ask(
 
 StatusOr<FleetController::EndpointTest> FleetController::TestEndpoint(
     const std::string& endpoint, const std::string& relay, const std::vector<std::string>& topics) {
-  StatusOr<Answered> answered = Ask([&]() -> StatusOr<Asked> {
-    const auto found = std::ranges::find_if(
-        desired_.endpoints, [&](const auto& other) { return other.spec.name == endpoint; });
-    if (found == desired_.endpoints.end()) {
-      return Status(StatusCode::kNotFound, Reason::kNotFound,
-                    fmt::format("no endpoint is called {}", endpoint));
-    }
-    const auto chosen = RelayToTest(endpoint, relay);
-    if (chosen == relays_.end()) {
-      return Status(
-          StatusCode::kUnavailable, Reason::kNoRelay,
-          relay.empty()
-              ? "no relay is connected: start one, since the server itself connects to no cluster"
-              : fmt::format("relay {} is not connected", relay));
-    }
-    return Asked{.relay = chosen->first,
-                 .query = {.query_id = {},
-                           .deadline = {},
-                           .endpoint = found->spec,
-                           .secret = SecretOf(desired_, found->spec),
-                           .question = EndpointTestQuestion{.topics = topics}}};
-  });
+  StatusOr<AnsweredQuery> answered =
+      Ask([&] { return PlanEndpointTest(desired_, Connected(), endpoint, relay, topics); });
   if (!answered.ok()) return answered.status();
   if (auto* const failure = std::get_if<Status>(&answered->answer)) return *failure;
   auto* const checks = std::get_if<std::vector<EndpointCheck>>(&answered->answer);
@@ -734,38 +685,8 @@ StatusOr<FleetController::EndpointTest> FleetController::TestEndpoint(
 
 template <typename Answer, typename Question>
 StatusOr<Answer> FleetController::AskOfDeadLetters(const std::string& bridge, Question question) {
-  StatusOr<Answered> answered = Ask([&]() -> StatusOr<Asked> {
-    const auto found = std::ranges::find_if(
-        desired_.bridges, [&](const auto& other) { return other.spec.name == bridge; });
-    if (found == desired_.bridges.end()) {
-      return Status(StatusCode::kNotFound, Reason::kNotFound,
-                    fmt::format("no bridge is called {}", bridge), "bridge");
-    }
-    const auto target = std::ranges::find_if(desired_.endpoints, [&](const auto& other) {
-      return other.spec.name == found->spec.target.endpoint;
-    });
-    if (target == desired_.endpoints.end() || target->spec.is_kafka()) {
-      return Status(StatusCode::kFailedPrecondition, Reason::kFieldInvalid,
-                    fmt::format("bridge {} writes to a Kafka cluster, where a record that is "
-                                "refused halts its partition: there are no dead letters",
-                                bridge),
-                    "bridge");
-    }
-    const auto chosen = RelayFor(found->spec);
-    if (chosen == relays_.end()) {
-      return Status(StatusCode::kUnavailable, Reason::kNoRelay,
-                    fmt::format("no relay that may run bridge {} is connected: start one, since "
-                                "the server itself connects to no engine",
-                                bridge));
-    }
-    question.bridge = found->spec;
-    return Asked{.relay = chosen->first,
-                 .query = {.query_id = {},
-                           .deadline = {},
-                           .endpoint = target->spec,
-                           .secret = SecretOf(desired_, target->spec),
-                           .question = std::move(question)}};
-  });
+  StatusOr<AnsweredQuery> answered =
+      Ask([&] { return PlanOfDeadLetters(desired_, Connected(), bridge, std::move(question)); });
   if (!answered.ok()) return answered.status();
   if (auto* const failure = std::get_if<Status>(&answered->answer)) return *failure;
   if (auto* const answer = std::get_if<Answer>(&answered->answer)) return std::move(*answer);
@@ -792,10 +713,7 @@ StatusOr<RetriedDeadLetters> FleetController::RetryDeadLetters(const std::string
 void FleetController::AnswerQuery(const RelayName& relay, const std::string& query_id,
                                   QueryAnswer answer) {
   Post([this, relay, query_id, answer = std::move(answer)]() mutable {
-    const auto found = queries_.find(query_id);
-    if (found == queries_.end() || found->second.relay != relay) return;
-    found->second.answer.set_value({.relay = relay, .answer = std::move(answer)});
-    queries_.erase(found);
+    queries_.Answer(relay, query_id, std::move(answer));
   });
 }
 

@@ -2,7 +2,6 @@
 
 #include <deque>
 #include <functional>
-#include <future>
 #include <map>
 #include <memory>
 #include <optional>
@@ -14,9 +13,12 @@
 #include "base/clock.h"
 #include "base/mutex.h"
 #include "server/control/assigner.h"
+#include "server/control/condition_ages.h"
 #include "server/control/fleet_observations.h"
 #include "server/control/fleet_view.h"
 #include "server/control/lease_table.h"
+#include "server/control/pending_queries.h"
+#include "server/control/query_plan.h"
 #include "server/control/relay_session.h"
 #include "server/control/survey_controller.h"
 #include "server/store/checkpoint_store.h"
@@ -114,21 +116,6 @@ class FleetController {
     BootTime first_seen;
     BootTime last_seen;
   };
-  struct Answered {
-    RelayName relay;
-    QueryAnswer answer;
-  };
-  struct PendingQuery {
-    RelayName relay;
-    std::optional<SecretRef> secret;
-    std::promise<Answered> answer;
-  };
-  // A query without its id and deadline, and who gets it.
-  struct Asked {
-    RelayName relay;
-    Query query;
-  };
-
   void Post(std::function<void()> task);
   template <typename T>
   T Call(std::function<T()> task);
@@ -139,10 +126,8 @@ class FleetController {
   Status Refusal(const RelayHello& hello);
   void AdoptHeld(const RelayHello& hello);
   Relay* RelayOf(const RelaySession* session, RelayName& name);
-  std::map<RelayName, Relay>::iterator RelayToTest(const std::string& endpoint,
-                                                   const std::string& relay);
-  std::map<RelayName, Relay>::iterator RelayFor(const BridgeSpec& bridge);
-  StatusOr<Answered> Ask(const std::function<StatusOr<Asked>()>& prepare);
+  std::set<RelayName> Connected() const;
+  StatusOr<AnsweredQuery> Ask(const std::function<StatusOr<PlannedQuery>()>& plan);
   template <typename Answer, typename Question>
   StatusOr<Answer> AskOfDeadLetters(const std::string& bridge, Question question);
   void Take(const RelayName& name, Relay& relay, RelayAck ack);
@@ -171,11 +156,12 @@ class FleetController {
   DesiredState desired_;
   LeaseTable leases_;
   FleetObservations observations_;
+  ConditionAges ages_;
   std::map<RelayName, Relay> relays_;
   std::map<RelayName, Twin> twins_;
   std::map<BridgeId, SurveyState> surveys_;
   std::map<PartitionKey, RelayName> placement_;
-  std::map<std::string, PendingQuery> queries_;
+  PendingQueries queries_;
   bool is_suspect_ = false;
   uint64_t last_number_ = 0;
 

@@ -1,6 +1,7 @@
 #include "server/control/fleet_view.h"
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include <fmt/format.h>
@@ -53,41 +54,84 @@ int64_t ObservedGeneration(const StoredBridge& bridge, const FleetEvidence& evid
   return observed;
 }
 
-FleetView::Bridge BridgeOf(const StoredBridge& bridge, const SurveyState& survey,
-                           const FleetEvidence& evidence) {
-  FleetView::Bridge seen{.observed_generation = ObservedGeneration(bridge, evidence),
-                         .surveyor = survey.surveyor,
-                         .surveyed_at = survey.succeeded_at,
-                         .conditions = evidence.observations.ConditionsOf(bridge.id)};
-  for (const Condition& condition : survey.conditions) {
-    seen.conditions.push_back({condition, survey.surveyor.value_or(RelayName{})});
+// A stream's topic that the source had, and has no more.
+SeenCondition GoneOf(const StoredBridge& bridge, const StoredStream& stream,
+                     const RelayName& surveyor) {
+  return {{.side = Side::kSource,
+           .reason = Reason::kTopicNotFound,
+           .text = fmt::format("{} has no topic {} any more: create it again, or leave it out of "
+                               "source.topics",
+                               bridge.spec.source.endpoint, stream.topic),
+           .bridge = bridge.id,
+           .stream = stream.id,
+           .partition = std::nullopt,
+           .topic = stream.topic,
+           .age = std::nullopt,
+           .blocks = false},
+          surveyor};
+}
+
+bool IsGone(const StoredStream& stream, const SurveyState& survey) {
+  return stream.is_selected && survey.Misses(stream.topic);
+}
+
+SurveyState SurveyOf(BridgeId bridge, const FleetEvidence& evidence) {
+  const auto found = evidence.surveys.find(bridge);
+  return found == evidence.surveys.end() ? SurveyState{} : found->second;
+}
+
+std::vector<SeenCondition> ConditionsOf(const StoredBridge& bridge, const DesiredState& stored,
+                                        const SurveyState& survey, const FleetEvidence& evidence) {
+  std::vector<SeenCondition> conditions = evidence.observations.ConditionsOf(bridge.id);
+  const RelayName surveyor = survey.surveyor.value_or(RelayName{});
+  for (const Condition& condition : survey.conditions) conditions.push_back({condition, surveyor});
+  for (const StoredStream& stream : stored.streams) {
+    if (stream.bridge != bridge.id || !IsGone(stream, survey)) continue;
+    // Of a topic that is named the survey says so itself.
+    const bool is_told = std::ranges::any_of(survey.conditions, [&](const Condition& condition) {
+      return condition.reason == Reason::kTopicNotFound && condition.topic == stream.topic;
+    });
+    if (!is_told) conditions.push_back(GoneOf(bridge, stream, surveyor));
   }
   if (evidence.is_storage_degraded) {
-    seen.conditions.push_back(
+    conditions.push_back(
         OfServer(bridge.id, Reason::kStorageDegraded,
                  "the server's disk is full or failing: make room there. Records keep flowing; "
                  "checkpoints wait in the relays' journals"));
   }
-  if (!seen.surveyor) {
-    seen.conditions.push_back(
+  if (!survey.surveyor) {
+    conditions.push_back(
         OfServer(bridge.id, Reason::kNoRelay,
                  fmt::format("no relay that may run this bridge is connected: start one{}",
                              LabelsWanted(bridge.spec.placement))));
   }
-  return seen;
+  return conditions;
+}
+
+FleetView::Bridge BridgeOf(const StoredBridge& bridge, const DesiredState& stored,
+                           const SurveyState& survey, const FleetEvidence& evidence) {
+  return {.observed_generation = ObservedGeneration(bridge, evidence),
+          .surveyor = survey.surveyor,
+          .surveyed_at = survey.succeeded_at,
+          .conditions = ConditionsOf(bridge, stored, survey, evidence)};
 }
 
 }  // namespace
+
+std::vector<SeenCondition> ConditionsOf(const DesiredState& stored, const FleetEvidence& evidence) {
+  std::vector<SeenCondition> all;
+  for (const StoredBridge& bridge : stored.bridges) {
+    std::ranges::move(ConditionsOf(bridge, stored, SurveyOf(bridge.id, evidence), evidence),
+                      std::back_inserter(all));
+  }
+  return all;
+}
 
 FleetView ViewOf(DesiredState stored, const FleetEvidence& evidence, BootTime now,
                  WallTime wall_now) {
   FleetView view;
   view.stored = std::move(stored);
   view.at = wall_now;
-  const auto survey_of = [&](BridgeId bridge) {
-    const auto found = evidence.surveys.find(bridge);
-    return found == evidence.surveys.end() ? SurveyState{} : found->second;
-  };
   for (const StoredRelay& relay : view.stored.relays) {
     FleetView::Relay& seen = view.relays[relay.name];
     seen.last_seen = relay.last_seen;
@@ -98,14 +142,14 @@ FleetView ViewOf(DesiredState stored, const FleetEvidence& evidence, BootTime no
     if (found->second.twin_age) seen.conditions.push_back(TwinOf(*found->second.twin_age));
   }
   for (const StoredBridge& bridge : view.stored.bridges) {
-    const SurveyState survey = survey_of(bridge.id);
-    view.bridges.emplace(bridge.id, BridgeOf(bridge, survey, evidence));
+    const SurveyState survey = SurveyOf(bridge.id, evidence);
+    view.bridges.emplace(bridge.id, BridgeOf(bridge, view.stored, survey, evidence));
     if (survey.surveyor) ++view.relays[*survey.surveyor].surveys;
     for (const StoredStream& stream : view.stored.streams) {
       if (stream.bridge != bridge.id) continue;
       for (const StoredPartition& partition : view.stored.PartitionsOf(stream.id)) {
         const bool has_condition = evidence.observations.HasCondition(bridge.id, partition.key) ||
-                                   survey.Blocks(stream.topic);
+                                   survey.Blocks(stream.topic) || IsGone(stream, survey);
         view.partitions[partition.key] = evidence.observations.StatusOf(
             partition, stream.is_paused || bridge.is_paused, has_condition, now, wall_now);
         if (partition.owner) ++view.relays[*partition.owner].partitions;

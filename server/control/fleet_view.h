@@ -51,6 +51,9 @@ struct FleetEvidence {
   bool is_storage_degraded = false;  // the server's disk is full or failing
 };
 
+// What is wrong with bridges at present, in their order. Pure.
+std::vector<SeenCondition> ConditionsOf(const DesiredState& stored, const FleetEvidence& evidence);
+
 // Puts both together. Pure.
 FleetView ViewOf(DesiredState stored, const FleetEvidence& evidence, BootTime now,
                  WallTime wall_now);

@@ -84,6 +84,9 @@ struct Query {
   Duration deadline{};
   EndpointSpec endpoint;
   std::optional<SecretRef> secret;
+  // Of dead letters: where their bridge reads, which is also where a topic of them would be.
+  std::optional<EndpointSpec> source;
+  std::optional<SecretRef> source_secret;
   std::variant<EndpointTestQuestion, DeadLetterReadQuestion, DeadLetterRetryQuestion> question;
 };
 

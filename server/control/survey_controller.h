@@ -20,6 +20,8 @@ struct SurveyState {
   std::optional<BootTime> received_at;
   std::optional<WallTime> succeeded_at;
   std::vector<Condition> conditions;
+  // The topics that the last complete one has found; unset: there was none.
+  std::optional<std::set<std::string>> topics;
   // Whether the bridge as a whole must not run (another cluster answers).
   bool is_blocked = false;
   // Topics and partitions of the first survey that named any: what is named later appeared later.
@@ -28,6 +30,8 @@ struct SurveyState {
 
   // Whether the topic must not run.
   bool Blocks(const std::string& topic) const;
+  // Whether the source is known to have no such topic any more.
+  bool Misses(const std::string& topic) const { return topics && !topics->contains(topic); }
 };
 
 // Turns a survey into what is to be stored: which streams and partitions are new, and where they

@@ -322,6 +322,20 @@ TEST_F(FleetControllerTest, ShowsThatABridgeWithoutStreamsIsRefusedUntilItIsTake
   EXPECT_THAT(reported(), IsEmpty());
 }
 
+TEST_F(FleetControllerTest, TellsForHowLongABridgeHasNobodyToRunIt) {
+  const BridgeId bridge = DefineBridge();
+  StartFleet();
+  Settle();
+
+  Pass(30s);
+
+  const auto view = fleet_->View();
+  const std::vector<SeenCondition>& conditions = view->bridges.at(bridge).conditions;
+  ASSERT_THAT(conditions, SizeIs(1));
+  EXPECT_EQ(conditions[0].condition.reason, Reason::kNoRelay);
+  EXPECT_EQ(conditions[0].condition.age, Duration(30s));
+}
+
 TEST_F(FleetControllerTest, IgnoresTheRefusalOfABridgeThatIsNotThere) {
   Enrol("fra-1");
   StartFleet();
@@ -355,6 +369,39 @@ TEST_F(PartitionsTest, GoToARelayThatIsConnected) {
 
   EXPECT_EQ(OwnerOf(Key(0)), "fra-1");
   EXPECT_THAT(Assigned(session), ElementsAre(0, 1));
+}
+
+TEST_F(PartitionsTest, AreNotWellWhenTheSourceHasTheirTopicNoMore) {
+  StartFleet();
+  const auto session = Connect("fra-1");
+  Acknowledge(session);
+  const BridgeId bridge = State().bridges.at(0).id;
+  const auto survey = [&](std::vector<SurveyedTopic> topics, bool is_complete) {
+    fleet_->Receive(session.get(), SurveyResult{.bridge = bridge,
+                                                .generation = State().bridges.at(0).generation,
+                                                .source_cluster_id = "",
+                                                .target_cluster_id = "",
+                                                .topics = std::move(topics),
+                                                .conditions = {},
+                                                .is_complete = is_complete});
+    Settle();
+    std::vector<std::string> reasons;
+    const auto view = fleet_->View();
+    for (const SeenCondition& seen : view->bridges.at(bridge).conditions) {
+      reasons.emplace_back(Name(seen.condition.reason));
+    }
+    return reasons;
+  };
+  const SurveyedTopic audit{.topic = "audit",
+                            .target_topic = "audit",
+                            .target_partitions = 2,
+                            .partitions = {},
+                            .retention_ms = std::nullopt};
+
+  EXPECT_THAT(survey({}, false), IsEmpty()) << "who did not look cannot tell";
+  EXPECT_THAT(survey({audit}, true), IsEmpty());
+  EXPECT_THAT(survey({}, true), ElementsAre("TOPIC_NOT_FOUND"));
+  EXPECT_THAT(survey({audit}, true), IsEmpty()) << "it was made again";
 }
 
 TEST_F(PartitionsTest, WaitUntilTheirTargetPartitionIsThere) {
@@ -581,6 +628,7 @@ TEST_F(QueryTest, GoToARelayThatMayRunTheBridgeAndComeBack) {
 
   EXPECT_EQ(answer.get()->left, 7) << "of the relay that was asked";
   EXPECT_EQ(query.endpoint.name, "search");
+  EXPECT_EQ(query.source->name, "oci") << "where a topic of dead letters would be";
   const auto& question = std::get<DeadLetterRetryQuestion>(query.question);
   EXPECT_EQ(question.bridge.name, "to-search");
   EXPECT_EQ(question.selection.topic, "audit");
