@@ -60,7 +60,7 @@ int main(int argc, char** argv) {
   const std::vector<std::string_view> bodies = Split(file);
   if (bodies.empty()) Fail("no requests in the file");
   const std::string url = std::string(argv[1]) + "/_bulk?filter_path=took,errors";
-  const auto in_flight = static_cast<size_t>(std::strtoul(argv[3], nullptr, 10));
+  const size_t in_flight = std::strtoul(argv[3], nullptr, 10);
 
   curl_global_init(CURL_GLOBAL_DEFAULT);
   CURLM* const multi = curl_multi_init();

@@ -175,7 +175,7 @@ void ReadSource(const YamlValue& value, v1::BridgeSource& source) {
 void ReadTarget(const YamlValue& value, v1::BridgeTarget& target) {
   const YamlFields fields =
       value.Fields({"endpoint", "topic", "compression", "replication_factor", "provenance",
-                    "require_idempotence", "index", "dead_letter_index"});
+                    "require_idempotence", "index", "dead_letter_index", "dead_letter_topic"});
   SetText(fields.Find("endpoint"), [&](auto name) { target.set_endpoint(std::move(name)); });
   SetText(fields.Find("topic"), [&](auto topic) { target.set_topic(std::move(topic)); });
   SetEnum<v1::Compression>(fields.Find("compression"), "compression",
@@ -189,6 +189,8 @@ void ReadTarget(const YamlValue& value, v1::BridgeTarget& target) {
   SetText(fields.Find("index"), [&](auto index) { target.set_index(std::move(index)); });
   SetText(fields.Find("dead_letter_index"),
           [&](auto index) { target.set_dead_letter_index(std::move(index)); });
+  SetText(fields.Find("dead_letter_topic"),
+          [&](auto topic) { target.set_dead_letter_topic(std::move(topic)); });
 }
 
 void ReadPlacement(const YamlValue& value, v1::Placement& placement) {

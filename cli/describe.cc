@@ -102,6 +102,10 @@ void AddTopicTarget(const v1::BridgeTarget& target, Details& details) {
 
 void AddIndexTarget(const v1::BridgeTarget& target, Details& details) {
   details.Add("Index", target.index());
+  if (!target.dead_letter_topic().empty()) {
+    details.Add("Dead letters", "topic " + target.dead_letter_topic() + " of the source");
+    return;
+  }
   details.Add("Dead letters", target.dead_letter_index().empty() ? std::string(kDeadLetterIndex)
                                                                  : target.dead_letter_index());
 }

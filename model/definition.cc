@@ -97,6 +97,14 @@ Status Check(const OpenSearchEndpoint& engine) {
                                         "nothing behind the port",
                                         engine.addresses[i]));
     }
+    if (engine.addresses[i].find(".aoss.amazonaws.com") != std::string::npos) {
+      return {
+          StatusCode::kInvalidArgument, Reason::kGuaranteeUnsupported,
+          "OpenSearch Serverless takes no ids of ours, without which a record that is sent "
+          "again is there twice, and only requests that SigV4 signs: use a domain of OpenSearch "
+          "Service",
+          field};
+    }
     if (IsEncrypted(engine.addresses[i]) != IsEncrypted(engine.addresses[0])) {
       return Invalid(field, "all addresses are https, or none is");
     }
@@ -110,8 +118,8 @@ Status Check(const OpenSearchEndpoint& engine) {
   return {};
 }
 
-// What a bridge names of an engine's indexes.
-Status CheckIndexes(const BridgeTarget& target) {
+// What a bridge names of an engine's indexes, and where its dead letters go.
+Status CheckIndexes(const BridgeTarget& target, const TopicSelection& selection) {
   const StatusOr<IndexTemplate> index = IndexTemplate::Create(target.index);
   if (!index.ok()) return index.status().At("target.index");
   if (!target.dead_letter_index.empty()) {
@@ -120,6 +128,23 @@ Status CheckIndexes(const BridgeTarget& target) {
     if (letters->has_time() || letters->has_topic()) {
       return Invalid("target.dead_letter_index", "is one index: leave out the {...}");
     }
+  }
+  if (!target.dead_letter_topic.empty()) {
+    constexpr const char* kField = "target.dead_letter_topic";
+    if (!target.dead_letter_index.empty()) {
+      return Invalid(kField, "dead letters go to a topic or to an index: leave out the one");
+    }
+    if (!IsTopicName(target.dead_letter_topic)) {
+      return Invalid(kField, fmt::format("\"{}\" is no topic name: use letters, digits, '.', '_' "
+                                         "and '-', at most 249",
+                                         target.dead_letter_topic));
+    }
+    if (selection.Matches(target.dead_letter_topic)) {
+      return Invalid(kField, fmt::format("the bridge would carry its own dead letters: give them a "
+                                         "topic that source.topics does not select, as it does {}",
+                                         target.dead_letter_topic));
+    }
+    return {};
   }
   if (index->MayName(target.letters())) {
     return Invalid("target.dead_letter_index",
@@ -153,6 +178,7 @@ Status CheckKind(const BridgeTarget& target, const EndpointSpec& endpoint) {
     constexpr std::string_view kKind = "a Kafka cluster";
     if (!target.index.empty()) return meaningless("index", kKind);
     if (!target.dead_letter_index.empty()) return meaningless("dead_letter_index", kKind);
+    if (!target.dead_letter_topic.empty()) return meaningless("dead_letter_topic", kKind);
     return {};
   }
   constexpr std::string_view kKind = "a search engine";
@@ -207,7 +233,8 @@ Status Validate(const BridgeSpec& bridge) {
   const StatusOr<TopicSelection> selection = TopicSelection::Create(bridge.source.topics);
   if (!selection.ok()) return selection.status().At("source.topics");
   const bool has_index = !bridge.target.index.empty();
-  if (Status target = has_index ? CheckIndexes(bridge.target) : CheckTopics(bridge, *selection);
+  if (Status target =
+          has_index ? CheckIndexes(bridge.target, *selection) : CheckTopics(bridge, *selection);
       !target.ok()) {
     return target;
   }

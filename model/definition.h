@@ -89,8 +89,9 @@ struct BridgeTarget {
   // A search engine's.
   std::string index;              // "logs-{topic}-{+yyyy.MM.dd}"
   std::string dead_letter_index;  // empty: kDeadLetterIndex
+  std::string dead_letter_topic;  // of the source's cluster, in place of the index; empty: none
 
-  // Where its dead letters are.
+  // The index of its dead letters, unless they go to a topic.
   std::string letters() const;
 
   friend bool operator==(const BridgeTarget&, const BridgeTarget&) = default;

@@ -5,12 +5,29 @@
 #include "relay/kafka/endpoint_test.h"
 #include "relay/kafka/kafka_sink.h"
 #include "relay/kafka/kafka_source.h"
+#include "relay/kafka/letter_topic.h"
 #include "relay/kafka/surveyor.h"
+#include "relay/letters/topic_letter_store.h"
 #include "relay/opensearch/engine_survey.h"
 #include "relay/opensearch/engine_test.h"
 #include "relay/opensearch/opensearch_sink.h"
 
 namespace drawbridge {
+namespace {
+
+// Of dead letters beside a lane, and of whoever reads them.
+constexpr KafkaBudget kLetterBudget{.prefetch_bytes = size_t{8} << 20,
+                                    .window_bytes = size_t{8} << 20};
+
+}  // namespace
+
+StatusOr<std::unique_ptr<TopicLetterSink>> ClusterLaneFactory::LettersTo(const BridgeSpec& bridge,
+                                                                         KafkaCluster cluster) {
+  StatusOr<std::unique_ptr<KafkaSink>> sink =
+      KafkaSink::Open(std::move(cluster), Compression::kDefault, kLetterBudget, reaper_, clock_);
+  if (!sink.ok()) return sink.status();
+  return std::make_unique<TopicLetterSink>(*std::move(sink), bridge.target.dead_letter_topic);
+}
 
 StatusOr<LaneEnds> ClusterLaneFactory::MakeLane(const BridgeAssignment& bridge,
                                                 const BridgeSecrets& secrets, LaneBudget budget) {
@@ -21,13 +38,19 @@ StatusOr<LaneEnds> ClusterLaneFactory::MakeLane(const BridgeAssignment& bridge,
                         fmt::format("drawbridge-{}", bridge.bridge), kafka_budget, reaper_, clock_);
   if (!source.ok()) return source.status();
   if (!bridge.target.is_kafka()) {
+    std::unique_ptr<TopicLetterSink> letters;
+    if (!bridge.spec.target.dead_letter_topic.empty()) {
+      auto opened = LettersTo(bridge.spec, {bridge.source, secrets.source});
+      if (!opened.ok()) return opened.status();
+      letters = *std::move(opened);
+    }
     StatusOr<std::unique_ptr<OpenSearchSink>> sink =
         OpenSearchSink::Open({bridge.target, secrets.target},
                              {.bridge = bridge.spec.name,
                               .relay = relay_,
                               .dead_letter_index = bridge.spec.target.letters(),
                               .window_bytes = budget.window_bytes},
-                             clock_);
+                             clock_, std::move(letters));
     if (!sink.ok()) return sink.status();
     return LaneEnds{.source = *std::move(source), .sink = *std::move(sink)};
   }
@@ -44,8 +67,16 @@ StatusOr<std::unique_ptr<Survey>> ClusterLaneFactory::MakeSurvey(const BridgeAss
     StatusOr<std::unique_ptr<KafkaSurveyor>> source =
         KafkaSurveyor::OpenSource(bridge, {bridge.source, secrets.source}, reaper_, clock_);
     if (!source.ok()) return source.status();
+    EngineSurvey::MakeLetters make_letters;
+    if (const std::string& topic = bridge.spec.target.dead_letter_topic; !topic.empty()) {
+      auto opened = LetterTopic::Open({bridge.source, secrets.source}, topic, reaper_, clock_);
+      if (!opened.ok()) return opened.status();
+      make_letters = [letters = std::shared_ptr<LetterTopic>(*std::move(opened))](
+                         Duration patience) { return letters->Make(patience); };
+    }
     StatusOr<std::unique_ptr<EngineSurvey>> survey =
-        EngineSurvey::Open(bridge, {bridge.target, secrets.target}, *std::move(source), clock_);
+        EngineSurvey::Open(bridge, {bridge.target, secrets.target}, *std::move(source), clock_,
+                           std::move(make_letters));
     if (!survey.ok()) return survey.status();
     return std::unique_ptr<Survey>(*std::move(survey));
   }
@@ -68,7 +99,23 @@ StatusOr<std::unique_ptr<DeadLetterBox>> ClusterLaneFactory::BoxOf(const DeadLet
         StatusCode::kFailedPrecondition, Reason::kFieldInvalid,
         fmt::format("{} is a Kafka cluster, which keeps no dead letters", place.target.name));
   }
-  return DeadLetterBox::Open({place.target, place.secret}, place.bridge, relay_, clock_);
+  const SearchEngine engine{place.target, place.secret};
+  if (place.bridge.target.dead_letter_topic.empty()) {
+    return DeadLetterBox::Open(engine, place.bridge, relay_, clock_);
+  }
+  if (!place.source) {
+    return Status(StatusCode::kFailedPrecondition, Reason::kUnavailable,
+                  "the server does not say where the topic of dead letters is: upgrade it");
+  }
+  const KafkaCluster cluster{*place.source, place.source_secret};
+  StatusOr<std::unique_ptr<KafkaSource>> source = KafkaSource::Open(
+      cluster, fmt::format("drawbridge-{}", place.bridge.name), kLetterBudget, reaper_, clock_);
+  if (!source.ok()) return source.status();
+  auto sink = LettersTo(place.bridge, cluster);
+  if (!sink.ok()) return sink.status();
+  return DeadLetterBox::Open(engine, place.bridge, relay_, clock_,
+                             std::make_unique<TopicLetterStore>(
+                                 *std::move(source), *std::move(sink), place.bridge.name, clock_));
 }
 
 StatusOr<DeadLetterPage> ClusterLaneFactory::ReadDeadLetters(const DeadLetterPlace& place,

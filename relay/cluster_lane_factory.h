@@ -4,7 +4,9 @@
 #include <utility>
 
 #include "base/clock.h"
+#include "relay/kafka/kafka_config.h"
 #include "relay/kafka/kafka_handle.h"
+#include "relay/letters/topic_letter_sink.h"
 #include "relay/opensearch/dead_letter_box.h"
 #include "relay/supervisor/lane_factory.h"
 
@@ -33,6 +35,8 @@ class ClusterLaneFactory final : public LaneFactory {
                                                 Duration deadline) override;
 
  private:
+  StatusOr<std::unique_ptr<TopicLetterSink>> LettersTo(const BridgeSpec& bridge,
+                                                       KafkaCluster cluster);
   StatusOr<std::unique_ptr<DeadLetterBox>> BoxOf(const DeadLetterPlace& place);
 
   const std::string relay_;

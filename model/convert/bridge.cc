@@ -70,7 +70,8 @@ StatusOr<BridgeTarget> TargetFromProto(const v1::BridgeTarget& message) {
       .provenance = !message.omit_provenance(),
       .require_idempotence = message.require_idempotence(),
       .index = message.index(),
-      .dead_letter_index = message.dead_letter_index()});
+      .dead_letter_index = message.dead_letter_index(),
+      .dead_letter_topic = message.dead_letter_topic()});
 }
 
 // More lanes than any relay could start would be an attack, not a definition.
@@ -100,6 +101,7 @@ v1::Bridge ToProto(const BridgeSpec& bridge) {
   target.set_require_idempotence(bridge.target.require_idempotence);
   target.set_index(bridge.target.index);
   target.set_dead_letter_index(bridge.target.dead_letter_index);
+  target.set_dead_letter_topic(bridge.target.dead_letter_topic);
 
   spec.mutable_placement()->mutable_labels()->insert(bridge.placement.begin(),
                                                      bridge.placement.end());

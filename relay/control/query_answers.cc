@@ -65,12 +65,20 @@ StatusOr<DeadLetterPlace> QueryAnswers::PlaceOf(const v1::DeadLetterSelection& s
       .target =
           fields.Require("endpoint", selection.has_endpoint(), FromProto(selection.endpoint())),
       .secret = std::nullopt,
+      .source = std::nullopt,
+      .source_secret = std::nullopt,
       .selection = {.topic = selection.topic(), .error = selection.error()}};
+  if (selection.has_source()) {
+    place.source = fields.Take("source", FromProto(selection.source()));
+  }
   StatusOr<DeadLetterPlace> read = fields.Finish(std::move(place));
   if (!read.ok()) return read;
   auto secret = SecretOf(selection.has_secret(), selection.secret());
   if (!secret.ok()) return secret.status();
   read->secret = *std::move(secret);
+  auto source_secret = SecretOf(selection.has_source_secret(), selection.source_secret());
+  if (!source_secret.ok()) return source_secret.status();
+  read->source_secret = *std::move(source_secret);
   return read;
 }
 

@@ -94,7 +94,9 @@ ItemOutcome OutcomeOf(const BulkItem& item) {
                                       "invalid_alias_name_exception"};
   const bool is_of_the_index =
       std::ranges::any_of(kOfTheIndex, [&](const char* type) { return Is(error, type); });
-  if (is_of_the_index || IsShardLimit(error)) return ItemOutcome::kSystemic;
+  // Collections of Amazon's Serverless say this of every record.
+  const bool takes_no_ids = error.reason.find("Document ID is not supported") != std::string::npos;
+  if (is_of_the_index || takes_no_ids || IsShardLimit(error)) return ItemOutcome::kSystemic;
   constexpr std::array kOfTheRecord = {"mapper_parsing_exception",
                                        "document_parsing_exception",
                                        "mapper_exception",

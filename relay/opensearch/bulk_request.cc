@@ -2,8 +2,6 @@
 
 #include <zlib.h>
 
-#include "relay/opensearch/document.h"
-
 namespace drawbridge {
 
 void AppendCreate(std::string_view index, std::string_view id, std::string& body) {
@@ -12,6 +10,19 @@ void AppendCreate(std::string_view index, std::string_view id, std::string& body
   body += R"(,"_id":)";
   body += JsonString(id);
   body += "}}\n";
+}
+
+Status AppendRecord(std::string_view index, const Route& route, const Record& record, WallTime now,
+                    DocumentShaper& shaper, std::string& body) {
+  const size_t start = body.size();
+  AppendCreate(index, DocumentId(route, record.offset), body);
+  Status shaped = shaper.Append(route, record, now, body);
+  if (shaped.ok()) {
+    body += '\n';
+  } else {
+    body.resize(start);
+  }
+  return shaped;
 }
 
 StatusOr<std::string> Gzip(std::string_view body) {

@@ -4,6 +4,7 @@
 #include <string_view>
 
 #include "base/status.h"
+#include "relay/opensearch/document.h"
 
 namespace drawbridge {
 
@@ -15,6 +16,11 @@ inline constexpr std::string_view kBulkPath =
 
 // Appends the line that stands before a document: it is made, or is there already.
 void AppendCreate(std::string_view index, std::string_view id, std::string& body);
+
+// Appends a record and the line before it: under its id in the index. Nothing is appended for one
+// that no engine must get: the status says why.
+Status AppendRecord(std::string_view index, const Route& route, const Record& record, WallTime now,
+                    DocumentShaper& shaper, std::string& body);
 
 // Compressed for Content-Encoding: gzip; kInternal if there is no memory for it.
 StatusOr<std::string> Gzip(std::string_view body);

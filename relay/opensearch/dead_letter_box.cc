@@ -2,26 +2,22 @@
 
 #include <algorithm>
 #include <iterator>
-#include <random>
 #include <set>
 #include <utility>
 
 #include <fmt/format.h>
-#include <nlohmann/json.hpp>
 
-#include "base/log.h"
+#include "base/random_id.h"
 #include "relay/opensearch/bulk_request.h"
+#include "relay/opensearch/index_letter_store.h"
 #include "relay/opensearch/presence_check.h"
 
 namespace drawbridge {
 namespace {
 
 using namespace std::chrono_literals;
-using nlohmann::json;
 
 constexpr int kRoundLetters = 1000;
-// What is read at once, as the records came; as JSON it is up to twice that, and rarely more.
-constexpr int64_t kRoundBytes = int64_t{8} << 20;
 // What a page tells of each record and of all of them: it travels in one message to the server.
 constexpr size_t kValueBytesTold = size_t{16} << 10;
 constexpr size_t kKeyBytesTold = size_t{1} << 10;
@@ -29,26 +25,6 @@ constexpr size_t kHeaderBytesTold = size_t{4} << 10;
 constexpr size_t kPageBytesTold = size_t{512} << 10;
 // More of them end a call: they travel in one message as well.
 constexpr size_t kGroupsMost = 1000;
-
-const Log kLog("relay.opensearch");
-
-constexpr const char* kLastSeen = "drawbridge-error-last-seen";
-constexpr const char* kFirstSeen = "drawbridge-error-first-seen";
-constexpr const char* kBytes = "drawbridge-error-bytes";
-
-WallTime TimeOf(const json& fields, const char* name) {
-  const auto found = fields.find(name);
-  if (found == fields.end() || !found->is_array() || found->empty()) return {};
-  const json& first = found->front();
-  const int64_t ms =
-      first.is_string() ? std::stoll(first.get<std::string>()) : first.get<int64_t>();
-  return FromMicros(ms * 1000);
-}
-
-Status NotOurs(const std::string& index, const std::exception& error) {
-  return {StatusCode::kDataLoss, Reason::kBrokerError,
-          fmt::format("{} does not answer as an index of dead letters: {}", index, error.what())};
-}
 
 // As it goes to an operator.
 DeadLetterRecord Told(const KeptRecord& kept, WallTime first_refused, WallTime last_refused) {
@@ -95,30 +71,29 @@ bool IsOfOneIndex(const EngineError& error) {
          (error.status == 403 && error.type != "security_exception");
 }
 
-std::string NewTurn() {
-  std::random_device random;
-  return fmt::format("{:08x}{:08x}", random(), random());
-}
-
 }  // namespace
 
 StatusOr<std::unique_ptr<DeadLetterBox>> DeadLetterBox::Open(SearchEngine engine, BridgeSpec bridge,
-                                                             std::string relay,
-                                                             const Clock& clock) {
+                                                             std::string relay, const Clock& clock,
+                                                             std::unique_ptr<LetterStore> letters) {
   StatusOr<IndexTemplate> index = IndexTemplate::Create(bridge.target.index);
   if (!index.ok()) return index.status().At("target.index");
   StatusOr<std::unique_ptr<EngineView>> view = EngineView::Open(std::move(engine));
   if (!view.ok()) return view.status();
+  if (!letters) {
+    letters =
+        std::make_unique<IndexLetterStore>(**view, bridge.target.letters(), bridge.name, clock);
+  }
   return std::unique_ptr<DeadLetterBox>(new DeadLetterBox(
-      *std::move(view), std::move(bridge), *std::move(index), std::move(relay), clock));
+      *std::move(view), *std::move(index), std::move(letters), std::move(relay), clock));
 }
 
-DeadLetterBox::DeadLetterBox(std::unique_ptr<EngineView> engine, BridgeSpec bridge,
-                             IndexTemplate index, std::string relay, const Clock& clock)
+DeadLetterBox::DeadLetterBox(std::unique_ptr<EngineView> engine, IndexTemplate index,
+                             std::unique_ptr<LetterStore> letters, std::string relay,
+                             const Clock& clock)
     : engine_(std::move(engine)),
-      bridge_(std::move(bridge)),
       index_(std::move(index)),
-      letters_(bridge_.target.letters()),
+      letters_(std::move(letters)),
       clock_(clock),
       shaper_(std::move(relay)),
       round_letters_max_(kRoundLetters) {}
@@ -127,115 +102,15 @@ Duration DeadLetterBox::Left(BootTime deadline) const {
   return std::max<Duration>(deadline - clock_.Now(), 1s);
 }
 
-// --- Reading ------------------------------------------------------------------------------------
-
-StatusOr<DeadLetterBox::Hits> DeadLetterBox::Find(const DeadLetterSelection& selection,
-                                                  const std::string& turn, bool newest_first,
-                                                  int limit, BootTime deadline) {
-  json filter = json::array();
-  filter.push_back({{"term", {{"drawbridge-error-bridge", bridge_.name}}}});
-  if (!selection.topic.empty()) {
-    filter.push_back({{"term", {{"drawbridge-error-topic", selection.topic}}}});
-  }
-  if (!selection.error.empty()) {
-    filter.push_back({{"term", {{"drawbridge-error-group", selection.error}}}});
-  }
-  json query{{"bool", {{"filter", filter}}}};
-  if (!turn.empty()) {
-    query["bool"]["must_not"] = {{"term", {{"drawbridge-error-turn", turn}}}};
-  }
-  json fields = json::array();
-  for (const char* name : {kFirstSeen, kLastSeen}) {
-    fields.push_back({{"field", name}, {"format", "epoch_millis"}});
-  }
-  const json body{{"size", limit},       {"track_total_hits", true},
-                  {"query", query},      {"sort", {{{kLastSeen, newest_first ? "desc" : "asc"}}}},
-                  {"_source", {kBytes}}, {"docvalue_fields", fields}};
-  const StatusOr<HttpAnswer> answer =
-      engine_->Ask({.method = "POST",
-                    .path = fmt::format("/{}/_search", letters_),
-                    .body = body.dump(-1, ' ', false, json::error_handler_t::replace),
-                    .content_type = "application/json"},
-                   Left(deadline));
-  if (!answer.ok()) return answer.status();
-  if (answer->status == 404) return Hits{};  // nothing was refused yet
-  if (answer->status != 200) return engine_->Refused(*answer);
-  Hits hits;
-  try {
-    const json said = json::parse(answer->body);
-    hits.total = said.at("hits").at("total").at("value");
-    for (const json& hit : said.at("hits").at("hits")) {
-      const json& times = hit.at("fields");
-      hits.found.push_back({.id = hit.at("_id"),
-                            .bytes = hit.at("_source").value(kBytes, int64_t{0}),
-                            .first_refused = TimeOf(times, kFirstSeen),
-                            .last_refused = TimeOf(times, kLastSeen)});
-    }
-  } catch (const std::exception& error) {
-    return NotOurs(letters_, error);
-  }
-  // No more than may be read at once, but one at least.
-  int64_t bytes = 0;
-  const auto too_many = std::ranges::find_if(hits.found, [&](const Found& found) {
-    const bool is_first = bytes == 0;
-    bytes += found.bytes + 1;
-    return !is_first && bytes > kRoundBytes;
-  });
-  hits.found.erase(too_many, hits.found.end());
-  return hits;
-}
-
-StatusOr<DeadLetterBox::Fetched> DeadLetterBox::Fetch(const std::vector<Found>& found,
-                                                      BootTime deadline) {
-  Fetched fetched;
-  if (found.empty()) return fetched;
-  json ids = json::array();
-  for (const Found& one : found) ids.push_back(one.id);
-  const StatusOr<HttpAnswer> answer = engine_->Ask({.method = "POST",
-                                                    .path = fmt::format("/{}/_mget", letters_),
-                                                    .body = json{{"ids", ids}}.dump(),
-                                                    .content_type = "application/json"},
-                                                   Left(deadline));
-  if (!answer.ok()) return answer.status();
-  if (answer->status != 200) return engine_->Refused(*answer);
-  try {
-    const json said = json::parse(answer->body);
-    const json& documents = said.at("docs");
-    for (size_t i = 0; i < documents.size() && i < found.size(); ++i) {
-      const json& document = documents[i];
-      if (document.contains("error")) {
-        return Status(StatusCode::kUnavailable, Reason::kBrokerError,
-                      fmt::format("{}: {} does not give its letters: it must be one index ({})",
-                                  engine_->endpoint(), letters_, document["error"].dump()));
-      }
-      if (!document.value("found", false)) continue;  // gone meanwhile
-      if (document.at("_id") != found[i].id) continue;
-      StatusOr<KeptRecord> kept = ReadDeadLetter(document.at("_source"));
-      if (kept.ok()) {
-        fetched.letters.push_back({.found = found[i], .kept = *std::move(kept)});
-        continue;
-      }
-      kLog.Warn("what is among the dead letters is none",
-                {{"index", letters_}, {"id", found[i].id}, {"text", kept.status().message()}});
-      fetched.unreadable.push_back(found[i].id);
-    }
-  } catch (const std::exception& error) {
-    return NotOurs(letters_, error);
-  }
-  return fetched;
-}
-
 StatusOr<DeadLetterPage> DeadLetterBox::Read(const DeadLetterSelection& selection, int limit,
                                              BootTime deadline) {
-  const StatusOr<Hits> hits = Find(selection, {}, true, limit, deadline);
-  if (!hits.ok()) return hits.status();
-  const StatusOr<Fetched> fetched = Fetch(hits->found, deadline);
-  if (!fetched.ok()) return fetched.status();
-  DeadLetterPage page{.letters = {}, .total = hits->total};
+  const StatusOr<FoundLetters> found =
+      letters_->Find(selection, {}, LetterOrder::kRefusedLast, limit, deadline);
+  if (!found.ok()) return found.status();
+  DeadLetterPage page{.letters = {}, .total = found->total};
   size_t bytes = 0;
-  for (const Letter& letter : fetched->letters) {
-    DeadLetterRecord told =
-        Told(letter.kept, letter.found.first_refused, letter.found.last_refused);
+  for (const Letter& letter : found->letters) {
+    DeadLetterRecord told = Told(letter.kept, letter.first_refused, letter.last_refused);
     bytes += BytesOf(told);
     if (bytes > kPageBytesTold) break;
     page.letters.push_back(std::move(told));
@@ -245,26 +120,9 @@ StatusOr<DeadLetterPage> DeadLetterBox::Read(const DeadLetterSelection& selectio
 
 // --- Sending again ------------------------------------------------------------------------------
 
-// The items of the answer; where there are none the answer says why, or the status.
-StatusOr<std::vector<BulkItem>> DeadLetterBox::Bulk(const std::string& path,
-                                                    const std::string& body, size_t count,
-                                                    BootTime deadline, HttpAnswer& answer) {
-  StatusOr<std::string> packed = Gzip(body);
-  if (!packed.ok()) return packed.status();
-  StatusOr<HttpAnswer> said = engine_->Ask({.method = "POST",
-                                            .path = path,
-                                            .body = *std::move(packed),
-                                            .content_type = "application/x-ndjson",
-                                            .is_gzip = true},
-                                           Left(deadline));
-  if (!said.ok()) return said.status();
-  answer = *std::move(said);
-  if (answer.status != 200) return engine_->Refused(answer);
-  return ReadItems(answer.body, count);
-}
-
 // Records that a retry before this one has brought in, and whose letters it could not take out.
-Status DeadLetterBox::TakePresent(std::vector<Letter>& letters, Round& round, BootTime deadline) {
+Status DeadLetterBox::TakePresent(std::vector<Letter>& letters, LetterOutcomes& outcomes,
+                                  BootTime deadline) {
   if (letters.empty()) return {};
   std::set<std::string> names;
   std::vector<std::string> ids;
@@ -289,7 +147,7 @@ Status DeadLetterBox::TakePresent(std::vector<Letter>& letters, Round& round, Bo
   for (Letter& letter : letters) {
     const bool is_there =
         check.present().contains(DocumentId(letter.kept.route, letter.kept.offset));
-    (is_there ? round.taken : missing).push_back(std::move(letter));
+    (is_there ? outcomes.taken : missing).push_back(std::move(letter));
   }
   letters = std::move(missing);
   return {};
@@ -297,7 +155,7 @@ Status DeadLetterBox::TakePresent(std::vector<Letter>& letters, Round& round, Bo
 
 StatusOr<DeadLetterBox::Round> DeadLetterBox::Send(std::vector<Letter> letters, BootTime deadline) {
   Round round;
-  if (Status looked = TakePresent(letters, round, deadline); !looked.ok()) return looked;
+  if (Status looked = TakePresent(letters, round.outcomes, deadline); !looked.ok()) return looked;
   std::string body;
   std::vector<Letter> framed;
   for (Letter& letter : letters) {
@@ -308,29 +166,26 @@ StatusOr<DeadLetterBox::Round> DeadLetterBox::Send(std::vector<Letter> letters, 
     if (kept.value) record.value = *kept.value;
     kept.index = index_.Apply(kept.route.source_topic, kept.timestamp_ms);
     ++kept.attempts;
-    if (kept.index == letters_) {
+    if (letters_->IsIndex(kept.index)) {
       return Status(
           StatusCode::kFailedPrecondition, Reason::kFieldInvalid,
-          fmt::format("{} is the index of the dead letters as well: name another one", letters_));
+          fmt::format("{} is the index of the dead letters as well: name another one", kept.index));
     }
-    const size_t start = body.size();
-    AppendCreate(kept.index, DocumentId(kept.route, kept.offset), body);
-    const Status shaped = shaper_.Append(kept.route, record, clock_.WallNow(), body);
+    const Status shaped =
+        AppendRecord(kept.index, kept.route, record, clock_.WallNow(), shaper_, body);
     if (!shaped.ok()) {
-      body.resize(start);
       kept.refusal.status = 0;
       kept.refusal.type = "drawbridge_refused";
       kept.refusal.reason = shaped.message();
-      round.refused.push_back(std::move(letter));
+      round.outcomes.refused.push_back(std::move(letter));
       continue;
     }
-    body += '\n';
     framed.push_back(std::move(letter));
   }
   if (framed.empty()) return round;
   HttpAnswer answer;
   const StatusOr<std::vector<BulkItem>> items =
-      Bulk(std::string(kBulkPath), body, framed.size(), deadline, answer);
+      engine_->Bulk(std::string(kBulkPath), body, framed.size(), Left(deadline), answer);
   std::vector<BulkItem> outcomes;
   if (items.ok()) {
     outcomes = *items;
@@ -352,7 +207,7 @@ StatusOr<DeadLetterBox::Round> DeadLetterBox::Send(std::vector<Letter> letters, 
     switch (outcome) {
       case ItemOutcome::kDelivered:
       case ItemOutcome::kThere:
-        round.taken.push_back(std::move(framed[i]));
+        round.outcomes.taken.push_back(std::move(framed[i]));
         break;
       case ItemOutcome::kBadRecord: {
         Refusal& refusal = framed[i].kept.refusal;
@@ -362,7 +217,7 @@ StatusOr<DeadLetterBox::Round> DeadLetterBox::Send(std::vector<Letter> letters, 
                    .reason = outcomes[i].is_diverted ? "kept among the ::failures of its stream"
                                                      : error.Text(),
                    .group = std::move(refusal.group)};
-        round.refused.push_back(std::move(framed[i]));
+        round.outcomes.refused.push_back(std::move(framed[i]));
         break;
       }
       case ItemOutcome::kBackPressure:
@@ -377,62 +232,12 @@ StatusOr<DeadLetterBox::Round> DeadLetterBox::Send(std::vector<Letter> letters, 
   return round;
 }
 
-// Takes letters out of the index, and writes into it what is known of the others.
-Status DeadLetterBox::File(const Round& round, const std::string& turn, BootTime deadline,
-                           Groups& groups, RetriedDeadLetters& done) {
-  std::string body;
-  const auto act = [&](const json& action) { body += action.dump() + '\n'; };
-  const auto where = [&](const std::string& id) { return json{{"_index", letters_}, {"_id", id}}; };
-  const auto update = [&](const std::string& id) {
-    json at = where(id);
-    at["retry_on_conflict"] = 3;
-    act({{"update", at}});
-  };
-  for (const Letter& letter : round.taken) act({{"delete", where(letter.found.id)}});
-  for (const Letter& letter : round.refused) {
-    update(letter.found.id);
-    body += RefusedAgain(letter.kept.refusal,
-                         {.bridge = bridge_.name,
-                          .index = letter.kept.index,
-                          .attempts = letter.kept.attempts,
-                          .first_seen = letter.found.first_refused,
-                          .last_seen = clock_.WallNow()},
-                         turn) +
-            '\n';
-  }
-  for (const std::string& id : round.unreadable) {
-    update(id);
-    act({{"doc", {{"drawbridge-error-turn", turn}}}});
-  }
-  const size_t count = round.taken.size() + round.refused.size() + round.unreadable.size();
-  if (count == 0) return {};
-  // Refreshed, so that the next round finds what this one has left.
-  HttpAnswer answer;
-  const std::string path = std::string(kBulkPath) + "&refresh=true";
-  const StatusOr<std::vector<BulkItem>> items = Bulk(path, body, count, deadline, answer);
-  if (!items.ok()) return items.status();
-  Status failure;
-  for (size_t i = 0; i < count; ++i) {
-    const EngineError& error = (*items)[i].error;
-    if (error.status == 404) continue;  // somebody else has done it
-    if (error.status >= 300) {
-      failure = Status(StatusCode::kUnavailable, Reason::kBrokerError,
-                       fmt::format("{}: {} does not take what became of its letters: {}",
-                                   engine_->endpoint(), letters_, error.Text()));
-    } else if (i < round.taken.size()) {
-      const KeptRecord& kept = round.taken[i].kept;
-      ++groups[{kept.route.source_topic, kept.route.partition, kept.refusal.group}];
-    } else if (i < round.taken.size() + round.refused.size()) {
-      ++done.refused;
-    }
-  }
-  return failure;
-}
-
 StatusOr<RetriedDeadLetters> DeadLetterBox::Retry(const DeadLetterSelection& selection,
                                                   std::string turn, BootTime deadline) {
-  RetriedDeadLetters done{
-      .groups = {}, .refused = 0, .left = 0, .turn = turn.empty() ? NewTurn() : std::move(turn)};
+  RetriedDeadLetters done{.groups = {},
+                          .refused = 0,
+                          .left = 0,
+                          .turn = turn.empty() ? NewRandomId() : std::move(turn)};
   Groups groups;
   std::set<std::string> tried;
   const BootTime enough = clock_.Now() + (deadline - clock_.Now()) / 2;
@@ -447,30 +252,33 @@ StatusOr<RetriedDeadLetters> DeadLetterBox::Retry(const DeadLetterSelection& sel
     return done;
   };
   for (;;) {
-    const StatusOr<Hits> hits = Find(selection, done.turn, false, round_letters_max_, deadline);
-    if (!hits.ok()) return ended(hits.status());
-    done.left = hits->total;
+    StatusOr<FoundLetters> found = letters_->Find(selection, done.turn, LetterOrder::kRefusedFirst,
+                                                  round_letters_max_, deadline);
+    if (!found.ok()) return ended(found.status());
+    done.left = found->total;
     if (done.left == 0 || clock_.Now() >= enough || groups.size() >= kGroupsMost) return ended({});
-    StatusOr<Fetched> fetched = Fetch(hits->found, deadline);
-    if (!fetched.ok()) return ended(fetched.status());
-    std::vector<std::string> unreadable = std::move(fetched->unreadable);
-    StatusOr<Round> round = Send(std::move(fetched->letters), deadline);
+    StatusOr<Round> round = Send(std::move(found->letters), deadline);
     if (!round.ok()) return ended(round.status());
-    round->unreadable = std::move(unreadable);
-    const auto filed = static_cast<int64_t>(round->taken.size() + round->refused.size() +
-                                            round->unreadable.size());
-    const Status stored = File(*round, done.turn, deadline, groups, done);
-    if (stored.ok()) done.left -= std::min(done.left, filed);
-    if (!stored.ok()) return ended(stored);
+    LetterOutcomes& outcomes = round->outcomes;
+    outcomes.unreadable = std::move(found->unreadable);
+    const FiledLetters filed = letters_->File(outcomes, done.turn, deadline);
+    for (const size_t i : filed.taken) {
+      const KeptRecord& kept = outcomes.taken[i].kept;
+      ++groups[{kept.route.source_topic, kept.route.partition, kept.refusal.group}];
+    }
+    done.refused += filed.refused;
+    if (!filed.status.ok()) return ended(filed.status);
+    done.left -= std::min(done.left, static_cast<int64_t>(outcomes.size()));
     if (!round->halt.ok()) return ended(round->halt);
-    for (const Letter& letter : round->refused) {
-      if (tried.insert(letter.found.id).second) continue;
+    for (const Letter& letter : outcomes.refused) {
+      if (tried.insert(letter.id).second) continue;
       // It would go on for ever.
       return Status(StatusCode::kFailedPrecondition, Reason::kBrokerError,
-                    fmt::format("{}: {} does not find drawbridge-error-turn, so that it cannot be "
-                                "told what has been tried: let the endpoint's user change the "
-                                "index's mapping, or add that field as a keyword",
-                                engine_->endpoint(), letters_));
+                    fmt::format("{}: the index of the dead letters does not find "
+                                "drawbridge-error-turn, so that it cannot be told what has been "
+                                "tried: let the endpoint's user change the index's mapping, or add "
+                                "that field as a keyword",
+                                engine_->endpoint()));
     }
   }
 }

@@ -120,15 +120,6 @@ struct DocumentShaper::Parser {
   std::vector<char> minified;
 };
 
-std::string DocumentId(const Route& route, Offset offset) {
-  return fmt::format("{:016x}:{}:{}:{}:{}", route.source_cluster, route.source_epoch,
-                     route.source_topic, route.partition, offset.value);
-}
-
-std::string DeadLetterId(std::string_view bridge, const Route& route, Offset offset) {
-  return fmt::format("{}:{}", bridge, DocumentId(route, offset));
-}
-
 std::string JsonString(std::string_view text) {
   return json(std::string(text)).dump(-1, ' ', false, json::error_handler_t::replace);
 }

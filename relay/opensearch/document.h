@@ -11,19 +11,10 @@
 
 #include "base/clock.h"
 #include "base/status.h"
+#include "relay/letters/letter.h"
 #include "relay/pipeline/io.h"
 
 namespace drawbridge {
-
-// The id under which an engine keeps a record: "<cluster>:<source epoch>:<topic>:<partition>:
-// <offset>", the cluster as 16 hex digits. The same record always has the same, so that sending it
-// again is harmless; and no other has it, also not one at the same offset of a topic that was made
-// anew. At most 300 bytes; engines take 512.
-std::string DocumentId(const Route& route, Offset offset);
-
-// The id of its dead letter: bridges that share an index of them each have one of their own. At
-// most 400 bytes.
-std::string DeadLetterId(std::string_view bridge, const Route& route, Offset offset);
 
 // Text as a JSON string with its quotes. Bytes that are no UTF-8 become U+FFFD.
 std::string JsonString(std::string_view text);
@@ -66,41 +57,10 @@ class DocumentShaper {
 // "2026-03-14T09:26:53.589Z", as engines store times.
 std::string ToEngineTime(int64_t timestamp_ms);
 
-// Why an engine, or we in its place, refused a record.
-struct Refusal {
-  int status = 0;  // of the engine; 0: it was not asked
-  std::string type;
-  std::string caused_by;
-  std::string reason;
-  std::string group;  // as in DeadLetters.error
-};
-
-// Where and when that was.
-struct RefusedAt {
-  std::string bridge;
-  std::string index;
-  int attempts = 1;
-  WallTime first_seen;
-  WallTime last_seen;
-};
-
 // The record as it came, with why it was refused: text where key, value and headers are UTF-8, else
 // base64, so that no byte is lost. One line without its end.
 std::string DeadLetterDocument(const Route& route, const Record& record, const Refusal& refusal,
                                const RefusedAt& at, const std::string& relay);
-
-// A dead letter, read back: the record byte for byte.
-struct KeptRecord {
-  Route route;  // without its key, target topic and stamps
-  Offset offset;
-  int64_t timestamp_ms = -1;
-  std::optional<std::string> key = std::nullopt;
-  std::optional<std::string> value = std::nullopt;
-  std::vector<std::pair<std::string, std::optional<std::string>>> headers = {};
-  Refusal refusal;
-  std::string index;
-  int attempts = 0;
-};
 
 // What DeadLetterDocument wrote; kDataLoss for a document that is none.
 StatusOr<KeptRecord> ReadDeadLetter(const nlohmann::json& document);

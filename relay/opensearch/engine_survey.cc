@@ -18,23 +18,28 @@ constexpr Duration kCheckEvery = 60s;  // what templates and pipelines do to an 
 StatusOr<std::unique_ptr<EngineSurvey>> EngineSurvey::Open(BridgeAssignment bridge,
                                                            SearchEngine engine,
                                                            std::unique_ptr<Survey> source,
-                                                           const Clock& clock) {
+                                                           const Clock& clock,
+                                                           MakeLetters make_letters) {
   StatusOr<IndexTemplate> index = IndexTemplate::Create(bridge.spec.target.index);
   if (!index.ok()) return index.status().At("target.index");
   StatusOr<std::unique_ptr<EngineView>> view = EngineView::Open(std::move(engine));
   if (!view.ok()) return view.status();
-  return std::unique_ptr<EngineSurvey>(new EngineSurvey(
-      std::move(bridge), *std::move(index), *std::move(view), std::move(source), clock));
+  return std::unique_ptr<EngineSurvey>(new EngineSurvey(std::move(bridge), *std::move(index),
+                                                        *std::move(view), std::move(source), clock,
+                                                        std::move(make_letters)));
 }
 
 EngineSurvey::EngineSurvey(BridgeAssignment bridge, IndexTemplate index,
                            std::unique_ptr<EngineView> engine, std::unique_ptr<Survey> source,
-                           const Clock& clock)
+                           const Clock& clock, MakeLetters make_letters)
     : bridge_(std::move(bridge)),
       index_(std::move(index)),
       engine_(std::move(engine)),
       source_(std::move(source)),
-      clock_(clock) {}
+      clock_(clock),
+      make_letters_(make_letters ? std::move(make_letters) : [this](Duration patience) {
+        return engine_->MakeDeadLetterIndex(bridge_.spec.target.letters(), patience);
+      }) {}
 
 void EngineSurvey::Note(SurveyResult& result, const Status& status, bool blocks,
                         const std::string& topic) const {
@@ -56,7 +61,7 @@ bool EngineSurvey::Reach(SurveyResult& result) {
     return false;
   }
   result.target_cluster_id = identity->cluster_id;
-  const Status made = engine_->MakeDeadLetterIndex(bridge_.spec.target.letters(), kPatience);
+  const Status made = make_letters_(kPatience);
   if (!made.ok()) Note(result, made, true);
   return made.ok();
 }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -14,18 +15,24 @@ namespace drawbridge {
 
 // Surveys a bridge whose target is a search engine: the source as another survey sees it, and the
 // engine beside it. An engine has no partitions; those of the source count as there when it can be
-// reached, and its index of dead letters is made. Runs on one thread.
+// reached, and what keeps its dead letters is made. Runs on one thread.
 class EngineSurvey final : public Survey {
  public:
+  // Makes what keeps dead letters, if it is missing; why they cannot be kept there. Waits for so
+  // long at most.
+  using MakeLetters = std::function<Status(Duration patience)>;
+
+  // Without `make_letters` they have an index of the engine.
   static StatusOr<std::unique_ptr<EngineSurvey>> Open(BridgeAssignment bridge, SearchEngine engine,
                                                       std::unique_ptr<Survey> source,
-                                                      const Clock& clock);
+                                                      const Clock& clock,
+                                                      MakeLetters make_letters = {});
 
   SurveyResult Look(const std::stop_token& stop) override;
 
  private:
   EngineSurvey(BridgeAssignment bridge, IndexTemplate index, std::unique_ptr<EngineView> engine,
-               std::unique_ptr<Survey> source, const Clock& clock);
+               std::unique_ptr<Survey> source, const Clock& clock, MakeLetters make_letters);
 
   bool Reach(SurveyResult& result);
   // Whether the index that a topic goes to keeps the promises.
@@ -38,6 +45,7 @@ class EngineSurvey final : public Survey {
   const std::unique_ptr<EngineView> engine_;
   const std::unique_ptr<Survey> source_;
   const Clock& clock_;
+  const MakeLetters make_letters_;
   std::map<std::string, std::vector<std::pair<Status, bool>>> checked_;  // by topic; bool: blocks
   BootTime check_at_{};
   bool was_reached_ = false;

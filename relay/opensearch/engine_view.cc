@@ -71,6 +71,23 @@ StatusOr<HttpAnswer> EngineView::Ask(HttpRequest request, Duration patience) {
                 fmt::format("{}: {}", endpoint(), failure.message()));
 }
 
+StatusOr<std::vector<BulkItem>> EngineView::Bulk(const std::string& path, const std::string& body,
+                                                 size_t count, Duration patience,
+                                                 HttpAnswer& answer) {
+  StatusOr<std::string> packed = Gzip(body);
+  if (!packed.ok()) return packed.status();
+  StatusOr<HttpAnswer> said = Ask({.method = "POST",
+                                   .path = path,
+                                   .body = *std::move(packed),
+                                   .content_type = "application/x-ndjson",
+                                   .is_gzip = true},
+                                  patience);
+  if (!said.ok()) return said.status();
+  answer = *std::move(said);
+  if (answer.status != 200) return Refused(answer);
+  return ReadItems(answer.body, count);
+}
+
 Status EngineView::Refused(const HttpAnswer& answer) const {
   const EngineError error = ReadError(answer.status, answer.body);
   if (answer.status == 401) {

@@ -2,9 +2,11 @@
 
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "base/clock.h"
 #include "base/status.h"
+#include "relay/opensearch/bulk_answer.h"
 #include "relay/opensearch/http_client.h"
 
 namespace drawbridge {
@@ -46,6 +48,10 @@ class EngineView {
 
   // The answer of the first address that gives one.
   StatusOr<HttpAnswer> Ask(HttpRequest request, Duration patience);
+  // Sends a bulk of `count` actions, as framed in bulk_request.h: the outcome of each. Where there
+  // are none the answer says why, if it has come, or the status.
+  StatusOr<std::vector<BulkItem>> Bulk(const std::string& path, const std::string& body,
+                                       size_t count, Duration patience, HttpAnswer& answer);
   // What an answer says that is no success, with what to do.
   Status Refused(const HttpAnswer& answer) const;
 

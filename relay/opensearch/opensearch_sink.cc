@@ -25,34 +25,35 @@ constexpr size_t kBulkDocumentsMost = 5000;
 constexpr Duration kFlushAfter = 1s;
 constexpr size_t kDocumentOverhead = 350;  // action line, @timestamp and origin
 constexpr const char* kDiverted = "failure_store: kept among the ::failures of its data stream";
-constexpr Duration kSuspectFor = 30min;
-constexpr Duration kTroubleAfter = 2s;  // what passes sooner is nobody's trouble
 
 }  // namespace
 
-StatusOr<std::unique_ptr<OpenSearchSink>> OpenSearchSink::Open(SearchEngine engine,
-                                                               OpenSearchSinkSettings settings,
-                                                               const Clock& clock) {
+StatusOr<std::unique_ptr<OpenSearchSink>> OpenSearchSink::Open(
+    SearchEngine engine, OpenSearchSinkSettings settings, const Clock& clock,
+    std::unique_ptr<TopicLetterSink> letters) {
   StatusOr<std::unique_ptr<HttpClient>> client = HttpClient::Open(std::move(engine));
   if (!client.ok()) return client.status();
   FileDescriptor timer(timerfd_create(CLOCK_BOOTTIME, TFD_NONBLOCK | TFD_CLOEXEC));
   if (!timer.is_open()) {
     return Status(StatusCode::kInternal, Reason::kInternal, "no timer can be had");
   }
-  return std::unique_ptr<OpenSearchSink>(
-      new OpenSearchSink(*std::move(client), std::move(settings), std::move(timer), clock));
+  return std::unique_ptr<OpenSearchSink>(new OpenSearchSink(
+      *std::move(client), std::move(settings), std::move(timer), clock, std::move(letters)));
 }
 
 OpenSearchSink::OpenSearchSink(std::unique_ptr<HttpClient> client, OpenSearchSinkSettings settings,
-                               FileDescriptor timer, const Clock& clock)
+                               FileDescriptor timer, const Clock& clock,
+                               std::unique_ptr<TopicLetterSink> letters)
     : client_(std::move(client)),
       settings_(std::move(settings)),
       timer_(std::move(timer)),
       clock_(clock),
+      letters_(std::move(letters)),
       shaper_(settings_.relay),
       backoff_(200ms, 10s),
       block_backoff_(2s, 30s),
       addresses_(client_->addresses()),
+      trouble_(client_->engine().endpoint.name),
       bulk_bytes_max_(kBulkBytesMost) {
   dead_.is_dead = true;
 }
@@ -70,17 +71,10 @@ Status OpenSearchSink::Open(Slot slot, const Route& route) {
   if (!is_the_same) {
     writing.storm.Reset();
     writing.is_probed = false;
-    writing.sent_to = {};
+    writing.prior = PriorWrites(settings_.window_bytes);
   }
-  Suspect(writing, clock_.Now());
-  return {};
-}
-
-// A relay before this one had about as large a window, and whatever it sent has arrived after a
-// while.
-void OpenSearchSink::Suspect(Writing& writing, BootTime now) const {
-  writing.unproven_bytes = 2 * settings_.window_bytes;
-  writing.unproven_until = now + kSuspectFor;
+  writing.prior.Suspect(clock_.Now());
+  return letters_ ? letters_->Open(slot, route.key) : Status();
 }
 
 // --- Sending ------------------------------------------------------------------------------------
@@ -119,9 +113,8 @@ size_t OpenSearchSink::Submit(Batch& batch, size_t from, uint32_t window) {
                 .first_seen = {},
                 .refusal = std::nullopt,
                 .index = {}};
-    entry.may_be_there = (writing.unproven_bytes > 0 && now < writing.unproven_until) ||
-                         entry.record.offset < writing.sent_to;
-    writing.sent_to = std::max(writing.sent_to, entry.covered.end);
+    entry.may_be_there = writing.prior.MayHave(entry.record.offset, now);
+    writing.prior.Sent(entry.covered.end);
     open_.bytes += entry.record.value.value_or("").size() + kDocumentOverhead;
     open_.entries.push_back(std::move(entry));
     ++writing.entries;
@@ -141,6 +134,7 @@ void OpenSearchSink::Poll(std::vector<Confirmation>& confirmations) {
     auto sent = in_flight_.extract(id);
     if (!sent.empty()) Take(std::move(sent.mapped()), answer, now);
   }
+  if (letters_) TakePosted(now);
   SendDue(now);
   SetTimer(now);
   std::ranges::move(done_, std::back_inserter(confirmations));
@@ -161,7 +155,9 @@ void OpenSearchSink::SendDue(BootTime now) {
     Send(std::move(due), now);
     if (waiting_.size() != before) break;  // no address can be asked
   }
-  if (!dead_.entries.empty() && MaySend(now)) {
+  if (letters_) {
+    PostDead();
+  } else if (!dead_.entries.empty() && MaySend(now)) {
     Bulk dead = std::exchange(dead_, {});
     dead_.is_dead = true;
     Send(std::move(dead), now);
@@ -172,24 +168,10 @@ void OpenSearchSink::SendDue(BootTime now) {
   }
 }
 
-// The next one that is not down. When all are, the one that was tried longest ago: whoever comes
-// back first shall be found soon.
-std::optional<size_t> OpenSearchSink::ChooseAddress(BootTime now) {
-  for (size_t i = 0; i < addresses_.size(); ++i) {
-    const size_t address = (next_address_ + i) % addresses_.size();
-    if (addresses_[address].down_until > now) continue;
-    next_address_ = address + 1;
-    return address;
-  }
-  const auto oldest = std::ranges::min_element(addresses_, {}, &Address::tried_at);
-  if (oldest->MayBeTried() > now) return std::nullopt;
-  return static_cast<size_t>(oldest - addresses_.begin());
-}
-
 void OpenSearchSink::Send(Bulk bulk, BootTime now) {
-  const std::optional<size_t> address = ChooseAddress(now);
+  const std::optional<size_t> address = addresses_.Choose(now);
   if (!address) {
-    bulk.due = std::ranges::min(addresses_, {}, &Address::MayBeTried).MayBeTried();
+    bulk.due = addresses_.MayBeAsked();
     waiting_.push_back(std::move(bulk));
     return;
   }
@@ -208,24 +190,18 @@ void OpenSearchSink::Send(Bulk bulk, BootTime now) {
   framed.reserve(bulk.entries.size());
   for (Entry& entry : bulk.entries) {
     const Route& route = entry.to->route;
-    const size_t start = body_.size();
     if (entry.refusal) {
       AppendCreate(settings_.dead_letter_index,
                    DeadLetterId(settings_.bridge, route, entry.record.offset), body_);
-      body_ += DeadLetterDocument(route, entry.record, *entry.refusal,
-                                  {.bridge = settings_.bridge,
-                                   .index = entry.index,
-                                   .attempts = entry.attempts,
-                                   .first_seen = entry.first_seen,
-                                   .last_seen = wall_now},
+      body_ += DeadLetterDocument(route, entry.record, *entry.refusal, RefusalOf(entry, wall_now),
                                   settings_.relay);
+      body_ += '\n';
     } else {
       ++entry.attempts;
       entry.index = entry.to->index.Apply(route.source_topic, entry.record.timestamp_ms);
-      AppendCreate(entry.index, DocumentId(route, entry.record.offset), body_);
-      const Status shaped = shaper_.Append(route, entry.record, wall_now, body_);
+      const Status shaped =
+          AppendRecord(entry.index, route, entry.record, wall_now, shaper_, body_);
       if (!shaped.ok()) {
-        body_.resize(start);
         const std::string why = shaped.message();
         KeepDead(std::move(entry), {.status = 0,
                                     .type = "drawbridge_refused",
@@ -235,7 +211,6 @@ void OpenSearchSink::Send(Bulk bulk, BootTime now) {
         continue;
       }
     }
-    body_ += '\n';
     framed.push_back(std::move(entry));
   }
   bulk.entries = std::move(framed);
@@ -291,14 +266,14 @@ void OpenSearchSink::AskOn(Sent sent) {
 }
 
 void OpenSearchSink::TakeCheck(Sent sent, const HttpAnswer& answer, BootTime now) {
-  if (answer.status != 0) addresses_[sent.address].backoff.Reset();
+  if (answer.status != 0) addresses_.Answered(sent.address);
   switch (sent.check->Take(answer)) {
     case PresenceCheck::Verdict::kGoOn:
       AskOn(std::move(sent));
       return;
     case PresenceCheck::Verdict::kUnclear:
-      if (answer.status == 0) StandDown(addresses_[sent.address], now);
-      NoteTrouble(sent.check->status().reason(), sent.check->status().message(), false, now);
+      if (answer.status == 0) StandDown(sent.address, now);
+      trouble_.Note(sent.check->status().reason(), sent.check->status().message(), false, now);
       Retry(std::move(sent.bulk), {}, true, now);
       return;
     case PresenceCheck::Verdict::kDone:
@@ -333,18 +308,16 @@ void OpenSearchSink::TakeCheck(Sent sent, const HttpAnswer& answer, BootTime now
   blocked_until_.reset();
   block_backoff_.Reset();
   backoff_.Reset();
-  trouble_.reset();
+  trouble_.Passed();
 }
 
-// Beyond the last record that a relay before has written lies at least its window of those that it
-// has not.
 void OpenSearchSink::Prove(const Entry& entry, bool was_there, BootTime now) {
   Writing& writing = writings_[entry.slot];
-  if (entry.to != writing.to || writing.unproven_bytes == 0) return;
+  if (entry.to != writing.to) return;
   if (was_there) {
-    Suspect(writing, now);
+    writing.prior.WasThere(now);
   } else {
-    writing.unproven_bytes -= std::min(writing.unproven_bytes, entry.record.bytes() + 1);
+    writing.prior.WasMissing(entry.record.bytes());
   }
 }
 
@@ -364,10 +337,9 @@ void OpenSearchSink::SetTimer(BootTime now) const {
   timerfd_settime(timer_.get(), 0, &when, nullptr);
 }
 
-void OpenSearchSink::StandDown(Address& address, BootTime now) {
+void OpenSearchSink::StandDown(size_t address, BootTime now) {
   limit_.PushedBack();
-  address.tried_at = now;
-  address.down_until = now + address.backoff.Next();
+  addresses_.StayedAway(address, now);
 }
 
 // --- Answers ------------------------------------------------------------------------------------
@@ -377,14 +349,13 @@ void OpenSearchSink::Take(Sent sent, const HttpAnswer& answer, BootTime now) {
     TakeCheck(std::move(sent), answer, now);
     return;
   }
-  Address& address = addresses_[sent.address];
   if (answer.status == 0) {
-    StandDown(address, now);
-    NoteTrouble(answer.failure.reason(), answer.failure.message(), false, now);
+    StandDown(sent.address, now);
+    trouble_.Note(answer.failure.reason(), answer.failure.message(), false, now);
     Retry(std::move(sent.bulk), {}, true, now);
     return;
   }
-  address.backoff.Reset();
+  addresses_.Answered(sent.address);
   if (answer.status != 200) {
     TakeRefused(std::move(sent.bulk), ReadError(answer.status, answer.body), now);
     return;
@@ -392,7 +363,7 @@ void OpenSearchSink::Take(Sent sent, const HttpAnswer& answer, BootTime now) {
   const StatusOr<std::vector<BulkItem>> items = ReadItems(answer.body, sent.bulk.entries.size());
   if (!items.ok()) {
     // It may have been done or not: sent again, it is there or is made.
-    NoteTrouble(items.status().reason(), items.status().message(), false, now);
+    trouble_.Note(items.status().reason(), items.status().message(), false, now);
     Retry(std::move(sent.bulk), {}, true, now);
     return;
   }
@@ -433,8 +404,8 @@ void OpenSearchSink::TakeItems(Bulk bulk, const std::vector<BulkItem>& items, Bo
         is_pushed_back = true;
         [[fallthrough]];
       case ItemOutcome::kPassing:
-        NoteTrouble(is_pushed_back ? Reason::kThrottled : Reason::kBrokerError, error.Text(), false,
-                    now);
+        trouble_.Note(is_pushed_back ? Reason::kThrottled : Reason::kBrokerError, error.Text(),
+                      false, now);
         again.bytes += entry.record.value.value_or("").size() + kDocumentOverhead;
         again.entries.push_back(std::move(entry));
         break;
@@ -448,7 +419,7 @@ void OpenSearchSink::TakeItems(Bulk bulk, const std::vector<BulkItem>& items, Bo
             Status(StatusCode::kFailedPrecondition, Reason::kRecordRefused,
                    fmt::format("the record at offset {} is refused, and so is its dead letter in "
                                "{}: {}",
-                               entry.record.offset, settings_.dead_letter_index, error.Text())));
+                               entry.record.offset, LettersText(), error.Text())));
         failed.push_back(std::move(entry));
         break;
       case ItemOutcome::kSystemic: {
@@ -459,8 +430,7 @@ void OpenSearchSink::TakeItems(Bulk bulk, const std::vector<BulkItem>& items, Bo
                       "there ({})",
                       error.Text())
                 : fmt::format("the engine takes no record for {}: {}",
-                              entry.refusal ? settings_.dead_letter_index : entry.index,
-                              error.Text());
+                              entry.refusal ? LettersText() : entry.index, error.Text());
         blocked.try_emplace(entry.slot,
                             Status(StatusCode::kFailedPrecondition,
                                    error.status == 403 && error.type == "security_exception"
@@ -474,7 +444,7 @@ void OpenSearchSink::TakeItems(Bulk bulk, const std::vector<BulkItem>& items, Bo
   }
   if (is_pushed_back) limit_.PushedBack();
   if (has_passed && again.entries.empty()) {
-    trouble_.reset();
+    trouble_.Passed();
     backoff_.Reset();
   }
   if (!again.entries.empty()) Retry(std::move(again), {}, false, now);
@@ -509,6 +479,69 @@ void OpenSearchSink::KeepDead(Entry entry, Refusal refusal) {
   dead_.entries.push_back(std::move(entry));
 }
 
+RefusedAt OpenSearchSink::RefusalOf(const Entry& entry, WallTime now) const {
+  return {.bridge = settings_.bridge,
+          .index = entry.index,
+          .attempts = entry.attempts,
+          .first_seen = entry.first_seen,
+          .last_seen = now};
+}
+
+// Where dead letters are, for whoever reads why they are refused there.
+std::string OpenSearchSink::LettersText() const {
+  return letters_ ? "the topic " + letters_->topic() : settings_.dead_letter_index;
+}
+
+void OpenSearchSink::PostDead() {
+  const WallTime now = clock_.WallNow();
+  auto next = dead_.entries.begin();
+  for (; next != dead_.entries.end(); ++next) {
+    Entry& entry = *next;
+    const bool is_taken =
+        letters_->Submit({.slot = entry.slot, .window = entry.window, .covered = entry.covered},
+                         entry.record, entry.to->route, *entry.refusal, RefusalOf(entry, now));
+    if (!is_taken) break;
+    Record counted;  // its bytes are the letters' now
+    counted.offset = entry.record.offset;
+    counted.weight = entry.record.weight;
+    entry.record = std::move(counted);
+    posted_.emplace(Posted{entry.slot, entry.window, entry.covered.first}, std::move(entry));
+  }
+  dead_.entries.erase(dead_.entries.begin(), next);
+  if (dead_.entries.empty()) dead_.bytes = 0;
+}
+
+void OpenSearchSink::TakePosted(BootTime now) {
+  std::vector<Confirmation> answers;
+  letters_->Poll(answers);
+  for (const Confirmation& answer : answers) {
+    const Offset end = answer.failure ? answer.failed_end : answer.range.end;
+    const auto first = posted_.lower_bound({answer.slot, answer.window, answer.range.first});
+    const auto last = posted_.lower_bound({answer.slot, answer.window, end});
+    std::vector<Entry> failed;
+    for (auto posted = first; posted != last; ++posted) {
+      if (answer.failure) {
+        failed.push_back(std::move(posted->second));
+      } else {
+        Confirm(posted->second);
+      }
+    }
+    posted_.erase(first, last);
+    if (failed.empty()) continue;
+    if (answer.failure == Disposition::kRetry) {
+      trouble_.Note(answer.status.reason(), answer.status.message(), false, now);
+      Fail({{answer.slot, answer.status}}, std::move(failed), Disposition::kRetry);
+      continue;
+    }
+    Fail({{answer.slot,
+           Status(StatusCode::kFailedPrecondition, answer.status.reason(),
+                  fmt::format("the record at offset {} is refused, and so is its dead letter in "
+                              "{}: {}",
+                              answer.range.first, LettersText(), answer.status.message()))}},
+         std::move(failed));
+  }
+}
+
 void OpenSearchSink::TakeRefused(Bulk bulk, const EngineError& error, BootTime now) {
   const std::string text = error.Text();
   switch (error.status) {
@@ -528,7 +561,7 @@ void OpenSearchSink::TakeRefused(Bulk bulk, const EngineError& error, BootTime n
                     error.status == 413 ? Reason::kRecordTooLarge : Reason::kRecordRefused,
                     fmt::format("the record at offset {} is refused, and so is its dead letter: "
                                 "raise http.max_content_length of the engine, or mend {} ({})",
-                                letter.record.offset, settings_.dead_letter_index, text))}};
+                                letter.record.offset, LettersText(), text))}};
         Fail(blocked, std::move(bulk.entries));
         return;
       }
@@ -553,8 +586,8 @@ void OpenSearchSink::TakeRefused(Bulk bulk, const EngineError& error, BootTime n
       return;
     case 429:
       limit_.PushedBack();
-      NoteTrouble(Reason::kThrottled, fmt::format("the engine asks for less ({})", text), false,
-                  now);
+      trouble_.Note(Reason::kThrottled, fmt::format("the engine asks for less ({})", text), false,
+                    now);
       Retry(std::move(bulk), 1s, false, now);
       return;
     default:
@@ -562,7 +595,7 @@ void OpenSearchSink::TakeRefused(Bulk bulk, const EngineError& error, BootTime n
   }
   if (error.status >= 500 && error.status != 501) {
     limit_.PushedBack();
-    NoteTrouble(Reason::kBrokerError, fmt::format("the engine answers {}", text), false, now);
+    trouble_.Note(Reason::kBrokerError, fmt::format("the engine answers {}", text), false, now);
     Retry(std::move(bulk), {}, true, now);
     return;
   }
@@ -599,7 +632,7 @@ void OpenSearchSink::Retry(Bulk bulk, Duration least, bool is_ambiguous, BootTim
 // No request passes: one is tried now and then.
 void OpenSearchSink::BlockAll(Bulk bulk, Reason reason, std::string text, BootTime now) {
   blocked_until_ = now + block_backoff_.Next();
-  NoteTrouble(reason, std::move(text), true, now);
+  trouble_.Note(reason, std::move(text), true, now);
   bulk.due = *blocked_until_;
   waiting_.push_front(std::move(bulk));
 }
@@ -635,11 +668,12 @@ void OpenSearchSink::Confirm(Entry& entry) {
 
 // Gives back all that the sink has of these partitions, but for what is on its way: they are read
 // again, one record at a time until one passes.
-void OpenSearchSink::Fail(const std::map<Slot, Status>& blocked, std::vector<Entry> entries) {
+void OpenSearchSink::Fail(const std::map<Slot, Status>& failed, std::vector<Entry> entries,
+                          Disposition disposition) {
   const auto collect = [&](Bulk& bulk) {
     const auto kept =
         std::stable_partition(bulk.entries.begin(), bulk.entries.end(),
-                              [&](const Entry& entry) { return !blocked.contains(entry.slot); });
+                              [&](const Entry& entry) { return !failed.contains(entry.slot); });
     entries.insert(entries.end(), std::make_move_iterator(kept),
                    std::make_move_iterator(bulk.entries.end()));
     bulk.entries.erase(kept, bulk.entries.end());
@@ -663,47 +697,23 @@ void OpenSearchSink::Fail(const std::map<Slot, Status>& blocked, std::vector<Ent
   for (auto& [which, failure] : failures) {
     failure.slot = which.first;
     failure.window = which.second;
-    failure.failure = Disposition::kBlock;
-    failure.status = blocked.at(which.first);
+    failure.failure = disposition;
+    failure.status = failed.at(which.first);
     done_.push_back(std::move(failure));
   }
-  for (const auto& [slot, status] : blocked) writings_[slot].is_probed = true;
-}
-
-void OpenSearchSink::NoteTrouble(Reason reason, std::string text, bool blocks, BootTime now) {
-  if (!trouble_) trouble_since_ = now;
-  const bool is_new = !trouble_ || trouble_->reason != reason;
-  if (!is_new) {
-    kLog.Debug("engine still does not take records",
-               {{"endpoint", client_->engine().endpoint.name}, {"text", text}});
-  } else {
-    kLog.Warn(
-        "engine does not take records",
-        {{"endpoint", client_->engine().endpoint.name}, {"reason", Name(reason)}, {"text", text}});
-  }
-  trouble_ = Condition{.side = Side::kTarget,
-                       .reason = reason,
-                       .text = fmt::format("{}: {}", client_->engine().endpoint.name, text),
-                       .bridge = {},
-                       .stream = std::nullopt,
-                       .partition = std::nullopt,
-                       .topic = {},
-                       .age = std::nullopt,
-                       .blocks = false};
-  trouble_blocks_ = blocks;
+  if (disposition != Disposition::kBlock) return;
+  for (const auto& [slot, status] : failed) writings_[slot].is_probed = true;
 }
 
 std::optional<Condition> OpenSearchSink::Trouble() const {
-  if (!trouble_) return std::nullopt;
-  const Duration age = clock_.Now() - trouble_since_;
-  if (!trouble_blocks_ && age < kTroubleAfter) return std::nullopt;
-  Condition trouble = *trouble_;
-  trouble.age = age;
-  return trouble;
+  const std::optional<Condition> trouble = trouble_.At(clock_.Now());
+  return trouble || !letters_ ? trouble : letters_->Trouble();
 }
 
 std::vector<int> OpenSearchSink::descriptors() const {
-  return {client_->descriptor(), timer_.get()};
+  std::vector<int> descriptors{client_->descriptor(), timer_.get()};
+  if (letters_) std::ranges::copy(letters_->descriptors(), std::back_inserter(descriptors));
+  return descriptors;
 }
 
 }  // namespace drawbridge

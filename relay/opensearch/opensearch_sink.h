@@ -13,10 +13,14 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "model/index_template.h"
+#include "relay/letters/topic_letter_sink.h"
+#include "relay/opensearch/address_ring.h"
 #include "relay/opensearch/bulk_answer.h"
 #include "relay/opensearch/document.h"
+#include "relay/opensearch/engine_trouble.h"
 #include "relay/opensearch/http_client.h"
 #include "relay/opensearch/presence_check.h"
+#include "relay/opensearch/prior_writes.h"
 #include "relay/opensearch/send_limit.h"
 #include "relay/opensearch/storm_breaker.h"
 #include "relay/pipeline/io.h"
@@ -33,7 +37,7 @@ struct OpenSearchSinkSettings {
 // Writes records as documents of OpenSearch or Elasticsearch, each once: with `create` and an id of
 // its own, so that what is sent again is there already; where several indexes stand behind a name
 // it is looked for first. An answer is read item by item. A record is confirmed when the engine, or
-// its index of dead letters, has it.
+// the place of its dead letters, has it.
 //
 // Items that fail in passing are sent again from here, slower. What no record would pass (an index
 // that is closed, a full disk, half of all records refused for one reason) is given back to the
@@ -43,9 +47,10 @@ struct OpenSearchSinkSettings {
 // clock outlives it.
 class OpenSearchSink final : public Sink {
  public:
-  static StatusOr<std::unique_ptr<OpenSearchSink>> Open(SearchEngine engine,
-                                                        OpenSearchSinkSettings settings,
-                                                        const Clock& clock);
+  // With `letters`, dead letters go there in place of the index.
+  static StatusOr<std::unique_ptr<OpenSearchSink>> Open(
+      SearchEngine engine, OpenSearchSinkSettings settings, const Clock& clock,
+      std::unique_ptr<TopicLetterSink> letters = nullptr);
 
   Status Open(Slot slot, const Route& route) override;
   size_t Submit(Batch& batch, size_t from, uint32_t window) override;
@@ -93,24 +98,22 @@ class OpenSearchSink final : public Sink {
   struct Writing {
     std::shared_ptr<const Destination> to;
     StormBreaker storm;
-    bool is_probed = false;   // one record at a time
-    size_t entries = 0;       // in the sink
-    Offset sent_to{};         // below it records were sent since the slot was opened
-    size_t unproven_bytes{};  // while it is not 0, a relay before may have written what comes
-    BootTime unproven_until{};
+    bool is_probed = false;  // one record at a time
+    size_t entries = 0;      // in the sink
+    PriorWrites prior;
   };
-  // An address that does not answer is left alone, longer and longer, while others answer.
-  struct Address {
-    BootTime down_until{};
-    BootTime tried_at{};
-    Backoff backoff{std::chrono::milliseconds(500), std::chrono::hours(1)};
+  // A letter on its way into the topic: where its record begins.
+  struct Posted {
+    Slot slot = 0;
+    uint32_t window = 0;
+    Offset first;
 
-    // When it may be tried though others may not answer either.
-    BootTime MayBeTried() const { return std::min(down_until, tried_at + std::chrono::seconds(5)); }
+    friend auto operator<=>(const Posted&, const Posted&) = default;
   };
 
   OpenSearchSink(std::unique_ptr<HttpClient> client, OpenSearchSinkSettings settings,
-                 FileDescriptor timer, const Clock& clock);
+                 FileDescriptor timer, const Clock& clock,
+                 std::unique_ptr<TopicLetterSink> letters);
 
   bool IsFull(const Bulk& bulk) const;
   bool MaySend(BootTime now) const;
@@ -121,10 +124,8 @@ class OpenSearchSink final : public Sink {
   void StartCheck(Bulk bulk, const std::set<std::string>& names, size_t address, BootTime now);
   void AskOn(Sent sent);
   void TakeCheck(Sent sent, const HttpAnswer& answer, BootTime now);
-  void Suspect(Writing& writing, BootTime now) const;
   void Prove(const Entry& entry, bool was_there, BootTime now);
-  std::optional<size_t> ChooseAddress(BootTime now);
-  void StandDown(Address& address, BootTime now);
+  void StandDown(size_t address, BootTime now);
   void SetTimer(BootTime now) const;
 
   void Take(Sent sent, const HttpAnswer& answer, BootTime now);
@@ -135,32 +136,35 @@ class OpenSearchSink final : public Sink {
   void BlockAll(Bulk bulk, Reason reason, std::string text, BootTime now);
   void Refuse(Entry entry, const EngineError& error, std::map<Slot, Status>& blocked);
   void KeepDead(Entry entry, Refusal refusal);
+  RefusedAt RefusalOf(const Entry& entry, WallTime now) const;
+  std::string LettersText() const;
+  void PostDead();
+  void TakePosted(BootTime now);
 
   void Confirm(Entry& entry);
-  void Fail(const std::map<Slot, Status>& blocked, std::vector<Entry> entries);
-  void NoteTrouble(Reason reason, std::string text, bool blocks, BootTime now);
+  void Fail(const std::map<Slot, Status>& failed, std::vector<Entry> entries,
+            Disposition disposition = Disposition::kBlock);
 
   const std::unique_ptr<HttpClient> client_;
   const OpenSearchSinkSettings settings_;
   const FileDescriptor timer_;  // rings when something is due
   const Clock& clock_;
+  const std::unique_ptr<TopicLetterSink> letters_;  // null: they go into an index
   DocumentShaper shaper_;
   SendLimit limit_;
   Backoff backoff_;
   Backoff block_backoff_;
   std::vector<Writing> writings_;  // by slot
-  std::vector<Address> addresses_;
-  size_t next_address_ = 0;
+  AddressRing addresses_;
+  EngineTrouble trouble_;
   size_t bulk_bytes_max_;
   Bulk open_;
   Bulk dead_;
   std::deque<Bulk> waiting_;
   std::map<uint64_t, Sent> in_flight_;
+  std::map<Posted, Entry> posted_;  // without their records
   uint64_t last_id_ = 0;
   std::optional<BootTime> blocked_until_;  // after that one request is tried
-  std::optional<Condition> trouble_;
-  BootTime trouble_since_{};
-  bool trouble_blocks_ = false;
   bool has_said_blind_ = false;
   std::vector<Confirmation> done_;
   std::vector<std::pair<uint64_t, HttpAnswer>> answers_;

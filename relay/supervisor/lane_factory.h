@@ -37,6 +37,8 @@ struct DeadLetterPlace {
   BridgeSpec bridge;
   EndpointSpec target;
   std::optional<CredentialSecret> secret;  // of the target
+  std::optional<EndpointSpec> source;      // for letters in a topic there
+  std::optional<CredentialSecret> source_secret;
   DeadLetterSelection selection;
 };
 

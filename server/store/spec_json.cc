@@ -132,7 +132,8 @@ std::string ToJson(const BridgeSpec& bridge) {
                 {"provenance", bridge.target.provenance},
                 {"require_idempotence", bridge.target.require_idempotence},
                 {"index", bridge.target.index},
-                {"dead_letter_index", bridge.target.dead_letter_index}}},
+                {"dead_letter_index", bridge.target.dead_letter_index},
+                {"dead_letter_topic", bridge.target.dead_letter_topic}}},
               {"placement", bridge.placement},
               {"lanes", bridge.lanes}}
       .dump();
@@ -170,6 +171,7 @@ StatusOr<BridgeSpec> BridgeFromJson(const std::string& text) {
     bridge.target.require_idempotence = target.value("require_idempotence", false);
     bridge.target.index = target.value("index", "");
     bridge.target.dead_letter_index = target.value("dead_letter_index", "");
+    bridge.target.dead_letter_topic = target.value("dead_letter_topic", "");
     bridge.placement = spec.value("placement", Labels{});
     bridge.lanes = spec.value("lanes", 1);
     return bridge;

@@ -238,6 +238,9 @@ TEST_F(EngineTest, WantsAddressesThatNameOneEngineAndNothingBehindIt) {
   }
   EXPECT_EQ(check({"https://a:1", "http://b:1"}), "opensearch.addresses[1]");
   EXPECT_EQ(check({"http://a:1", "http://[::1]:9200"}), "");
+  EXPECT_EQ(check({"https://x.us-east-1.aoss.amazonaws.com:443"}), "opensearch.addresses[0]");
+  EXPECT_EQ(Validate(target_.spec).reason(), Reason::kGuaranteeUnsupported);
+  target_.spec.opensearch().addresses = {"http://a:1"};
   target_.spec.opensearch().ca_pem = "-----BEGIN CERTIFICATE-----";
   EXPECT_EQ(Validate(target_.spec).field(), "opensearch.ca_pem");
 }
@@ -253,6 +256,20 @@ TEST_F(EngineTest, WantsAnIndex) {
   bridge_.target.index = "logs-{topic}";
   bridge_.target.dead_letter_index = "logs-dead";
   EXPECT_EQ(Validate(bridge_).field(), "target.dead_letter_index") << "a topic may be called dead";
+}
+
+TEST_F(EngineTest, KeepsDeadLettersInOnePlace) {
+  const auto field_of = [&](std::string topic) {
+    bridge_.target.dead_letter_topic = std::move(topic);
+    return Validate(bridge_).field();
+  };
+  bridge_.source.topics = {"audit", "/vcn-.*/"};
+  EXPECT_EQ(field_of("dead"), "");
+  EXPECT_EQ(field_of("no topic"), "target.dead_letter_topic");
+  EXPECT_EQ(field_of("audit"), "target.dead_letter_topic") << "it would carry its own letters";
+  EXPECT_EQ(field_of("vcn-dead"), "target.dead_letter_topic") << "it would carry its own letters";
+  bridge_.target.dead_letter_index = "dead";
+  EXPECT_EQ(field_of("dead"), "target.dead_letter_topic");
 }
 
 TEST_F(EngineTest, TakesNothingThatOnlyTopicsHave) {
@@ -283,6 +300,9 @@ TEST_F(BridgeWithEndpointsTest, TakesNoIndexIntoAKafkaCluster) {
   bridge_.target.index = "";
   bridge_.target.dead_letter_index = "dead";
   EXPECT_EQ(Check().field(), "target.dead_letter_index");
+  bridge_.target.dead_letter_index = "";
+  bridge_.target.dead_letter_topic = "dead";
+  EXPECT_EQ(Check().field(), "target.dead_letter_topic");
 }
 
 TEST(SameClusterTest, IsNeverAnEngineAndACluster) {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -75,8 +76,10 @@ class Searching:
         verdict.assert_clean()
 
     def letters(self, topic: str) -> list[dict[str, Any]]:
-        """The dead letters of a topic."""
+        """The dead letters of a topic that are in the index of them."""
         self.client.refresh()
+        if not self.client.index_exists(LETTERS):
+            return []
         return [
             document.source
             for document in self.client.documents(LETTERS)
@@ -420,6 +423,81 @@ def test_dead_letters_are_brought_in_when_their_cause_is_mended(searching: Searc
     assert stream["status"].get("dead_letters", 0) == 0
 
 
+def test_dead_letters_in_a_topic_are_kept_and_brought_in(searching: Searching) -> None:
+    """In a topic of the source's cluster: each record as it came, and why."""
+    topic, dead = unique("posted"), unique("dead")
+    deployment, admin = searching.deployment, searching.deployment.oci.admin
+    deployment.make_topics(topic, partitions=1)
+    searching.client.put_template(
+        topic, [f"logs-{topic}-*"], mappings={"properties": {"n": {"type": "long"}}}
+    )
+    bad = {number: f'{{"n": "text {number}"}}'.encode() for number in range(7, 4000, 4)}
+    first_ms = int(time.time() * 1000) - 3_600_000
+    admin.produce(
+        topic,
+        [
+            {
+                "value": bad.get(number, f'{{"n": {number}}}'.encode()),
+                "key": b"\xff",
+                "headers": [["own", b"\x00"], ["own", None]],
+                "timestamp": first_ms + number,
+                "partition": 0,
+            }
+            for number in range(4000)
+        ],
+    )
+    searching.apply(topic, [topic], dead_letter_topic=dead)
+    deployment.wait_until_carried(topic, [topic])
+
+    searching.assert_once([topic], frozenset(Key(topic, 0, number) for number in bad))
+    assert not searching.letters(topic), "and in no index"
+    posted = admin.read(dead)
+    assert len(posted) == len(bad)
+    for record in posted:
+        told = dict(record.headers)
+        number = int(told["drawbridge-error-offset"])
+        assert record.value == bad[number]
+        assert (record.key, record.timestamp) == (b"\xff", first_ms + number)
+        assert record.headers[:2] == [("own", b"\x00"), ("own", None)]
+        assert b"mapper_parsing_exception" in told["drawbridge-error-reason"]
+    settings = admin.describe_configs(dead)
+    assert settings["retention.ms"] == "-1", "what is old is kept as well"
+
+    shown = deployment.cli_json("dead-letters", "show", f"{topic}/{topic}", "--limit", 2)
+    assert shown["total"] == len(bad)
+    assert base64.b64decode(shown["letters"][0]["value"]) == bad[int(shown["letters"][0]["offset"])]
+    refused = deployment.cli("dead-letters", "retry", topic, is_checked=False)
+    assert refused.returncode == 1, refused.stdout + refused.stderr
+    assert f"{len(bad):,} refused again" in refused.stdout
+
+    mend_mapping(searching, topic)
+    [group] = deployment.cli_json("dead-letters", "list", topic)["groups"]
+    retried = deployment.cli("dead-letters", "retry", topic, "--reason", group["error"])
+    assert retried.stdout == f"{len(bad):,} brought in\n"
+    searching.assert_once([topic])
+    [group] = deployment.cli_json("dead-letters", "list", topic)["groups"]
+    assert (group["records"], group["retried"]) == (len(bad), len(bad))
+    assert deployment.cli_json("dead-letters", "show", topic).get("total", 0) == 0
+    assert deployment.cli("dead-letters", "retry", topic).stdout == "0 brought in\n"
+
+
+def test_a_topic_that_would_not_keep_dead_letters_is_named(searching: Searching) -> None:
+    topic, dead = unique("unkept"), unique("dead")
+    deployment = searching.deployment
+    deployment.make_topics(topic)
+    deployment.write_logs([topic], 100)
+    deployment.oci.admin.create_topic(dead, 1, configs={"retention.ms": 60_000})
+    searching.apply(topic, [topic], dead_letter_topic=dead)
+    try:
+        deployment.wait_until_shown(
+            topic, "GUARANTEE_UNSUPPORTED", side="target", says=[dead, "retention.ms to -1"],
+            seconds=SECONDS,
+        )
+        assert counted(searching, topic) == 0
+    finally:
+        deployment.cli("delete", "bridge", topic)
+
+
 def test_a_retry_of_dead_letters_loses_none_to_an_engine_that_goes_away(
     searching: Searching,
 ) -> None:
@@ -545,6 +623,7 @@ def test_what_is_no_engine_is_named(searching: Searching) -> None:
         ({"topic": "x"}, "topic"),
         ({"compression": "zstd"}, "compression"),
         ({"dead_letter_index": "dead-{topic}"}, "dead_letter_index"),
+        ({"dead_letter_topic": "audit"}, "dead_letter_topic"),
     ],
 )
 def test_a_target_that_makes_no_sense_is_refused(

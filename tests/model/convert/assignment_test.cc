@@ -33,7 +33,7 @@ class AssignmentsTest : public testing::Test {
             compression: COMPRESSION_ZSTD
             replication_factor: 2
             omit_provenance: true
-            require_idempotence: true index: "logs" dead_letter_index: "dead"
+            require_idempotence: true index: "logs" dead_letter_index: "dead" dead_letter_topic: "d"
           }
           placement { labels { key: "cloud" value: "oci" } }
           lanes: 2

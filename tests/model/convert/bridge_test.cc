@@ -25,6 +25,7 @@ class BridgeTest : public testing::Test {
           require_idempotence: true
           index: "logs-{topic}"
           dead_letter_index: "dead"
+          dead_letter_topic: "dead-topic"
         }
         placement {
           labels { key: "cloud" value: "oci" }

@@ -42,6 +42,8 @@ TEST(OutcomeTest, DoesNotBlameTheRecordForTheEngine) {
              "[1000]/[1000] maximum shards open"),
         Item(400, "illegal_argument_exception",
              "Validation Failed: 1: this action would add [2] shards, maximum normal shards open"),
+        Item(400, "illegal_argument_exception",
+             "Document ID is not supported in create/index operation request"),
         Item(400, "index_closed_exception"), Item(400, "invalid_index_name_exception"),
         Item(400, "wrapper", "", "index_closed_exception"), Item(400, "never_heard_of_exception"),
         Item(418)}) {

@@ -126,7 +126,12 @@ class DeadLetterBoxTest : public testing::Test {
       int status = 200;
       json error;
       if (verb == "delete") {
-        status = letters_.erase(id) == 1 && !are_taken_by_others_ ? 200 : 404;
+        if (gives_letters_up_) {
+          status = letters_.erase(id) == 1 && !are_taken_by_others_ ? 200 : 404;
+        } else {
+          status = 403;
+          error = {{"type", "cluster_block_exception"}, {"reason", "read-only"}};
+        }
       } else {
         std::getline(lines, line);
         if (verb == "update") {
@@ -155,6 +160,7 @@ class DeadLetterBoxTest : public testing::Test {
   std::vector<json> searches_;
   size_t creates_max_ = 1'000'000;
   bool are_taken_by_others_ = false;
+  bool gives_letters_up_ = true;
   bool is_diverting_ = false;
   bool knows_turns_ = true;
   ScriptedEngine engine_;
@@ -290,6 +296,18 @@ TEST_F(DeadLetterBoxTest, DoesNotCountWhatSomebodyElseHasBroughtIn) {
 
   ASSERT_TRUE(done.ok());
   EXPECT_THAT(done->groups, IsEmpty());
+}
+
+TEST_F(DeadLetterBoxTest, DoesNotCountALetterThatItsIndexDoesNotGiveUp) {
+  AddLetter(7, "{}");
+  gives_letters_up_ = false;
+
+  const auto done = box_->Retry({}, {}, Soon());
+
+  EXPECT_THAT(done.status().message(), HasSubstr("read-only"));
+  gives_letters_up_ = true;
+  verdicts_[IdOf(7)] = {409, {{"type", "version_conflict_engine_exception"}}};
+  EXPECT_EQ(box_->Retry({}, {}, Soon())->groups.at(0).records, 1) << "the next one does";
 }
 
 TEST_F(DeadLetterBoxTest, LeavesAForeignDocumentAsItIsAndGoesOn) {

@@ -9,6 +9,7 @@
 #include <poll.h>
 
 #include "tests/fakes/fake_clock.h"
+#include "tests/relay/letters/log_sink.h"
 #include "tests/relay/opensearch/scripted_engine.h"
 
 namespace drawbridge {
@@ -48,7 +49,8 @@ class OpenSearchSinkTest : public testing::Test {
  protected:
   OpenSearchSinkTest() { Open({engine_.address()}); }
 
-  void Open(std::vector<std::string> addresses, size_t window_bytes = 1000) {
+  void Open(std::vector<std::string> addresses, size_t window_bytes = 1000,
+            std::unique_ptr<TopicLetterSink> letters = nullptr) {
     OpenSearchEndpoint endpoint;
     endpoint.addresses = std::move(addresses);
     auto sink = OpenSearchSink::Open(
@@ -57,7 +59,7 @@ class OpenSearchSinkTest : public testing::Test {
          .relay = "relay-1",
          .dead_letter_index = kLetters,
          .window_bytes = window_bytes},
-        clock_);
+        clock_, std::move(letters));
     ASSERT_TRUE(sink.ok());
     sink_ = *std::move(sink);
     for (const Slot slot : {0U, 1U}) OpenSlot(slot);
@@ -503,6 +505,75 @@ TEST_F(OpenSearchSinkTest, DoesNotConfirmARefusedRecordBeforeItsDeadLetterIsKept
 
   keeps = true;
   EXPECT_TRUE(Until([&] { return Confirmed() == 2; }));
+}
+
+// Dead letters in a topic.
+class LettersInATopicTest : public OpenSearchSinkTest {
+ protected:
+  LettersInATopicTest() {
+    engine_.SetScript([&](const auto& request, size_t) { return StoreNumbers(request); });
+    auto topic = std::make_unique<LogSink>(topic_log_);
+    topic_ = topic.get();
+    Open({engine_.address()}, 1000, std::make_unique<TopicLetterSink>(std::move(topic), "dead"));
+  }
+
+  FakeLog topic_log_;
+  LogSink* topic_ = nullptr;
+};
+
+TEST_F(LettersInATopicTest, ConfirmARefusedRecordWhenTheyAreThere) {
+  std::vector<std::string> values = Values(10);
+  values[5] = R"({"n":"five"})";
+  topic_->SetCapacity(0);
+  Submit(values);
+  ASSERT_TRUE(Until([&] { return Confirmed() == 9; }));
+  for (int i = 0; i < 20; ++i) Until([] { return true; });
+  EXPECT_EQ(Confirmed(), 9) << "not before its letter is kept";
+
+  topic_->SetCapacity(10);
+
+  ASSERT_TRUE(Until([&] { return Confirmed() == 10; }));
+  ASSERT_THAT(topic_log_.records(), SizeIs(1));
+  const FakeRecord& letter = *topic_log_.records().at({0});
+  EXPECT_EQ(letter.value, values[5]);
+  EXPECT_EQ(letter.timestamp_ms, kTime);
+  EXPECT_THAT(letter.headers,
+              testing::Contains(testing::Pair("drawbridge-error-offset", std::optional("5"))));
+  ASSERT_THAT(DeadLetters(), SizeIs(1));
+  EXPECT_EQ(DeadLetters()[0].offset, Offset{5});
+  EXPECT_THAT(engine_.stored(kLetters), testing::IsEmpty()) << "and nowhere else";
+  EXPECT_EQ(topic_->opened().at(0).target_topic, "dead");
+  EXPECT_EQ(topic_->opened().at(1).partition, 0) << "the topic may have only one";
+}
+
+TEST_F(LettersInATopicTest, BlockTheirPartitionWhereTheTopicRefusesThem) {
+  std::vector<std::string> values = Values(10);
+  values[5] = R"({"n":"five"})";
+  topic_->Refuse(Disposition::kRefuse,
+                 {StatusCode::kInvalidArgument, Reason::kRecordTooLarge, "raise its limit"});
+  Submit(values);
+
+  ASSERT_TRUE(Until([&] { return !Failures().empty(); }));
+
+  EXPECT_EQ(Failures()[0].range, (OffsetRange{{5}, {6}}));
+  EXPECT_EQ(Failures()[0].failure, Disposition::kBlock);
+  EXPECT_EQ(Failures()[0].status.reason(), Reason::kRecordTooLarge);
+  EXPECT_THAT(Failures()[0].status.message(), HasSubstr("the topic dead: raise its limit"));
+  EXPECT_EQ(Confirmed(), 9);
+}
+
+TEST_F(LettersInATopicTest, AreWrittenAgainWhereTheTopicDoesNotAnswer) {
+  topic_->Refuse(Disposition::kRetry,
+                 {StatusCode::kUnavailable, Reason::kBrokerError, "no leader"});
+  std::vector<std::string> values = Values(10);
+  values[5] = R"({"n":"five"})";
+  Submit(values);
+
+  ASSERT_TRUE(Until([&] { return !Failures().empty(); }));
+
+  EXPECT_EQ(Failures()[0].failure, Disposition::kRetry);
+  clock_.Advance(3s);
+  EXPECT_EQ(sink_->Trouble()->reason, Reason::kBrokerError);
 }
 
 TEST_F(OpenSearchSinkTest, FindsTheOneForWhichARequestIsRefused) {

@@ -32,7 +32,8 @@ BridgeSpec FullBridge() {
                      .provenance = false,
                      .require_idempotence = true,
                      .index = "logs-{topic}",
-                     .dead_letter_index = "dead"},
+                     .dead_letter_index = "dead",
+                     .dead_letter_topic = "dead-topic"},
           .placement = {{"cloud", "oci"}, {"region", "fra"}},
           .lanes = 4};
 }

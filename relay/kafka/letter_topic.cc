@@ -1,0 +1,84 @@
+#include "relay/kafka/letter_topic.h"
+
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "relay/kafka/topic_creation.h"
+
+namespace drawbridge {
+namespace {
+
+// A letter is its record and some headers; this is more than the records that are common.
+constexpr const char* kLetterBytesMax = "33554432";
+
+std::string ValueOf(const TopicSettings& settings, std::string_view name) {
+  const auto found = settings.find(name);
+  return found == settings.end() ? std::string() : found->second;
+}
+
+}  // namespace
+
+StatusOr<std::unique_ptr<LetterTopic>> LetterTopic::Open(KafkaCluster cluster, std::string topic,
+                                                         Reaper& reaper, const Clock& clock) {
+  StatusOr<std::unique_ptr<ClusterView>> view =
+      ClusterView::Open(std::move(cluster), Side::kSource, reaper, clock);
+  if (!view.ok()) return view.status();
+  return std::unique_ptr<LetterTopic>(new LetterTopic(*std::move(view), std::move(topic), clock));
+}
+
+Status LetterTopic::Create(const Patience& patience) {
+  const Capabilities& profile = CapabilitiesOf(cluster_->endpoint().kafka().profile);
+  if (!profile.create_topics) {
+    return {StatusCode::kFailedPrecondition, Reason::kTopicCreationRefused,
+            fmt::format("{} ({}) takes no orders to create topics: create {} with 1 partition, for "
+                        "dead letters",
+                        cluster_->endpoint().name, profile.name, topic_)};
+  }
+  WantedTopic wanted{.name = topic_,
+                     .partitions = 1,
+                     .replication_factor = 0,
+                     .settings = SettingsForCopy({{"cleanup.policy", "delete"},
+                                                  {"retention.ms", "-1"},
+                                                  {"retention.bytes", "-1"},
+                                                  {"max.message.bytes", kLetterBytesMax}},
+                                                 profile)};
+  const std::vector<TopicRefusal> refusals = CreateTopics(*cluster_, {std::move(wanted)}, patience);
+  return refusals.empty() ? Status() : refusals.front().status;
+}
+
+Status LetterTopic::CheckSettings() const {
+  const TopicSettings& settings = cluster_->SettingsOf(topic_);
+  const auto refused = [&](std::string_view why) {
+    return Status(StatusCode::kFailedPrecondition, Reason::kGuaranteeUnsupported,
+                  fmt::format("the topic {} of {} does not keep dead letters: {}", topic_,
+                              cluster_->endpoint().name, why));
+  };
+  if (ValueOf(settings, "cleanup.policy").find("compact") != std::string::npos) {
+    return refused(
+        "it is compacted, so that records with one key replace each other; set its "
+        "cleanup.policy to delete");
+  }
+  const std::string retention = ValueOf(settings, "retention.ms");
+  const bool ends = !retention.empty() && !retention.starts_with('-');
+  if (ends && ValueOf(settings, "message.timestamp.type") == "CreateTime") {
+    return refused(
+        fmt::format("it deletes them when their records are {} ms old, which may be at "
+                    "once; set its retention.ms to -1, or its message.timestamp.type to "
+                    "LogAppendTime",
+                    retention));
+  }
+  return {};
+}
+
+Status LetterTopic::Make(Duration most) {
+  const Patience patience(clock_, most, {});
+  if (Status seen = cluster_->Refresh(patience); !seen.ok()) return seen;
+  if (cluster_->Find(topic_) == nullptr) {
+    if (Status made = Create(patience); !made.ok()) return made;
+  }
+  cluster_->ReadSettings({topic_}, patience);
+  return CheckSettings();
+}
+
+}  // namespace drawbridge

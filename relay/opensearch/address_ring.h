@@ -1,0 +1,40 @@
+#pragma once
+
+#include <cstddef>
+#include <optional>
+#include <vector>
+
+#include "base/backoff.h"
+#include "base/clock.h"
+
+namespace drawbridge {
+
+// Whose turn it is among the addresses of an engine. One that does not answer is left alone, longer
+// and longer, while others answer; when none does, each is tried every few seconds. Not
+// thread-safe.
+class AddressRing {
+ public:
+  explicit AddressRing(size_t addresses) : addresses_(addresses) {}
+
+  // The next one that may be asked: nullopt when none may at present.
+  std::optional<size_t> Choose(BootTime now);
+  // When one may be asked, though it may not answer.
+  BootTime MayBeAsked() const;
+
+  void Answered(size_t address) { addresses_[address].backoff.Reset(); }
+  void StayedAway(size_t address, BootTime now);
+
+ private:
+  struct Address {
+    BootTime down_until{};
+    BootTime tried_at{};
+    Backoff backoff{std::chrono::milliseconds(500), std::chrono::hours(1)};
+
+    BootTime MayBeTried() const { return std::min(down_until, tried_at + std::chrono::seconds(5)); }
+  };
+
+  std::vector<Address> addresses_;
+  size_t next_ = 0;
+};
+
+}  // namespace drawbridge

@@ -1,0 +1,31 @@
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "base/clock.h"
+#include "model/observation.h"
+
+namespace drawbridge {
+
+// What is wrong with an engine at present: said once in the log, and shown when it does not pass in
+// a moment. Not thread-safe.
+class EngineTrouble {
+ public:
+  // `endpoint` is named in the text.
+  explicit EngineTrouble(std::string endpoint) : endpoint_(std::move(endpoint)) {}
+
+  // `blocks`: nobody gets through, so that it is shown at once.
+  void Note(Reason reason, const std::string& text, bool blocks, BootTime now);
+  void Passed() { trouble_.reset(); }
+
+  std::optional<Condition> At(BootTime now) const;
+
+ private:
+  const std::string endpoint_;
+  std::optional<Condition> trouble_;
+  BootTime since_{};
+  bool blocks_ = false;
+};
+
+}  // namespace drawbridge

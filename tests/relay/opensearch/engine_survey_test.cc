@@ -1,0 +1,143 @@
+#include "relay/opensearch/engine_survey.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+
+#include "tests/fakes/fake_clock.h"
+#include "tests/relay/opensearch/scripted_engine.h"
+
+namespace drawbridge {
+namespace {
+
+using namespace std::chrono_literals;
+using nlohmann::json;
+using testing::IsEmpty;
+using testing::SizeIs;
+
+// A source with one topic.
+class FakeSurvey final : public Survey {
+ public:
+  SurveyResult Look(const std::stop_token&) override {
+    SurveyedTopic topic{.topic = "audit",
+                        .target_topic = {},
+                        .target_partitions = 0,
+                        .partitions = {},
+                        .retention_ms = std::nullopt};
+    topic.partitions.resize(2);
+    topic.partitions[1].partition = 1;
+    return {.bridge = {1},
+            .generation = 1,
+            .source_cluster_id = "source",
+            .target_cluster_id = {},
+            .topics = {topic},
+            .conditions = {},
+            .is_complete = true};
+  }
+};
+
+class EngineSurveyTest : public testing::Test {
+ protected:
+  EngineSurveyTest() {
+    engine_.SetScript([this](const EngineRequest& request, size_t) { return Answer(request); });
+    Open();
+  }
+
+  void Open(EngineSurvey::MakeLetters make_letters = {}) {
+    OpenSearchEndpoint endpoint;
+    endpoint.addresses = {engine_.address()};
+    BridgeAssignment bridge;
+    bridge.bridge = {1};
+    bridge.spec.target.index = "logs-{topic}";
+    survey_ = *EngineSurvey::Open(
+        std::move(bridge),
+        {.endpoint = {.name = "search", .cluster = endpoint}, .secret = std::nullopt},
+        std::make_unique<FakeSurvey>(), clock_, std::move(make_letters));
+  }
+  SurveyResult Look() { return survey_->Look({}); }
+
+  EngineReply Answer(const EngineRequest& request) const {
+    const auto say = [](const json& body, int status = 200) {
+      return EngineReply{.status = status, .body = body.dump(), .headers = {}, .hangs_up = false};
+    };
+    if (is_down_) return {.status = 200, .body = {}, .headers = {}, .hangs_up = true};
+    if (request.path == "/") {
+      return say({{"cluster_uuid", "engine"},
+                  {"version", {{"number", "2.19.1"}, {"distribution", "opensearch"}}}});
+    }
+    if (request.path.find("/_settings") != std::string::npos) {
+      return say({{"logs-audit", {{"settings", {{"index.final_pipeline", pipeline_}}}}}});
+    }
+    if (request.path.find("/_ingest") != std::string::npos) {
+      return say({{"p", {{"processors", {{{"set", {{"field", "_id"}}}}}}}}});
+    }
+    return say(json::object());
+  }
+
+  FakeClock clock_;
+  bool is_down_ = false;
+  std::string pipeline_;
+  ScriptedEngine engine_;
+  std::unique_ptr<EngineSurvey> survey_;
+};
+
+TEST_F(EngineSurveyTest, FindsThePartitionsOfTheSourceAtAnEngineThatAnswers) {
+  const SurveyResult result = Look();
+
+  EXPECT_TRUE(result.is_complete);
+  EXPECT_EQ(result.target_cluster_id, "engine");
+  ASSERT_THAT(result.topics, SizeIs(1));
+  EXPECT_EQ(result.topics[0].target_topic, "logs-audit");
+  EXPECT_EQ(result.topics[0].target_partitions, 2);
+  EXPECT_TRUE(result.topics[0].partitions[1].is_target_ready);
+  EXPECT_THAT(result.conditions, IsEmpty());
+}
+
+TEST_F(EngineSurveyTest, StartsNothingBeforeTheEngineHasAnswered) {
+  is_down_ = true;
+
+  const SurveyResult result = Look();
+
+  EXPECT_FALSE(result.is_complete);
+  EXPECT_EQ(result.topics[0].target_partitions, 0);
+  ASSERT_THAT(result.conditions, SizeIs(1));
+  EXPECT_TRUE(result.conditions[0].blocks);
+}
+
+TEST_F(EngineSurveyTest, TakesNothingBackFromAnEngineThatIsAwayForAWhile) {
+  Look();
+  is_down_ = true;
+
+  EXPECT_EQ(Look().topics[0].target_partitions, 2);
+}
+
+TEST_F(EngineSurveyTest, DoesNotLetATopicRunThatAPipelineGivesOtherIds) {
+  pipeline_ = "p";
+
+  const SurveyResult result = Look();
+
+  EXPECT_EQ(result.topics[0].target_partitions, 0);
+  ASSERT_THAT(result.conditions, SizeIs(1));
+  EXPECT_EQ(result.conditions[0].reason, Reason::kGuaranteeUnsupported);
+  EXPECT_EQ(result.conditions[0].topic, "audit");
+
+  pipeline_ = "";
+  clock_.Advance(61s);
+  EXPECT_EQ(Look().topics[0].target_partitions, 2) << "it goes on when that is mended";
+}
+
+TEST_F(EngineSurveyTest, StartsNothingWhereDeadLettersCannotBeKept) {
+  Status letters{StatusCode::kFailedPrecondition, Reason::kGuaranteeUnsupported, "it is compacted"};
+  Open([&](Duration) { return letters; });
+
+  const SurveyResult result = Look();
+  EXPECT_EQ(result.topics[0].target_partitions, 0);
+  ASSERT_THAT(result.conditions, SizeIs(1));
+  EXPECT_EQ(result.conditions[0].text, "it is compacted");
+
+  letters = {};
+  EXPECT_EQ(Look().topics[0].target_partitions, 2);
+}
+
+}  // namespace
+}  // namespace drawbridge

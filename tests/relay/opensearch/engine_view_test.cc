@@ -1,0 +1,228 @@
+#include "relay/opensearch/engine_view.h"
+
+#include <functional>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+
+#include "tests/relay/opensearch/scripted_engine.h"
+
+namespace drawbridge {
+namespace {
+
+using namespace std::chrono_literals;
+using nlohmann::json;
+using testing::AllOf;
+using testing::HasSubstr;
+using testing::IsEmpty;
+using testing::SizeIs;
+using testing::StartsWith;
+
+EngineReply Say(const json& body, int status = 200) {
+  return {.status = status, .body = body.dump(), .headers = {}, .hangs_up = false};
+}
+
+json About(const std::string& version, bool is_opensearch) {
+  json about{{"cluster_uuid", "u-u-i-d"}, {"version", {{"number", version}}}};
+  if (is_opensearch) about["version"]["distribution"] = "opensearch";
+  return about;
+}
+
+class EngineViewTest : public testing::Test {
+ protected:
+  EngineViewTest() {
+    engine_.SetScript([this](const EngineRequest& request, size_t) { return answer_(request); });
+    Open();
+  }
+
+  void Open(SearchProduct product = SearchProduct::kAsItTells) {
+    OpenSearchEndpoint endpoint;
+    endpoint.addresses = {engine_.address()};
+    endpoint.product = product;
+    view_ = *EngineView::Open(
+        {.endpoint = {.name = "search", .cluster = endpoint}, .secret = std::nullopt});
+  }
+  void Answer(const json& body, int status = 200) {
+    answer_ = [=](const EngineRequest&) { return Say(body, status); };
+  }
+
+  std::function<EngineReply(const EngineRequest&)> answer_;
+  ScriptedEngine engine_;
+  std::unique_ptr<EngineView> view_;
+};
+
+// --- Who answers --------------------------------------------------------------------------------
+
+TEST_F(EngineViewTest, TellsEnginesApartByWhatTheySay) {
+  const auto text_of = [&](const std::string& version, bool is_opensearch) {
+    Answer(About(version, is_opensearch));
+    const auto identity = view_->Identify(5s);
+    return identity.ok() ? identity->Text() : identity.status().message();
+  };
+
+  EXPECT_EQ(text_of("2.19.1", true), "OpenSearch 2.19.1");
+  EXPECT_EQ(text_of("7.10.2", false), "Elasticsearch 7.10.2");
+  EXPECT_EQ(text_of("9.0.0", false), "Elasticsearch 9.0.0");
+  EXPECT_THAT(text_of("6.8.0", false), HasSubstr("7 to 9"));
+  EXPECT_THAT(text_of("4.0.0", true), HasSubstr("1 to 3"));
+}
+
+TEST_F(EngineViewTest, BelievesItsDefinitionWhereAServiceSaysNothing) {
+  Answer({{"message", "not found"}}, 404);
+  EXPECT_FALSE(view_->Identify(5s).ok());
+
+  Open(SearchProduct::kElasticsearch);
+  const auto identity = view_->Identify(5s);
+
+  ASSERT_TRUE(identity.ok()) << identity.status().ToString();
+  EXPECT_EQ(identity->product, SearchProduct::kElasticsearch);
+}
+
+TEST_F(EngineViewTest, TakesAProxysPageForNoEngine) {
+  answer_ = [](const EngineRequest&) {
+    return EngineReply{.status = 200, .body = "<html>Sign in</html>", .headers = {}};
+  };
+  EXPECT_THAT(view_->Identify(5s).status().message(), HasSubstr("check the address"));
+}
+
+TEST_F(EngineViewTest, SaysWhatToDoWhereItIsNotLetIn) {
+  Answer({{"error", "no"}}, 401);
+  EXPECT_EQ(view_->Identify(5s).status().reason(), Reason::kAuthenticationFailed);
+  Answer({{"error", "no"}}, 403);
+  EXPECT_EQ(view_->Identify(5s).status().reason(), Reason::kAuthorizationFailed);
+}
+
+TEST_F(EngineViewTest, AsksForTheRightToCreateWithoutCreating) {
+  const auto answer = [&](int status) {
+    Answer({{"errors", true}, {"items", {{{"create", {{"status", status}}}}}}});
+    return view_->CheckRights(5s).reason();
+  };
+
+  EXPECT_EQ(answer(404), Reason::kUnspecified) << "it would have made it";
+  EXPECT_EQ(answer(403), Reason::kAuthorizationFailed);
+  EXPECT_THAT(engine_.requests().at(0).body, HasSubstr(R"("require_alias":true)"));
+}
+
+// --- The index of dead letters ------------------------------------------------------------------
+
+TEST_F(EngineViewTest, MakesTheIndexOfDeadLettersThatIsMissing) {
+  answer_ = [](const EngineRequest& request) {
+    return Say(json::object(), request.method == "GET" ? 404 : 200);
+  };
+
+  EXPECT_TRUE(view_->MakeDeadLetterIndex("dead", 5s).ok());
+
+  const auto requests = engine_.requests();
+  ASSERT_THAT(requests, SizeIs(2));
+  EXPECT_EQ(requests[1].method, "PUT");
+  EXPECT_EQ(requests[1].path, "/dead");
+  EXPECT_EQ(json::parse(requests[1].body)["mappings"]["dynamic"], false);
+}
+
+TEST_F(EngineViewTest, SaysWhyTheIndexOfDeadLettersCannotBeMade) {
+  answer_ = [](const EngineRequest& request) {
+    if (request.method == "GET") return Say(json::object(), 404);
+    return Say({{"error", {{"type", "security_exception"}, {"reason", "no rights"}}}}, 403);
+  };
+  EXPECT_THAT(view_->MakeDeadLetterIndex("dead", 5s).message(),
+              AllOf(HasSubstr("dead"), HasSubstr("grant"), HasSubstr("no rights")));
+}
+
+TEST_F(EngineViewTest, IsContentWithAnIndexThatSomebodyElseHasJustMade) {
+  answer_ = [](const EngineRequest& request) {
+    if (request.method == "GET") return Say(json::object(), 404);
+    return Say({{"error", {{"type", "resource_already_exists_exception"}}}}, 400);
+  };
+  EXPECT_TRUE(view_->MakeDeadLetterIndex("dead", 5s).ok());
+}
+
+// --- What would break a promise -----------------------------------------------------------------
+
+TEST_F(EngineViewTest, NamesAPipelineThatGivesDocumentsAnotherId) {
+  std::string processor = R"({"set": {"field": "_id"}})";
+  answer_ = [&](const EngineRequest& request) {
+    if (request.path.find("/_settings") != std::string::npos) {
+      return Say({{"logs", {{"settings", {{"index.default_pipeline", "own"}}}}}});
+    }
+    return Say({{"own", {{"processors", {json::parse(processor)}}}}});
+  };
+
+  const Status refused = view_->CheckPipelines("logs", 5s);
+  EXPECT_EQ(refused.reason(), Reason::kGuaranteeUnsupported);
+  EXPECT_THAT(refused.message(), AllOf(HasSubstr("own"), HasSubstr("_id")));
+
+  processor = R"({"set": {"field": "cloud"}})";
+  EXPECT_TRUE(view_->CheckPipelines("logs", 5s).ok());
+}
+
+TEST_F(EngineViewTest, LooksAtTheTemplateOfAnIndexThatIsNotThereYet) {
+  answer_ = [](const EngineRequest& request) {
+    if (request.path.find("_simulate_index") == std::string::npos) return Say({}, 404);
+    return Say(
+        {{"template", {{"settings", {{"index", {{"translog", {{"durability", "ASYNC"}}}}}}}}}});
+  };
+
+  const auto is_durable = view_->IsDurable("logs", 5s);
+
+  ASSERT_TRUE(is_durable.ok());
+  EXPECT_FALSE(*is_durable);
+}
+
+TEST_F(EngineViewTest, KnowsNothingAgainstAnIndexThatItMayNotLookAt) {
+  Answer({{"error", "no"}}, 403);
+  EXPECT_TRUE(view_->CheckPipelines("logs", 5s).ok());
+  EXPECT_TRUE(*view_->IsDurable("logs", 5s));
+}
+
+// --- Disks --------------------------------------------------------------------------------------
+
+class DisksTest : public EngineViewTest {
+ protected:
+  // The fullest of two disks is so full, with these marks.
+  StatusOr<std::string> Check(double percent, const json& marks) {
+    answer_ = [=](const EngineRequest& request) {
+      if (request.path.find("_cluster/settings") != std::string::npos) {
+        return Say({{"defaults", marks}});
+      }
+      const auto node = [](const std::string& name, double used) {
+        return json{
+            {"name", name},
+            {"fs",
+             {{"total", {{"total_in_bytes", 1000.0}, {"available_in_bytes", 1000 - 10 * used}}}}}};
+      };
+      return Say({{"nodes", {{"a", node("first", 10)}, {"b", node("second", percent)}}}});
+    };
+    return view_->CheckDisks(5s);
+  }
+
+  static constexpr const char* kMark = "cluster.routing.allocation.disk.watermark.flood_stage";
+};
+
+TEST_F(DisksTest, AreWellBelowTheMark) {
+  const auto said = Check(60, {{kMark, "95%"}});
+  ASSERT_TRUE(said.ok()) << said.status().ToString();
+  EXPECT_THAT(*said, AllOf(HasSubstr("second, is 60 % full"), HasSubstr("at 95%")));
+}
+
+TEST_F(DisksTest, AreNamedBeyondTheMark) {
+  const auto said = Check(96, {{kMark, "95%"}});
+  EXPECT_EQ(said.status().code(), StatusCode::kFailedPrecondition);
+  EXPECT_THAT(said.status().message(), HasSubstr("make room"));
+}
+
+TEST_F(DisksTest, AreNotJudgedByAMarkThatSaysSomethingElse) {
+  EXPECT_TRUE(Check(99, {{kMark, "500mb"}}).ok());
+  EXPECT_TRUE(Check(99, {{kMark, "0.95"}}).ok());
+  EXPECT_TRUE(Check(99, {{kMark, "95%"}, {std::string(kMark) + ".max_headroom", "100gb"}}).ok());
+}
+
+TEST_F(DisksTest, AreUnknownWhereTheEngineDoesNotSay) {
+  Answer(json::object());
+  EXPECT_THAT(*view_->CheckDisks(5s), HasSubstr("does not say"));
+  Answer({{"error", "no"}}, 403);
+  EXPECT_EQ(view_->CheckDisks(5s).status().code(), StatusCode::kPermissionDenied);
+}
+
+}  // namespace
+}  // namespace drawbridge

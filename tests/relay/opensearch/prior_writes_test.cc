@@ -1,0 +1,61 @@
+#include "relay/opensearch/prior_writes.h"
+
+#include <gtest/gtest.h>
+
+namespace drawbridge {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr size_t kWindow = 100;
+constexpr BootTime kNow{1h};
+
+TEST(PriorWritesTest, AreWhatWasSentFromHereBefore) {
+  PriorWrites prior(kWindow);
+  EXPECT_FALSE(prior.MayHave({5}, kNow));
+
+  prior.Sent({10});
+
+  EXPECT_TRUE(prior.MayHave({9}, kNow));
+  EXPECT_FALSE(prior.MayHave({10}, kNow));
+}
+
+TEST(PriorWritesTest, MayBeAnyUntilTwoWindowsOfOthersWereMissing) {
+  PriorWrites prior(kWindow);
+  prior.Suspect(kNow);
+
+  prior.WasMissing(2 * kWindow - 2);
+  EXPECT_TRUE(prior.MayHave({5}, kNow));
+  prior.WasMissing(1);
+  EXPECT_FALSE(prior.MayHave({5}, kNow));
+}
+
+TEST(PriorWritesTest, BeginAnewBehindOneThatWasThere) {
+  PriorWrites prior(kWindow);
+  prior.Suspect(kNow);
+  prior.WasMissing(kWindow);
+
+  prior.WasThere(kNow);
+
+  prior.WasMissing(kWindow);
+  EXPECT_TRUE(prior.MayHave({5}, kNow));
+}
+
+TEST(PriorWritesTest, AreNoneAnyMoreWhenAllOnTheWayHasArrived) {
+  PriorWrites prior(kWindow);
+  prior.Suspect(kNow);
+
+  EXPECT_TRUE(prior.MayHave({5}, kNow + 29min));
+  EXPECT_FALSE(prior.MayHave({5}, kNow + 30min));
+}
+
+TEST(PriorWritesTest, AreNotSuspectedOfARecordThatNobodyDoubted) {
+  PriorWrites prior(kWindow);
+
+  prior.WasThere(kNow);
+
+  EXPECT_FALSE(prior.MayHave({5}, kNow)) << "it was sent twice within one request, say";
+}
+
+}  // namespace
+}  // namespace drawbridge
