@@ -179,6 +179,15 @@ Status PlanBridge(const BridgeSpec& wanted, const DesiredState& stored, Definiti
     }
     WarnOfSelection(*before, wanted, stored, plan);
     const BridgeTarget& was = before->spec.target;
+    const bool keeps_letters = was.endpoint == wanted.target.endpoint &&
+                               was.letters() == wanted.target.letters() &&
+                               was.dead_letter_topic == wanted.target.dead_letter_topic;
+    if (!was.index.empty() && !keeps_letters) {
+      plan.warnings.push_back(fmt::format(
+          "bridge {} keeps its dead letters elsewhere from here on: those that wait in {} stay "
+          "there, where `drawbridge dead-letters` finds them no more; bring them in first",
+          wanted.name, was.dead_letter_topic.empty() ? was.letters() : was.dead_letter_topic));
+    }
     if (was.endpoint != wanted.target.endpoint || was.topic != wanted.target.topic ||
         was.index != wanted.target.index) {
       plan.warnings.push_back(fmt::format(

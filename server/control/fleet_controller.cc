@@ -552,6 +552,7 @@ void FleetController::Take(const RelayName& name, Relay& /*relay*/, SurveyResult
   }
   if (survey.is_complete) {
     state.succeeded_at = clock_.WallNow();
+    state.generation = survey.generation;
     state.topics.emplace();
     for (const SurveyedTopic& topic : survey.topics) state.topics->insert(topic.topic);
   }

@@ -57,22 +57,24 @@ int64_t ObservedGeneration(const StoredBridge& bridge, const FleetEvidence& evid
 // A stream's topic that the source had, and has no more.
 SeenCondition GoneOf(const StoredBridge& bridge, const StoredStream& stream,
                      const RelayName& surveyor) {
-  return {{.side = Side::kSource,
-           .reason = Reason::kTopicNotFound,
-           .text = fmt::format("{} has no topic {} any more: create it again, or leave it out of "
-                               "source.topics",
-                               bridge.spec.source.endpoint, stream.topic),
-           .bridge = bridge.id,
-           .stream = stream.id,
-           .partition = std::nullopt,
-           .topic = stream.topic,
-           .age = std::nullopt,
-           .blocks = false},
-          surveyor};
+  return {
+      {.side = Side::kSource,
+       .reason = Reason::kTopicNotFound,
+       .text = fmt::format("{} shows no topic {} any more: if it was deleted, leave it out of "
+                           "source.topics; else grant READ and DESCRIBE on it to the endpoint's "
+                           "user",
+                           bridge.spec.source.endpoint, stream.topic),
+       .bridge = bridge.id,
+       .stream = stream.id,
+       .partition = std::nullopt,
+       .topic = stream.topic,
+       .age = std::nullopt,
+       .blocks = false},
+      surveyor};
 }
 
-bool IsGone(const StoredStream& stream, const SurveyState& survey) {
-  return stream.is_selected && survey.Misses(stream.topic);
+bool IsGone(const StoredBridge& bridge, const StoredStream& stream, const SurveyState& survey) {
+  return stream.is_selected && survey.Misses(stream.topic, bridge.generation);
 }
 
 SurveyState SurveyOf(BridgeId bridge, const FleetEvidence& evidence) {
@@ -86,12 +88,8 @@ std::vector<SeenCondition> ConditionsOf(const StoredBridge& bridge, const Desire
   const RelayName surveyor = survey.surveyor.value_or(RelayName{});
   for (const Condition& condition : survey.conditions) conditions.push_back({condition, surveyor});
   for (const StoredStream& stream : stored.streams) {
-    if (stream.bridge != bridge.id || !IsGone(stream, survey)) continue;
-    // Of a topic that is named the survey says so itself.
-    const bool is_told = std::ranges::any_of(survey.conditions, [&](const Condition& condition) {
-      return condition.reason == Reason::kTopicNotFound && condition.topic == stream.topic;
-    });
-    if (!is_told) conditions.push_back(GoneOf(bridge, stream, surveyor));
+    if (stream.bridge != bridge.id || !IsGone(bridge, stream, survey)) continue;
+    conditions.push_back(GoneOf(bridge, stream, surveyor));
   }
   if (evidence.is_storage_degraded) {
     conditions.push_back(
@@ -149,7 +147,7 @@ FleetView ViewOf(DesiredState stored, const FleetEvidence& evidence, BootTime no
       if (stream.bridge != bridge.id) continue;
       for (const StoredPartition& partition : view.stored.PartitionsOf(stream.id)) {
         const bool has_condition = evidence.observations.HasCondition(bridge.id, partition.key) ||
-                                   survey.Blocks(stream.topic) || IsGone(stream, survey);
+                                   survey.Blocks(stream.topic) || IsGone(bridge, stream, survey);
         view.partitions[partition.key] = evidence.observations.StatusOf(
             partition, stream.is_paused || bridge.is_paused, has_condition, now, wall_now);
         if (partition.owner) ++view.relays[*partition.owner].partitions;

@@ -12,8 +12,23 @@ StatusOr<std::future<AnsweredQuery>> PendingQueries::Add(const RelayName& relay,
     return Status(StatusCode::kResourceExhausted, Reason::kUnavailable,
                   "relays are asked too much at once: try again in a few seconds");
   }
-  query.query_id = fmt::format("q{}", ++last_number_);
-  Pending pending{.relay = relay, .secrets = {query.secret, query.source_secret}, .answer = {}};
+  const auto* const retry = std::get_if<DeadLetterRetryQuestion>(&query.question);
+  const std::string retried_bridge = retry == nullptr ? std::string() : retry->bridge.name;
+  const bool is_under_way = std::ranges::any_of(pending_, [&](const auto& entry) {
+    return retry != nullptr && entry.second.retried_bridge == retried_bridge;
+  });
+  if (is_under_way) {
+    return Status(
+        StatusCode::kResourceExhausted, Reason::kUnavailable,
+        fmt::format("dead letters of bridge {} are being sent again already: try again in "
+                    "a few seconds",
+                    retried_bridge));
+  }
+  query.query_id = fmt::format("{}-{}", prefix_, ++last_number_);
+  Pending pending{.relay = relay,
+                  .secrets = {query.secret, query.source_secret},
+                  .retried_bridge = retried_bridge,
+                  .answer = {}};
   std::future<AnsweredQuery> answer = pending.answer.get_future();
   pending_.emplace(query.query_id, std::move(pending));
   return answer;

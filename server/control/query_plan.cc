@@ -96,7 +96,8 @@ StatusOr<PlannedQuery> PlanOfDeadLetters(const DesiredState& stored,
               .source = std::nullopt,
               .source_secret = std::nullopt,
               .question = std::move(question)};
-  if (const EndpointSpec* const source = FindEndpoint(stored, found->spec.source.endpoint)) {
+  const EndpointSpec* const source = FindEndpoint(stored, found->spec.source.endpoint);
+  if (source != nullptr && !found->spec.target.dead_letter_topic.empty()) {
     query.source = *source;
     query.source_secret = SecretOf(stored, *source);
   }

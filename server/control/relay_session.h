@@ -84,7 +84,7 @@ struct Query {
   Duration deadline{};
   EndpointSpec endpoint;
   std::optional<SecretRef> secret;
-  // Of dead letters: where their bridge reads, which is also where a topic of them would be.
+  // Of dead letters in a topic: where it is.
   std::optional<EndpointSpec> source;
   std::optional<SecretRef> source_secret;
   std::variant<EndpointTestQuestion, DeadLetterReadQuestion, DeadLetterRetryQuestion> question;

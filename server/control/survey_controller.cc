@@ -57,6 +57,13 @@ bool SurveyState::Blocks(const std::string& topic) const {
   });
 }
 
+bool SurveyState::Misses(const std::string& topic, int64_t generation_now) const {
+  if (!topics || generation != generation_now || topics->contains(topic)) return false;
+  return std::ranges::none_of(conditions, [&](const Condition& condition) {
+    return condition.topic == topic || (condition.topic.empty() && condition.blocks);
+  });
+}
+
 std::optional<Condition> ClusterChange(const SurveyResult& survey, const StoredBridge& bridge) {
   const auto differs = [](const std::string& was, const std::string& is) {
     return !was.empty() && !is.empty() && was != is;

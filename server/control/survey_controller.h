@@ -20,8 +20,10 @@ struct SurveyState {
   std::optional<BootTime> received_at;
   std::optional<WallTime> succeeded_at;
   std::vector<Condition> conditions;
-  // The topics that the last complete one has found; unset: there was none.
+  // The topics that the last complete one has found, of this generation of the bridge; unset: there
+  // was none.
   std::optional<std::set<std::string>> topics;
+  int64_t generation = 0;
   // Whether the bridge as a whole must not run (another cluster answers).
   bool is_blocked = false;
   // Topics and partitions of the first survey that named any: what is named later appeared later.
@@ -30,8 +32,8 @@ struct SurveyState {
 
   // Whether the topic must not run.
   bool Blocks(const std::string& topic) const;
-  // Whether the source is known to have no such topic any more.
-  bool Misses(const std::string& topic) const { return topics && !topics->contains(topic); }
+  // Whether a survey of this generation has not found the topic, and has not said why.
+  bool Misses(const std::string& topic, int64_t generation_now) const;
 };
 
 // Turns a survey into what is to be stored: which streams and partitions are new, and where they

@@ -636,7 +636,8 @@ TEST_F(ControlSessionTest, SaysALargeReportInPartsThatFitIntoAMessage) {
       partitions += part.partitions_size();
       conditions += part.conditions_size();
       if (message.has_report()) {
-        if (conditions >= kPartitions) return true;
+        // The lane's own partition is on the board a moment after those of the test.
+        if (conditions >= kPartitions && partitions > kPartitions) return true;
         partitions = conditions = 0;
       }
     }

@@ -628,12 +628,47 @@ TEST_F(QueryTest, GoToARelayThatMayRunTheBridgeAndComeBack) {
 
   EXPECT_EQ(answer.get()->left, 7) << "of the relay that was asked";
   EXPECT_EQ(query.endpoint.name, "search");
-  EXPECT_EQ(query.source->name, "oci") << "where a topic of dead letters would be";
+  EXPECT_EQ(query.source, std::nullopt) << "nobody needs it";
   const auto& question = std::get<DeadLetterRetryQuestion>(query.question);
   EXPECT_EQ(question.bridge.name, "to-search");
   EXPECT_EQ(question.selection.topic, "audit");
   EXPECT_EQ(question.selection.error, "e");
   EXPECT_EQ(question.turn, "turn");
+}
+
+TEST_F(QueryTest, SayWhereATopicOfDeadLettersIs) {
+  Enrol("fra-1");
+  DefineSearch();
+  BridgeSpec bridge = State().bridges.at(0).spec;
+  bridge.target.dead_letter_topic = "dead";
+  ASSERT_EQ(WhyNot(Apply({PutBridge{bridge}})), "OK");
+  StartFleet();
+  const auto session = Connect("fra-1");
+
+  auto answer = std::async(std::launch::async,
+                           [&] { return fleet_->ReadDeadLetters("to-search", {}, 3).status(); });
+  const Query query = Asked(session);
+  fleet_->AnswerQuery({"fra-1"}, query.query_id, DeadLetterPage{});
+
+  EXPECT_TRUE(answer.get().ok());
+  ASSERT_TRUE(query.source);
+  EXPECT_EQ(query.source->name, "oci");
+}
+
+TEST_F(QueryTest, SendDeadLettersOfABridgeAgainOnceAtATime) {
+  Enrol("fra-1");
+  DefineSearch();
+  StartFleet();
+  const auto session = Connect("fra-1");
+  auto first = std::async(std::launch::async,
+                          [&] { return fleet_->RetryDeadLetters("to-search", {}, "").status(); });
+  const Query query = Asked(session);
+
+  EXPECT_EQ(fleet_->RetryDeadLetters("to-search", {}, "").status().code(),
+            StatusCode::kResourceExhausted);
+
+  fleet_->AnswerQuery({"fra-1"}, query.query_id, RetriedDeadLetters{});
+  EXPECT_TRUE(first.get().ok());
 }
 
 TEST_F(QueryTest, AreAnsweredWithWhyTheRelayCouldNot) {
