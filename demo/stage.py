@@ -33,7 +33,7 @@ EXAMPLE_SEARCH = "https://127.0.0.1:19200"
 TOPICS = {"audit": 2, "vcn-backend": 4, "vcn-frontend": 4}
 KINDS = {"audit": "audit", "flow": ["vcn-backend", "vcn-frontend"]}
 MAPPING = "oci.{topic}"
-INDEXES = "logs-*"
+INDEXES = "oci-*"
 LETTERS = "drawbridge-dead-letters"
 RELAYS = {
     "relay-fra": {"cloud": "oci", "region": "fra"},
@@ -97,7 +97,7 @@ class Stage:
         searched = {"type": "keyword", "source": "keyword", "@timestamp": "date"}
         properties = {name: {"type": kind} for name, kind in searched.items()}
         self.search.client.put_template(
-            "logs", [INDEXES], mappings={"dynamic": False, "properties": properties}
+            "oci-logs", [INDEXES], mappings={"dynamic": False, "properties": properties}
         )
         user, password = next(iter(self.search.credentials.users.items()))
         words = ["--kind", "basic", "--username", user, "--password-file", "-"]

@@ -1,0 +1,122 @@
+"""Breaks guarantees on purpose and expects a test to notice: `python3 tests/mutants/mutants.py`.
+
+Works on a copy of the last commit in a folder of its own, so that nothing of yours is touched.
+Takes minutes, so it is no part of scripts/check: run it when the search sink or its tests change.
+Ends with 1 if a mutant survives.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import NamedTuple
+
+ROOT = Path(__file__).resolve().parents[2]
+SINK = "relay/opensearch/opensearch_sink.cc"
+
+
+class Mutant(NamedTuple):
+    """One guarantee, and the change that breaks it."""
+
+    name: str
+    file: str
+    what: str
+    instead: str
+
+
+MUTANTS = [
+    Mutant(
+        "a record that is there already is an error",
+        "relay/opensearch/bulk_answer.cc",
+        "    case 409:\n      return ItemOutcome::kThere;",
+        "    case 409:\n      return ItemOutcome::kBadRecord;",
+    ),
+    Mutant(
+        "errors: false is believed",
+        "relay/opensearch/bulk_answer.cc",
+        "  if (items->size() != count) {",
+        '  if (!parsed.value("errors", true)) {\n'
+        "    return std::vector<BulkItem>(count, BulkItem{.error = EngineError{.status = 201}});\n"
+        "  }\n  if (items->size() != count) {",
+    ),
+    Mutant(
+        "items that were pushed back are dropped",
+        SINK,
+        "  if (!again.entries.empty()) Retry(std::move(again), {}, false, now);",
+        "  for (Entry& entry : again.entries) Confirm(entry);",
+    ),
+    Mutant(
+        "nobody looks before sending again behind a name that rolls over",
+        SINK,
+        "  return !bulk.is_checked && !bulk.is_dead &&",
+        "  return false && !bulk.is_checked && !bulk.is_dead &&",
+    ),
+    Mutant(
+        "a record is confirmed before its dead letter is in the topic",
+        SINK,
+        "    if (!number) break;",
+        "    if (!number) {\n      Confirm(entry);\n      continue;\n    }",
+    ),
+    Mutant(
+        "a refusal of all records is written off",
+        "relay/opensearch/storm_breaker.cc",
+        "  return are_half || in_a_row_ >= kInARow;",
+        "  return false && are_half;",
+    ),
+    Mutant(
+        "a dead letter counts as gone though its index keeps it",
+        "relay/opensearch/index_letter_store.cc",
+        "    if (error.status >= 300) {",
+        "    if (error.status >= 900) {",
+    ),
+]
+
+
+def run(command: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+
+
+def must(command: list[str], folder: Path) -> None:
+    done = run(command, folder)
+    if done.returncode != 0:
+        sys.exit(f"{' '.join(command)} ended with {done.returncode}:\n{done.stdout[-3000:]}")
+
+
+def survives(mutant: Mutant, copy: Path, target: str) -> bool:
+    """Whether all tests of `target` pass with the guarantee broken."""
+    file = copy / mutant.file
+    sound = file.read_text()
+    if sound.count(mutant.what) != 1:
+        sys.exit(f"{mutant.file} has changed, and this mutant with it: {mutant.name}")
+    file.write_text(sound.replace(mutant.what, mutant.instead))
+    try:
+        must(["cmake", "--build", "--preset", "check", "--target", target], copy)
+        [program] = (copy / "build/check/tests").rglob(target)
+        return run([str(program)], copy).returncode == 0
+    finally:
+        file.write_text(sound)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--target", default="relay_opensearch_test", help="the tests to run")
+    arguments = parser.parse_args()
+    survivors = []
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder) / "copy"
+        must(["git", "clone", "--quiet", str(ROOT), str(copy)], ROOT)
+        # Warnings about what a mutant leaves unused are no finding.
+        must(["cmake", "--preset", "check", "-DDRAWBRIDGE_WERROR=OFF"], copy)
+        must(["cmake", "--build", "--preset", "check", "--target", arguments.target], copy)
+        for mutant in MUTANTS:
+            is_alive = survives(mutant, copy, arguments.target)
+            print(f"{'SURVIVES' if is_alive else 'caught  '}  {mutant.name}", flush=True)
+            survivors += [mutant.name] if is_alive else []
+    return 1 if survivors else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
