@@ -38,7 +38,7 @@ std::string_view NextField(std::string_view pattern) {
 
 std::string Format(std::string_view pattern, int64_t timestamp_ms) {
   const std::chrono::sys_time<std::chrono::milliseconds> time{
-      std::chrono::milliseconds(std::max<int64_t>(timestamp_ms, 0))};
+      std::chrono::milliseconds(InEngineTime(timestamp_ms))};
   const auto day = std::chrono::floor<std::chrono::days>(time);
   const std::chrono::year_month_day date(day);
   const auto hour = std::chrono::floor<std::chrono::hours>(time - day);
@@ -125,7 +125,8 @@ StatusOr<IndexTemplate> IndexTemplate::Create(std::string_view text) {
   return made;
 }
 
-std::string IndexTemplate::ForTopic(std::string_view topic) const {
+template <typename TimeText>
+std::string IndexTemplate::Join(std::string_view topic, TimeText time_text) const {
   std::string name;
   for (const Part& part : parts_) {
     switch (part.kind) {
@@ -136,29 +137,24 @@ std::string IndexTemplate::ForTopic(std::string_view topic) const {
         name += InLowerCase(topic);
         break;
       case Part::Kind::kTime:
-        name += fmt::format("{{+{}}}", part.text);
+        name += time_text(part.text);
         break;
     }
   }
   return name;
 }
 
+std::string IndexTemplate::ForTopic(std::string_view topic) const {
+  return Join(topic, [](const std::string& pattern) { return fmt::format("{{+{}}}", pattern); });
+}
+
 std::string IndexTemplate::Apply(std::string_view topic, int64_t timestamp_ms) const {
-  std::string name;
-  for (const Part& part : parts_) {
-    switch (part.kind) {
-      case Part::Kind::kText:
-        name += part.text;
-        break;
-      case Part::Kind::kTopic:
-        name += InLowerCase(topic);
-        break;
-      case Part::Kind::kTime:
-        name += Format(part.text, timestamp_ms);
-        break;
-    }
-  }
-  return name;
+  return Join(topic, [&](const std::string& pattern) { return Format(pattern, timestamp_ms); });
+}
+
+int64_t InEngineTime(int64_t timestamp_ms) {
+  constexpr int64_t kEndOf9999 = 253'402'300'799'999;
+  return std::clamp<int64_t>(timestamp_ms, 0, kEndOf9999);
 }
 
 bool IndexTemplate::MayName(std::string_view index) const {

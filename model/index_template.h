@@ -40,7 +40,14 @@ class IndexTemplate {
     std::string text;  // of kText; of kTime the pattern
   };
 
+  template <typename TimeText>
+  std::string Join(std::string_view topic, TimeText time_text) const;
+
   std::vector<Part> parts_;
 };
+
+// A record's time as engines can hold it, milliseconds since 1970: no earlier than that, and no
+// later than the year 9999.
+int64_t InEngineTime(int64_t timestamp_ms);
 
 }  // namespace drawbridge

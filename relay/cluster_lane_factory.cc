@@ -16,8 +16,9 @@ namespace drawbridge {
 namespace {
 
 // Of dead letters beside a lane, and of whoever reads them.
-constexpr KafkaBudget kLetterBudget{.prefetch_bytes = size_t{8} << 20,
-                                    .window_bytes = size_t{8} << 20};
+// The topic takes letters of up to 32 MiB.
+constexpr KafkaBudget kLetterBudget{
+    .prefetch_bytes = size_t{8} << 20, .window_bytes = size_t{32} << 20, .keeps_order = false};
 
 }  // namespace
 
@@ -26,7 +27,7 @@ StatusOr<std::unique_ptr<TopicLetterSink>> ClusterLaneFactory::LettersTo(const B
   StatusOr<std::unique_ptr<KafkaSink>> sink =
       KafkaSink::Open(std::move(cluster), Compression::kDefault, kLetterBudget, reaper_, clock_);
   if (!sink.ok()) return sink.status();
-  return std::make_unique<TopicLetterSink>(*std::move(sink), bridge.target.dead_letter_topic);
+  return TopicLetterSink::Open(*std::move(sink), bridge.target.dead_letter_topic);
 }
 
 StatusOr<LaneEnds> ClusterLaneFactory::MakeLane(const BridgeAssignment& bridge,

@@ -273,7 +273,8 @@ StatusOr<ClientHandle> CreateProducer(const KafkaCluster& cluster, Compression c
   if (profile.idempotence) {
     // With gapless a refused record stops all that is behind it: the one setting that keeps the
     // order of first deliveries.
-    client->settings.Set("enable.idempotence", "true").Set("enable.gapless.guarantee", "true");
+    client->settings.Set("enable.idempotence", "true")
+        .Set("enable.gapless.guarantee", budget.keeps_order ? "true" : "false");
   } else {
     client->settings.Set("max.in.flight.requests.per.connection", 1);
   }

@@ -22,6 +22,8 @@ struct KafkaCluster {
 struct KafkaBudget {
   size_t prefetch_bytes = size_t{32} << 20;  // consumer: fetched and not taken
   size_t window_bytes = size_t{64} << 20;    // producer: produced and not confirmed
+  // Producer: nothing goes past a record that is refused, so that the client ends with it.
+  bool keeps_order = true;
 };
 
 // What is needed to word the errors of a cluster.

@@ -48,16 +48,37 @@ Status LetterTopic::Create(const Patience& patience) {
 }
 
 Status LetterTopic::CheckSettings() const {
+  const std::string& endpoint = cluster_->endpoint().name;
+  if (!cluster_->HasAnsweredFor(topic_)) {
+    return {StatusCode::kUnavailable, Reason::kUnreachable,
+            fmt::format("{} has not said yet how its topic {} of dead letters is configured",
+                        endpoint, topic_)};
+  }
   const TopicSettings& settings = cluster_->SettingsOf(topic_);
+  // A service without such settings has a retention of its own, which its guide tells.
+  if (settings.empty() && cluster_->endpoint().kafka().profile == Profile::kKafka) {
+    return {
+        StatusCode::kPermissionDenied, Reason::kAuthorizationFailed,
+        fmt::format("{} does not say how the topic {} of dead letters is configured, and "
+                    "whether it keeps them: grant DESCRIBE_CONFIGS on it to the endpoint's user",
+                    endpoint, topic_)};
+  }
   const auto refused = [&](std::string_view why) {
-    return Status(StatusCode::kFailedPrecondition, Reason::kGuaranteeUnsupported,
-                  fmt::format("the topic {} of {} does not keep dead letters: {}", topic_,
-                              cluster_->endpoint().name, why));
+    return Status(
+        StatusCode::kFailedPrecondition, Reason::kGuaranteeUnsupported,
+        fmt::format("the topic {} of {} does not keep dead letters: {}", topic_, endpoint, why));
   };
   if (ValueOf(settings, "cleanup.policy").find("compact") != std::string::npos) {
     return refused(
         "it is compacted, so that records with one key replace each other; set its "
         "cleanup.policy to delete");
+  }
+  const std::string bytes = ValueOf(settings, "retention.bytes");
+  if (!bytes.empty() && !bytes.starts_with('-')) {
+    return refused(
+        fmt::format("it deletes the oldest of more than {} bytes; set its "
+                    "retention.bytes to -1",
+                    bytes));
   }
   const std::string retention = ValueOf(settings, "retention.ms");
   const bool ends = !retention.empty() && !retention.starts_with('-');
@@ -75,7 +96,18 @@ Status LetterTopic::Make(Duration most) {
   const Patience patience(clock_, most, {});
   if (Status seen = cluster_->Refresh(patience); !seen.ok()) return seen;
   if (cluster_->Find(topic_) == nullptr) {
-    if (Status made = Create(patience); !made.ok()) return made;
+    if (Status seen = cluster_->LookUp({topic_}, patience); !seen.ok()) return seen;
+    const auto found = cluster_->topics().find(topic_);
+    if (found != cluster_->topics().end() &&
+        found->second.error == RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED) {
+      return {StatusCode::kPermissionDenied, Reason::kAuthorizationFailed,
+              fmt::format("{} does not let us see the topic {} of dead letters: grant READ, WRITE, "
+                          "DESCRIBE and DESCRIBE_CONFIGS on it to the endpoint's user",
+                          cluster_->endpoint().name, topic_)};
+    }
+    if (found == cluster_->topics().end() || found->second.partitions() == 0) {
+      if (Status made = Create(patience); !made.ok()) return made;
+    }
   }
   cluster_->ReadSettings({topic_}, patience);
   return CheckSettings();

@@ -55,6 +55,9 @@ class LetterStore {
   virtual FiledLetters File(const LetterOutcomes& outcomes, const std::string& turn,
                             BootTime deadline) = 0;
 
+  // What names the turn from here on, so that the next call goes on where this one has come to.
+  virtual std::string Continue(const std::string& turn) const { return turn; }
+
   // Whether an engine's index of this name is what they are kept in.
   virtual bool IsIndex(const std::string& name) const = 0;
 };

@@ -30,6 +30,7 @@ constexpr std::string_view kLastSeen = "drawbridge-error-last-seen";
 constexpr std::string_view kTurn = "drawbridge-error-turn";
 
 constexpr int kHexadecimal = 16;
+constexpr size_t kHeaderBytesMax = 2000;
 
 // What ToRfc3339 wrote.
 std::optional<WallTime> TimeOf(const std::string& text) {
@@ -111,6 +112,7 @@ LetterHeaders::LetterHeaders(const Record& record, const Route& route, const Ref
 }
 
 void LetterHeaders::Add(std::string_view name, std::string value) {
+  value.resize(std::min(value.size(), kHeaderBytesMax));  // an engine may quote the record
   values_.push_back(std::move(value));
   headers_.push_back({.name = name, .value = values_.back()});
 }

@@ -1,56 +1,72 @@
 #include "relay/letters/topic_letter_sink.h"
 
-#include <array>
 #include <utility>
 
 #include "relay/letters/topic_letter.h"
 
 namespace drawbridge {
+namespace {
 
-Status TopicLetterSink::Open(Slot slot, PartitionKey key) {
+constexpr Slot kSlot = 0;
+
+}  // namespace
+
+StatusOr<std::unique_ptr<TopicLetterSink>> TopicLetterSink::Open(std::unique_ptr<Sink> sink,
+                                                                 std::string topic) {
   Route route;
-  route.key = key;
-  route.target_topic = topic_;
+  route.target_topic = topic;
   route.partition = 0;
   route.stamps_provenance = false;  // a letter brings its own
-  return sink_->Open(slot, route);
+  if (Status opened = sink->Open(kSlot, route); !opened.ok()) return opened;
+  return std::unique_ptr<TopicLetterSink>(new TopicLetterSink(std::move(sink), std::move(topic)));
 }
 
-bool TopicLetterSink::Submit(const Item& item, Record& record, const Route& route,
-                             const Refusal& refusal, const RefusedAt& at, std::string_view turn) {
+std::optional<uint64_t> TopicLetterSink::Submit(Record& record, const Route& route,
+                                                const Refusal& refusal, const RefusedAt& at,
+                                                std::string_view turn) {
   LetterHeaders headers(record, route, refusal, at, turn);
-  return Write(item, record, std::move(headers.headers()));
+  return Write(record, std::move(headers.headers()));
 }
 
-bool TopicLetterSink::Settle(const Item& item, const std::string& bridge, const std::string& id,
-                             WallTime now) {
+std::optional<uint64_t> TopicLetterSink::Settle(const std::string& bridge, const std::string& id,
+                                                WallTime now) {
   // What is not compacted by its key today may be so tomorrow.
-  auto* const key = new std::string(id);
+  auto key = std::make_unique<std::string>(id);
   Record note;
   note.timestamp_ms = ToMicros(now) / 1000;
   note.key = *key;
-  note.owner = RecordOwner(key, [](void* text) { delete static_cast<std::string*>(text); });
-  return Write(item, note,
+  note.owner = OwnerOf(std::move(key));
+  return Write(note,
                {{.name = kBridgeHeader, .value = bridge}, {.name = kSettledHeader, .value = id}});
 }
 
-bool TopicLetterSink::Write(const Item& item, Record& record, std::vector<Header> headers) {
-  Batch batch{.slot = item.slot,
-              .fetch = 0,
-              .from = item.covered.first,
-              .read_to = item.covered.end,
-              .records = {}};
+std::optional<uint64_t> TopicLetterSink::Write(Record& record, std::vector<Header> headers) {
+  const auto number = static_cast<int64_t>(next_);
+  Batch batch{.slot = kSlot, .fetch = 0, .from = {number}, .read_to = {number + 1}, .records = {}};
   Record& letter = batch.records.emplace_back();
-  letter.offset = {item.covered.end.value - 1};  // which is where a batch's record ends
+  letter.offset = {number};
   letter.timestamp_ms = record.timestamp_ms;
   letter.key = record.key;
   letter.value = record.value;
   letter.headers = headers;
   letter.weight = record.weight;
   letter.owner = std::move(record.owner);
-  if (sink_->Submit(batch, 0, item.window) == 1) return true;
+  if (sink_->Submit(batch, 0, 0) == 1) return next_++;
   record.owner = std::move(letter.owner);
-  return false;
+  return std::nullopt;
+}
+
+void TopicLetterSink::Poll(std::vector<Result>& results) {
+  std::vector<Confirmation> confirmations;
+  sink_->Poll(confirmations);
+  for (const Confirmation& one : confirmations) {
+    const Offset end = one.failure ? one.failed_end : one.range.end;
+    for (Offset at = one.range.first; at < end; at = Next(at)) {
+      results.push_back({.number = static_cast<uint64_t>(at.value),
+                         .failure = one.failure,
+                         .status = one.status});
+    }
+  }
 }
 
 }  // namespace drawbridge

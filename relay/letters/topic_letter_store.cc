@@ -1,6 +1,8 @@
 #include "relay/letters/topic_letter_store.h"
 
 #include <algorithm>
+#include <charconv>
+#include <set>
 #include <utility>
 #include <variant>
 #include <vector>
@@ -18,6 +20,19 @@ using namespace std::chrono_literals;
 constexpr Slot kSlot = 0;
 constexpr size_t kPollBytes = size_t{4} << 20;
 constexpr Duration kTurn = 50ms;
+constexpr char kTurnStart = '@';
+
+// A turn is "NAME@OFFSET": what is before the offset is done with in this turn.
+std::string NameOf(const std::string& turn) { return turn.substr(0, turn.find(kTurnStart)); }
+
+Offset StartOf(const std::string& turn) {
+  const size_t at = turn.find(kTurnStart);
+  int64_t start = 0;
+  if (at != std::string::npos) {
+    std::from_chars(turn.data() + at + 1, turn.data() + turn.size(), start);
+  }
+  return {std::max<int64_t>(0, start)};
+}
 
 }  // namespace
 
@@ -59,6 +74,7 @@ Status TopicLetterStore::Scan(Offset from, std::optional<Offset> to, BootTime de
   Status fault;
   std::vector<SourceEvent> events;
   bool is_done = false;
+  bool is_lost = false;  // where the topic begins has not been told
   while (!is_done) {
     events.clear();
     source_->Serve(events);
@@ -75,22 +91,25 @@ Status TopicLetterStore::Scan(Offset from, std::optional<Offset> to, BootTime de
       } else if (std::holds_alternative<EndOfPartition>(event)) {
         is_done = true;
       } else if (const auto* const outside = std::get_if<OutOfRange>(&event)) {
-        // The beginning is no longer at 0; or the topic is another one, and has less.
-        if (!outside->log_start || *outside->log_start <= outside->asked) {
-          is_done = true;
-        } else if (Status assigned = assign(*outside->log_start); !assigned.ok()) {
-          return assigned;
-        }
+        is_lost = !outside->log_start;
+        if (is_lost) continue;
+        // It begins later; or it is another topic, that has less.
+        is_done = *outside->log_start <= outside->asked;
+        if (is_done) continue;
+        if (Status assigned = assign(*outside->log_start); !assigned.ok()) return assigned;
       } else {
         fault = std::get<SourceFault>(event).status;
       }
     }
-    if (is_done || !events.empty()) continue;
+    if (is_done) break;
     if (clock_.Now() >= deadline) {
       source_->Unassign(kSlot);
       return fault.ok() ? Late("could not be read", source_->Trouble()) : fault;
     }
-    Wait(source_->descriptors(), deadline);
+    if (events.empty() || is_lost) Wait(source_->descriptors(), deadline);
+    if (std::exchange(is_lost, false)) {
+      if (Status assigned = assign(from); !assigned.ok()) return assigned;
+    }
   }
   source_->Unassign(kSlot);
   return {};
@@ -98,15 +117,12 @@ Status TopicLetterStore::Scan(Offset from, std::optional<Offset> to, BootTime de
 
 void TopicLetterStore::Forget(const std::string& id) {
   const auto found = offsets_.find(id);
-  if (found == offsets_.end()) {
-    left_out_ = std::max<int64_t>(0, left_out_ - 1);
-    return;
-  }
+  if (found == offsets_.end()) return;
   known_.erase(found->second);
   offsets_.erase(found);
 }
 
-void TopicLetterStore::Note(const Record& record, LetterOrder order) {
+void TopicLetterStore::Note(const Record& record, const Wanted& wanted) {
   const auto read = ReadTopicLetter(record);
   if (!read.ok()) return;  // others may write there as well
   if (const auto* const settled = std::get_if<SettledLetter>(&*read)) {
@@ -116,63 +132,71 @@ void TopicLetterStore::Note(const Record& record, LetterOrder order) {
   const auto& told = std::get<TopicLetter>(*read);
   if (told.bridge != bridge_) return;
   const Letter& letter = told.letter;
-  if (offsets_.contains(letter.id)) Forget(letter.id);
+  Forget(letter.id);  // it is further back from now on
+  const bool is_wanted =
+      (wanted.selection.topic.empty() ||
+       letter.kept.route.source_topic == wanted.selection.topic) &&
+      (wanted.selection.error.empty() || letter.kept.refusal.group == wanted.selection.error) &&
+      (wanted.turn.empty() || told.turn != wanted.turn);
+  if (!is_wanted) return;
   if (known_.size() >= known_most_) {
+    if (!left_out_from_) left_out_from_ = record.offset;
     ++left_out_;
-    if (order == LetterOrder::kRefusedFirst) return;
+    if (wanted.order == LetterOrder::kRefusedFirst) return;
     offsets_.erase(known_.begin()->second.id);
     known_.erase(known_.begin());
   }
   offsets_[letter.id] = record.offset;
-  known_[record.offset] = {.id = letter.id,
-                           .bytes = static_cast<int64_t>(record.bytes()),
-                           .topic = Shared(letter.kept.route.source_topic),
-                           .error = Shared(letter.kept.refusal.group),
-                           .turn = Shared(told.turn)};
+  known_[record.offset] = {.id = letter.id, .bytes = static_cast<int64_t>(record.bytes())};
 }
 
-Status TopicLetterStore::Learn(LetterOrder order, BootTime deadline) {
+// Those that were left out are learned when those before them are done with.
+Status TopicLetterStore::Learn(Offset from, const Wanted& wanted, BootTime deadline) {
   known_.clear();
   offsets_.clear();
-  left_out_ = 0;
-  const Status scanned =
-      Scan({0}, std::nullopt, deadline, [&](const Record& record) { Note(record, order); });
-  has_learned_ = scanned.ok();
-  return scanned;
+  do {
+    left_out_ = 0;
+    left_out_from_.reset();
+    const Status scanned =
+        Scan(from, std::nullopt, deadline, [&](const Record& record) { Note(record, wanted); });
+    if (!scanned.ok()) return scanned;
+    from = left_out_from_.value_or(from);
+  } while (known_.empty() && left_out_from_);
+  has_learned_ = true;
+  return {};
 }
 
 StatusOr<FoundLetters> TopicLetterStore::Find(const DeadLetterSelection& selection,
                                               const std::string& turn, LetterOrder order, int limit,
                                               BootTime deadline) {
-  if (!has_learned_) {
-    if (Status learned = Learn(order, deadline); !learned.ok()) return learned;
+  const Wanted wanted{.selection = selection, .turn = NameOf(turn), .order = order};
+  if (!has_learned_ || (known_.empty() && left_out_from_)) {
+    const Offset from = has_learned_ ? *left_out_from_ : StartOf(turn);
+    if (Status learned = Learn(from, wanted, deadline); !learned.ok()) return learned;
   }
   FoundLetters found;
+  found.total = std::ssize(known_) + left_out_;
   std::vector<Offset> chosen;
   int64_t bytes = 0;
-  bool is_full = false;
-  const auto consider = [&](Offset at, const Known& known) {
-    const bool is_selected = (selection.topic.empty() || *known.topic == selection.topic) &&
-                             (selection.error.empty() || *known.error == selection.error) &&
-                             (turn.empty() || *known.turn != turn);
-    if (!is_selected) return;
-    ++found.total;
+  const auto choose = [&](Offset at, const Known& known) {
     bytes += known.bytes + 1;
-    is_full = is_full || std::ssize(chosen) >= limit || (!chosen.empty() && bytes > kBytesMost);
+    const bool is_full = std::ssize(chosen) >= limit || (!chosen.empty() && bytes > kBytesMost);
     if (!is_full) chosen.push_back(at);
+    return !is_full;
   };
   if (order == LetterOrder::kRefusedFirst) {
-    for (const auto& [at, known] : known_) consider(at, known);
+    for (auto one = known_.begin(); one != known_.end() && choose(one->first, one->second);) ++one;
   } else {
-    for (auto one = known_.rbegin(); one != known_.rend(); ++one) consider(one->first, one->second);
+    for (auto one = known_.rbegin(); one != known_.rend() && choose(one->first, one->second);) {
+      ++one;
+    }
   }
-  found.total += left_out_;
   if (chosen.empty()) return found;
   std::map<Offset, Letter> letters;
   const auto [first, last] = std::ranges::minmax(chosen);
-  const std::set<Offset> wanted(chosen.begin(), chosen.end());
+  const std::set<Offset> sought(chosen.begin(), chosen.end());
   const Status scanned = Scan(first, Next(last), deadline, [&](const Record& record) {
-    if (!wanted.contains(record.offset)) return;
+    if (!sought.contains(record.offset)) return;
     auto read = ReadTopicLetter(record);
     if (!read.ok()) return;
     if (auto* const told = std::get_if<TopicLetter>(&*read)) {
@@ -182,87 +206,89 @@ StatusOr<FoundLetters> TopicLetterStore::Find(const DeadLetterSelection& selecti
   if (!scanned.ok()) return scanned;
   for (const Offset at : chosen) {
     const auto letter = letters.find(at);
-    if (letter == letters.end()) {
-      // Retention has taken it since.
-      const std::string id = known_.at(at).id;
-      Forget(id);
-      --found.total;
+    if (letter != letters.end()) {
+      found.letters.push_back(std::move(letter->second));
       continue;
     }
-    found.letters.push_back(std::move(letter->second));
+    // Retention has taken it since.
+    const std::string id = known_.at(at).id;
+    Forget(id);
+    --found.total;
   }
   return found;
 }
 
+std::string TopicLetterStore::Continue(const std::string& turn) const {
+  std::optional<Offset> from = left_out_from_;
+  if (!known_.empty()) from = known_.begin()->first;
+  return from ? fmt::format("{}@{}", NameOf(turn), from->value) : turn;
+}
+
 // --- Writing ------------------------------------------------------------------------------------
+
+std::optional<uint64_t> TopicLetterStore::Submit(const Letter& letter, WallTime now,
+                                                 std::string_view turn) {
+  auto kept = std::make_unique<KeptRecord>(letter.kept);
+  const KeptRecord& it = *kept;
+  Record record;
+  record.offset = it.offset;
+  record.timestamp_ms = it.timestamp_ms;
+  record.key = it.key;
+  record.value = it.value;
+  record.header_storage = std::make_unique<Header[]>(it.headers.size());
+  for (size_t i = 0; i < it.headers.size(); ++i) {
+    record.header_storage[i] = {.name = it.headers[i].first, .value = it.headers[i].second};
+  }
+  record.headers = {record.header_storage.get(), it.headers.size()};
+  record.owner = OwnerOf(std::move(kept));
+  return sink_->Submit(record, it.route, it.refusal,
+                       {.bridge = bridge_,
+                        .index = it.index,
+                        .attempts = it.attempts,
+                        .first_seen = letter.first_refused,
+                        .last_seen = now},
+                       turn);
+}
 
 FiledLetters TopicLetterStore::File(const LetterOutcomes& outcomes, const std::string& turn,
                                     BootTime deadline) {
   FiledLetters filed;
-  filed.status = sink_->Open(kSlot, {});
-  if (!filed.status.ok()) return filed;
-  ++window_;
   const WallTime now = clock_.WallNow();
   const size_t count = outcomes.taken.size() + outcomes.refused.size();
   size_t sent = 0;
-  size_t answered = 0;
-  // Those that were taken first, by their place; it is the number that a note is written under.
+  std::map<uint64_t, size_t> waiting;  // the place of what was written, those that were taken first
   const auto write = [&](size_t place) {
-    const auto number = static_cast<int64_t>(place);
-    const TopicLetterSink::Item item{
-        .slot = kSlot, .window = window_, .covered = {{number}, {number + 1}}};
-    if (place < outcomes.taken.size()) {
-      return sink_->Settle(item, bridge_, outcomes.taken[place].id, now);
-    }
-    const Letter& letter = outcomes.refused[place - outcomes.taken.size()];
-    auto* const kept = new KeptRecord(letter.kept);
-    Record record;
-    record.offset = kept->offset;
-    record.timestamp_ms = kept->timestamp_ms;
-    record.key = kept->key;
-    record.value = kept->value;
-    record.header_storage = std::make_unique<Header[]>(kept->headers.size());
-    for (size_t i = 0; i < kept->headers.size(); ++i) {
-      record.header_storage[i] = {.name = kept->headers[i].first, .value = kept->headers[i].second};
-    }
-    record.headers = {record.header_storage.get(), kept->headers.size()};
-    record.owner = RecordOwner(kept, [](void* one) { delete static_cast<KeptRecord*>(one); });
-    return sink_->Submit(item, record, kept->route, kept->refusal,
-                         {.bridge = bridge_,
-                          .index = kept->index,
-                          .attempts = kept->attempts,
-                          .first_seen = letter.first_refused,
-                          .last_seen = now},
-                         turn);
+    const std::optional<uint64_t> number =
+        place < outcomes.taken.size()
+            ? sink_->Settle(bridge_, outcomes.taken[place].id, now)
+            : Submit(outcomes.refused[place - outcomes.taken.size()], now, NameOf(turn));
+    if (number) waiting[*number] = place;
+    return number.has_value();
   };
-  const auto take = [&](const Confirmation& one) {
-    if (one.window != window_) return;
-    const int64_t end = one.failure ? one.failed_end.value : one.range.end.value;
-    for (int64_t number = one.range.first.value; number < end; ++number) {
-      ++answered;
-      const auto place = static_cast<size_t>(number);
-      if (one.failure) {
-        filed.status = one.status;
-      } else if (place < outcomes.taken.size()) {
+  std::vector<TopicLetterSink::Result> results;
+  while (sent < count || !waiting.empty()) {
+    while (sent < count && write(sent)) ++sent;
+    results.clear();
+    sink_->Poll(results);
+    for (const TopicLetterSink::Result& result : results) {
+      const auto known = waiting.extract(result.number);
+      if (known.empty()) continue;  // of a call before
+      const size_t place = known.mapped();
+      if (result.failure) {
+        filed.status = result.status;
+        continue;
+      }
+      const bool is_taken = place < outcomes.taken.size();
+      // One that was refused again is further back from now on, and not wanted in this turn.
+      Forget(is_taken ? outcomes.taken[place].id
+                      : outcomes.refused[place - outcomes.taken.size()].id);
+      if (is_taken) {
         filed.taken.push_back(place);
-        Forget(outcomes.taken[place].id);
       } else {
         ++filed.refused;
-        const std::string& id = outcomes.refused[place - outcomes.taken.size()].id;
-        // Where it is now nobody has told; in this turn it is not wanted again.
-        if (const auto at = offsets_.find(id); at != offsets_.end()) {
-          known_.at(at->second).turn = Shared(turn);
-        }
       }
     }
-  };
-  std::vector<Confirmation> confirmations;
-  while (answered < count) {
-    while (sent < count && write(sent)) ++sent;
-    confirmations.clear();
-    sink_->Poll(confirmations);
-    std::ranges::for_each(confirmations, take);
-    if (answered >= count || !confirmations.empty()) continue;
+    if (!results.empty()) continue;
     if (clock_.Now() >= deadline) {
       filed.status = Late("did not take what became of its letters", sink_->Trouble());
       return filed;

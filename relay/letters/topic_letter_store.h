@@ -5,8 +5,8 @@
 #include <map>
 #include <memory>
 #include <optional>
-#include <set>
 #include <string>
+#include <string_view>
 #include <unordered_map>
 
 #include "base/clock.h"
@@ -16,12 +16,13 @@
 
 namespace drawbridge {
 
-// Dead letters in a topic's partition 0. It is read from its beginning to its end once, for what is
-// a letter still; records are read again when they are wanted. The clock outlives it.
+// Dead letters in a topic's partition 0. It is read once, from its beginning or where the turn has
+// come to, for what is a letter still; records are read again when they are wanted. One object is
+// for one query: the first Find decides what is looked for. The clock outlives it.
 class TopicLetterStore final : public LetterStore {
  public:
-  // What is known of so many letters is held at a time; of more, those are that come first in the
-  // order of the first Find.
+  // What is known of so many letters is held at a time; of more, those that come first in the order
+  // that is asked for.
   static constexpr size_t kKnownMost = 200'000;
 
   // `source` reads the topic that `sink` writes to.
@@ -32,22 +33,26 @@ class TopicLetterStore final : public LetterStore {
                               LetterOrder order, int limit, BootTime deadline) override;
   FiledLetters File(const LetterOutcomes& outcomes, const std::string& turn,
                     BootTime deadline) override;
+  std::string Continue(const std::string& turn) const override;
   bool IsIndex(const std::string&) const override { return false; }
 
  private:
-  // A letter, without its record. Texts that many have in common are held once.
+  // Which letters a query is about.
+  struct Wanted {
+    const DeadLetterSelection& selection;
+    std::string turn;
+    LetterOrder order;
+  };
+  // A letter, without its record.
   struct Known {
     std::string id;
     int64_t bytes = 0;
-    const std::string* topic = nullptr;
-    const std::string* error = nullptr;
-    const std::string* turn = nullptr;
   };
 
-  Status Learn(LetterOrder order, BootTime deadline);
-  void Note(const Record& record, LetterOrder order);
+  Status Learn(Offset from, const Wanted& wanted, BootTime deadline);
+  void Note(const Record& record, const Wanted& wanted);
   void Forget(const std::string& id);
-  const std::string* Shared(const std::string& text) { return &*texts_.insert(text).first; }
+  std::optional<uint64_t> Submit(const Letter& letter, WallTime now, std::string_view turn);
   Status Scan(Offset from, std::optional<Offset> to, BootTime deadline,
               const std::function<void(const Record&)>& see);
   void Wait(const std::vector<int>& descriptors, BootTime deadline) const;
@@ -59,12 +64,12 @@ class TopicLetterStore final : public LetterStore {
   const Clock& clock_;
   const size_t known_most_;
   uint32_t fetch_ = 0;
-  uint32_t window_ = 0;
   bool has_learned_ = false;
   std::map<Offset, Known> known_;  // by where it is, which is the order of refusal
   std::unordered_map<std::string, Offset> offsets_;  // by id
-  int64_t left_out_ = 0;                             // letters beyond known_most_, about
-  std::set<std::string> texts_;
+  // Letters beyond known_most_: about how many, and where the first one is.
+  int64_t left_out_ = 0;
+  std::optional<Offset> left_out_from_;
 };
 
 }  // namespace drawbridge

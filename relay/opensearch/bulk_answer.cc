@@ -94,9 +94,14 @@ ItemOutcome OutcomeOf(const BulkItem& item) {
                                       "invalid_alias_name_exception"};
   const bool is_of_the_index =
       std::ranges::any_of(kOfTheIndex, [&](const char* type) { return Is(error, type); });
-  // Collections of Amazon's Serverless say this of every record.
-  const bool takes_no_ids = error.reason.find("Document ID is not supported") != std::string::npos;
-  if (is_of_the_index || takes_no_ids || IsShardLimit(error)) return ItemOutcome::kSystemic;
+  // What is said of every record: the first of it by collections of Amazon's Serverless.
+  constexpr std::array kOfEveryRecord = {"Document ID is not supported", "pipeline with id [",
+                                         "no write index is defined for alias",
+                                         "Rejecting mapping update to ["};
+  const bool is_of_every_record = std::ranges::any_of(kOfEveryRecord, [&](const char* text) {
+    return error.reason.find(text) != std::string::npos;
+  });
+  if (is_of_the_index || is_of_every_record || IsShardLimit(error)) return ItemOutcome::kSystemic;
   constexpr std::array kOfTheRecord = {"mapper_parsing_exception",
                                        "document_parsing_exception",
                                        "mapper_exception",

@@ -240,6 +240,7 @@ StatusOr<RetriedDeadLetters> DeadLetterBox::Retry(const DeadLetterSelection& sel
                           .turn = turn.empty() ? NewRandomId() : std::move(turn)};
   Groups groups;
   std::set<std::string> tried;
+  bool has_tried = false;
   const BootTime enough = clock_.Now() + (deadline - clock_.Now()) / 2;
   // What was done is told, though it ends in an error: the next call begins with that.
   const auto ended = [&](const Status& why) -> StatusOr<RetriedDeadLetters> {
@@ -249,6 +250,7 @@ StatusOr<RetriedDeadLetters> DeadLetterBox::Retry(const DeadLetterSelection& sel
       done.groups.push_back(
           {.topic = topic, .partition = partition, .error = error, .records = records});
     }
+    done.turn = letters_->Continue(done.turn);
     return done;
   };
   for (;;) {
@@ -256,7 +258,14 @@ StatusOr<RetriedDeadLetters> DeadLetterBox::Retry(const DeadLetterSelection& sel
                                                   round_letters_max_, deadline);
     if (!found.ok()) return ended(found.status());
     done.left = found->total;
-    if (done.left == 0 || clock_.Now() >= enough || groups.size() >= kGroupsMost) return ended({});
+    // One round at least, so that many calls come to an end however long each of them looks.
+    const bool is_enough = std::exchange(has_tried, true) && clock_.Now() >= enough;
+    if (done.left == 0 || is_enough || groups.size() >= kGroupsMost) return ended({});
+    if (found->letters.empty() && found->unreadable.empty()) {
+      return ended({StatusCode::kUnavailable, Reason::kBrokerError,
+                    fmt::format("{}: {} dead letters are counted and none is found: try again",
+                                engine_->endpoint(), done.left)});
+    }
     StatusOr<Round> round = Send(std::move(found->letters), deadline);
     if (!round.ok()) return ended(round.status());
     LetterOutcomes& outcomes = round->outcomes;

@@ -11,6 +11,8 @@
 #include <openssl/evp.h>
 #include <simdjson.h>
 
+#include "model/index_template.h"
+
 namespace drawbridge {
 namespace {
 
@@ -125,7 +127,7 @@ std::string JsonString(std::string_view text) {
 }
 
 std::string ToEngineTime(int64_t timestamp_ms) {
-  const WallTime time = FromMicros(std::max<int64_t>(timestamp_ms, 0) * 1000);
+  const WallTime time = FromMicros(InEngineTime(timestamp_ms) * 1000);
   std::string text = ToRfc3339(time);  // ...53.589793Z
   text.erase(text.size() - 4, 3);
   return text;

@@ -12,6 +12,8 @@ using namespace std::chrono_literals;
 
 constexpr Duration kPatience = 4s;
 constexpr Duration kCheckEvery = 60s;  // what templates and pipelines do to an index
+// For all of a look's topics: a survey that takes longer is no news.
+constexpr Duration kChecksPatience = 5s;
 
 }  // namespace
 
@@ -66,35 +68,45 @@ bool EngineSurvey::Reach(SurveyResult& result) {
   return made.ok();
 }
 
-bool EngineSurvey::CheckIndex(SurveyResult& result, const std::string& topic) {
+std::vector<std::pair<Status, bool>> EngineSurvey::ProblemsOf(const std::string& topic) {
+  std::vector<std::pair<Status, bool>> problems;
+  const std::string name = index_.Apply(topic, ToMicros(clock_.WallNow()) / 1000);
+  if (name.size() > IndexTemplate::kNameBytesMax) {
+    problems.emplace_back(
+        Status(StatusCode::kInvalidArgument, Reason::kFieldInvalid,
+               fmt::format("the index {} has more than {} letters: shorten target.index, or give "
+                           "the topic a bridge of its own",
+                           name, IndexTemplate::kNameBytesMax)),
+        true);
+    return problems;
+  }
+  if (Status kept = engine_->CheckPipelines(name, kPatience); !kept.ok()) {
+    problems.emplace_back(kept, kept.reason() == Reason::kGuaranteeUnsupported);
+  }
+  const StatusOr<bool> is_durable = engine_->IsDurable(name, kPatience);
+  if (is_durable.ok() && !*is_durable) {
+    problems.emplace_back(
+        Status(StatusCode::kFailedPrecondition, Reason::kGuaranteeUnsupported,
+               fmt::format("{}: the index {} has index.translog.durability async, so that it "
+                           "confirms what a power cut can take: set it to request",
+                           engine_->endpoint(), name)),
+        false);
+  }
+  return problems;
+}
+
+bool EngineSurvey::CheckIndex(SurveyResult& result, const std::string& topic, BootTime until) {
+  const BootTime now = clock_.Now();
   const auto [found, is_new] = checked_.try_emplace(topic);
-  auto& problems = found->second;
-  if (is_new) {
-    const std::string name = index_.Apply(topic, ToMicros(clock_.WallNow()) / 1000);
-    if (name.size() > IndexTemplate::kNameBytesMax) {
-      problems.emplace_back(
-          Status(StatusCode::kInvalidArgument, Reason::kFieldInvalid,
-                 fmt::format("the index {} has more than {} letters: shorten target.index, or give "
-                             "the topic a bridge of its own",
-                             name, IndexTemplate::kNameBytesMax)),
-          true);
-    } else {
-      if (Status kept = engine_->CheckPipelines(name, kPatience); !kept.ok()) {
-        problems.emplace_back(kept, kept.reason() == Reason::kGuaranteeUnsupported);
-      }
-      const StatusOr<bool> is_durable = engine_->IsDurable(name, kPatience);
-      if (is_durable.ok() && !*is_durable) {
-        problems.emplace_back(
-            Status(StatusCode::kFailedPrecondition, Reason::kGuaranteeUnsupported,
-                   fmt::format("{}: the index {} has index.translog.durability async, so that it "
-                               "confirms what a power cut can take: set it to request",
-                               engine_->endpoint(), name)),
-            false);
-      }
-    }
+  Checked& checked = found->second;
+  if (now < until && (is_new || now - checked.at >= kCheckEvery)) {
+    checked = {.problems = ProblemsOf(topic), .at = now};
+  } else if (is_new) {
+    checked_.erase(found);  // the next look does it
+    return false;
   }
   bool may_run = true;
-  for (const auto& [status, blocks] : problems) {
+  for (const auto& [status, blocks] : checked.problems) {
     Note(result, status, blocks, topic);
     may_run = may_run && !blocks;
   }
@@ -107,14 +119,11 @@ SurveyResult EngineSurvey::Look(const std::stop_token& stop) {
   const bool is_reached = Reach(result);
   was_reached_ = was_reached_ || is_reached;
   result.is_complete = result.is_complete && is_reached;
-  if (clock_.Now() >= check_at_) {
-    check_at_ = clock_.Now() + kCheckEvery;
-    checked_.clear();
-  }
+  const BootTime until = clock_.Now() + kChecksPatience;
   for (SurveyedTopic& topic : result.topics) {
     topic.target_topic = index_.ForTopic(topic.topic);
-    const bool is_ready =
-        was_reached_ && (!is_reached || stop.stop_requested() || CheckIndex(result, topic.topic));
+    const bool is_ready = was_reached_ && (!is_reached || stop.stop_requested() ||
+                                           CheckIndex(result, topic.topic, until));
     topic.target_partitions = is_ready ? static_cast<int>(topic.partitions.size()) : 0;
     for (SurveyedPartition& one : topic.partitions) one.is_target_ready = is_ready;
   }

@@ -35,8 +35,15 @@ class EngineSurvey final : public Survey {
                std::unique_ptr<Survey> source, const Clock& clock, MakeLetters make_letters);
 
   bool Reach(SurveyResult& result);
-  // Whether the index that a topic goes to keeps the promises.
-  bool CheckIndex(SurveyResult& result, const std::string& topic);
+  // What is known against the index that a topic goes to.
+  struct Checked {
+    std::vector<std::pair<Status, bool>> problems;  // bool: blocks
+    BootTime at{};
+  };
+
+  // Whether the index that a topic goes to keeps the promises; asks the engine until then at most.
+  bool CheckIndex(SurveyResult& result, const std::string& topic, BootTime until);
+  std::vector<std::pair<Status, bool>> ProblemsOf(const std::string& topic);
   void Note(SurveyResult& result, const Status& status, bool blocks,
             const std::string& topic = {}) const;
 
@@ -46,8 +53,7 @@ class EngineSurvey final : public Survey {
   const std::unique_ptr<Survey> source_;
   const Clock& clock_;
   const MakeLetters make_letters_;
-  std::map<std::string, std::vector<std::pair<Status, bool>>> checked_;  // by topic; bool: blocks
-  BootTime check_at_{};
+  std::map<std::string, Checked> checked_;  // by topic
   bool was_reached_ = false;
 };
 

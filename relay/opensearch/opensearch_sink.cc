@@ -74,7 +74,7 @@ Status OpenSearchSink::Open(Slot slot, const Route& route) {
     writing.prior = PriorWrites(settings_.window_bytes);
   }
   writing.prior.Suspect(clock_.Now());
-  return letters_ ? letters_->Open(slot, route.key) : Status();
+  return {};
 }
 
 // --- Sending ------------------------------------------------------------------------------------
@@ -134,7 +134,7 @@ void OpenSearchSink::Poll(std::vector<Confirmation>& confirmations) {
     auto sent = in_flight_.extract(id);
     if (!sent.empty()) Take(std::move(sent.mapped()), answer, now);
   }
-  if (letters_) TakePosted(now);
+  if (letters_) TakePosted();
   SendDue(now);
   SetTimer(now);
   std::ranges::move(done_, std::back_inserter(confirmations));
@@ -355,11 +355,11 @@ void OpenSearchSink::Take(Sent sent, const HttpAnswer& answer, BootTime now) {
     Retry(std::move(sent.bulk), {}, true, now);
     return;
   }
-  addresses_.Answered(sent.address);
   if (answer.status != 200) {
-    TakeRefused(std::move(sent.bulk), ReadError(answer.status, answer.body), now);
+    TakeRefused(std::move(sent), answer, now);
     return;
   }
+  addresses_.Answered(sent.address);
   const StatusOr<std::vector<BulkItem>> items = ReadItems(answer.body, sent.bulk.entries.size());
   if (!items.ok()) {
     // It may have been done or not: sent again, it is there or is made.
@@ -406,6 +406,11 @@ void OpenSearchSink::TakeItems(Bulk bulk, const std::vector<BulkItem>& items, Bo
       case ItemOutcome::kPassing:
         trouble_.Note(is_pushed_back ? Reason::kThrottled : Reason::kBrokerError, error.Text(),
                       false, now);
+        if (error.status >= 500) {
+          // One of its copies may have it.
+          entry.may_be_there = true;
+          again.is_checked = false;
+        }
         again.bytes += entry.record.value.value_or("").size() + kDocumentOverhead;
         again.entries.push_back(std::move(entry));
         break;
@@ -497,53 +502,55 @@ void OpenSearchSink::PostDead() {
   auto next = dead_.entries.begin();
   for (; next != dead_.entries.end(); ++next) {
     Entry& entry = *next;
-    const bool is_taken =
-        letters_->Submit({.slot = entry.slot, .window = entry.window, .covered = entry.covered},
-                         entry.record, entry.to->route, *entry.refusal, RefusalOf(entry, now));
-    if (!is_taken) break;
-    Record counted;  // its bytes are the letters' now
+    const std::optional<uint64_t> number =
+        letters_->Submit(entry.record, entry.to->route, *entry.refusal, RefusalOf(entry, now));
+    if (!number) break;
+    Record counted;  // its bytes are the letter's now
     counted.offset = entry.record.offset;
     counted.weight = entry.record.weight;
     entry.record = std::move(counted);
-    posted_.emplace(Posted{entry.slot, entry.window, entry.covered.first}, std::move(entry));
+    posted_.emplace(*number, std::move(entry));
   }
   dead_.entries.erase(dead_.entries.begin(), next);
   if (dead_.entries.empty()) dead_.bytes = 0;
 }
 
-void OpenSearchSink::TakePosted(BootTime now) {
-  std::vector<Confirmation> answers;
-  letters_->Poll(answers);
-  for (const Confirmation& answer : answers) {
-    const Offset end = answer.failure ? answer.failed_end : answer.range.end;
-    const auto first = posted_.lower_bound({answer.slot, answer.window, answer.range.first});
-    const auto last = posted_.lower_bound({answer.slot, answer.window, end});
-    std::vector<Entry> failed;
-    for (auto posted = first; posted != last; ++posted) {
-      if (answer.failure) {
-        failed.push_back(std::move(posted->second));
-      } else {
-        Confirm(posted->second);
-      }
+// A letter that is not in the topic is written anew when its record is replayed: after a while, or,
+// where the topic is at fault, one record of its partition at a time.
+void OpenSearchSink::TakePosted() {
+  std::vector<TopicLetterSink::Result> results;
+  letters_->Poll(results);
+  std::map<Slot, Status> retried;
+  std::map<Slot, Status> blocked;
+  std::vector<Entry> to_retry;
+  std::vector<Entry> to_block;
+  for (const TopicLetterSink::Result& result : results) {
+    auto posted = posted_.extract(result.number);
+    if (posted.empty()) continue;
+    Entry& entry = posted.mapped();
+    if (!result.failure) {
+      Confirm(entry);
+    } else if (result.failure == Disposition::kRetry) {
+      retried.try_emplace(entry.slot, result.status);
+      to_retry.push_back(std::move(entry));
+    } else {
+      blocked.try_emplace(
+          entry.slot, StatusCode::kFailedPrecondition, result.status.reason(),
+          fmt::format("the record at offset {} is refused, and so is its dead letter, or one that "
+                      "was sent with it, in {}: {}",
+                      entry.record.offset, LettersText(), result.status.message()));
+      to_block.push_back(std::move(entry));
     }
-    posted_.erase(first, last);
-    if (failed.empty()) continue;
-    if (answer.failure == Disposition::kRetry) {
-      trouble_.Note(answer.status.reason(), answer.status.message(), false, now);
-      Fail({{answer.slot, answer.status}}, std::move(failed), Disposition::kRetry);
-      continue;
-    }
-    Fail({{answer.slot,
-           Status(StatusCode::kFailedPrecondition, answer.status.reason(),
-                  fmt::format("the record at offset {} is refused, and so is its dead letter in "
-                              "{}: {}",
-                              answer.range.first, LettersText(), answer.status.message()))}},
-         std::move(failed));
   }
+  if (!retried.empty()) Fail(retried, std::move(to_retry), Disposition::kRetry);
+  if (!blocked.empty()) Fail(blocked, std::move(to_block));
 }
 
-void OpenSearchSink::TakeRefused(Bulk bulk, const EngineError& error, BootTime now) {
+void OpenSearchSink::TakeRefused(Sent sent, const HttpAnswer& answer, BootTime now) {
+  const EngineError error = ReadError(answer.status, answer.body);
   const std::string text = error.Text();
+  const Duration least = answer.retry_after.value_or(Duration::zero());
+  Bulk bulk = std::move(sent.bulk);
   switch (error.status) {
     case 413:
       bulk_bytes_max_ = std::max(kBulkBytesLeast, bulk.bytes / 2);
@@ -588,15 +595,26 @@ void OpenSearchSink::TakeRefused(Bulk bulk, const EngineError& error, BootTime n
       limit_.PushedBack();
       trouble_.Note(Reason::kThrottled, fmt::format("the engine asks for less ({})", text), false,
                     now);
-      Retry(std::move(bulk), 1s, false, now);
+      Retry(std::move(bulk), std::max<Duration>(least, 1s), false, now);
       return;
     default:
       break;
   }
   if (error.status >= 500 && error.status != 501) {
-    limit_.PushedBack();
+    StandDown(sent.address, now);
     trouble_.Note(Reason::kBrokerError, fmt::format("the engine answers {}", text), false, now);
-    Retry(std::move(bulk), {}, true, now);
+    Retry(std::move(bulk), least, true, now);
+    return;
+  }
+  if (client_->addresses() > 1) {
+    // The others may be the engine.
+    StandDown(sent.address, now);
+    trouble_.Note(Reason::kBrokerError,
+                  fmt::format("one of the addresses does not take documents: check it, and for a "
+                              "proxy before it ({})",
+                              text),
+                  false, now);
+    Retry(std::move(bulk), least, true, now);
     return;
   }
   BlockAll(std::move(bulk), Reason::kBrokerError,
@@ -634,6 +652,7 @@ void OpenSearchSink::BlockAll(Bulk bulk, Reason reason, std::string text, BootTi
   blocked_until_ = now + block_backoff_.Next();
   trouble_.Note(reason, std::move(text), true, now);
   bulk.due = *blocked_until_;
+  bulk.is_checked = false;  // by then it may be another index that is written
   waiting_.push_front(std::move(bulk));
 }
 

@@ -102,15 +102,6 @@ class OpenSearchSink final : public Sink {
     size_t entries = 0;      // in the sink
     PriorWrites prior;
   };
-  // A letter on its way into the topic: where its record begins.
-  struct Posted {
-    Slot slot = 0;
-    uint32_t window = 0;
-    Offset first;
-
-    friend auto operator<=>(const Posted&, const Posted&) = default;
-  };
-
   OpenSearchSink(std::unique_ptr<HttpClient> client, OpenSearchSinkSettings settings,
                  FileDescriptor timer, const Clock& clock,
                  std::unique_ptr<TopicLetterSink> letters);
@@ -130,7 +121,7 @@ class OpenSearchSink final : public Sink {
 
   void Take(Sent sent, const HttpAnswer& answer, BootTime now);
   void TakeItems(Bulk bulk, const std::vector<BulkItem>& items, BootTime now);
-  void TakeRefused(Bulk bulk, const EngineError& error, BootTime now);
+  void TakeRefused(Sent sent, const HttpAnswer& answer, BootTime now);
   void Split(Bulk bulk, BootTime now);
   void Retry(Bulk bulk, Duration least, bool is_ambiguous, BootTime now);
   void BlockAll(Bulk bulk, Reason reason, std::string text, BootTime now);
@@ -139,7 +130,7 @@ class OpenSearchSink final : public Sink {
   RefusedAt RefusalOf(const Entry& entry, WallTime now) const;
   std::string LettersText() const;
   void PostDead();
-  void TakePosted(BootTime now);
+  void TakePosted();
 
   void Confirm(Entry& entry);
   void Fail(const std::map<Slot, Status>& failed, std::vector<Entry> entries,
@@ -162,7 +153,7 @@ class OpenSearchSink final : public Sink {
   Bulk dead_;
   std::deque<Bulk> waiting_;
   std::map<uint64_t, Sent> in_flight_;
-  std::map<Posted, Entry> posted_;  // without their records
+  std::map<uint64_t, Entry> posted_;  // letters on their way into the topic, without records
   uint64_t last_id_ = 0;
   std::optional<BootTime> blocked_until_;  // after that one request is tried
   bool has_said_blind_ = false;

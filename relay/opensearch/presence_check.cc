@@ -70,14 +70,15 @@ PresenceCheck::Verdict PresenceCheck::Take(const HttpAnswer& answer) {
     status_ = answer.failure;
     return Verdict::kUnclear;
   }
-  if (answer.status == 404) return Verdict::kDone;  // nothing has been written yet
   if (answer.status != 200) {
     const EngineError error = ReadError(answer.status, answer.body);
+    // Nothing has been written yet: if it is the engine that says so.
+    if (answer.status == 404 && !error.type.empty()) return Verdict::kDone;
     status_ = Status(StatusCode::kUnavailable, Reason::kBrokerError, error.Text());
     // Who may only create documents may not look, and what is before an engine may not let it
-    // through: then `create` alone has to do.
-    const bool is_passing = answer.status >= 500 || answer.status == 429 || answer.status == 408;
-    return is_passing ? Verdict::kUnclear : Verdict::kDone;
+    // through: then `create` alone has to do. All else passes, or is mended.
+    const bool is_refused = answer.status == 400 || answer.status == 403 || answer.status == 405;
+    return is_refused ? Verdict::kDone : Verdict::kUnclear;
   }
   switch (step_) {
     case Step::kResolve:

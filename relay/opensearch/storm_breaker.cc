@@ -8,15 +8,19 @@ void StormBreaker::AddGood() { Add({}); }
 
 bool StormBreaker::AddBad(const std::string& group) {
   Add(group);
-  return last_.size() >= kLeast && bad_[group] * 2 >= last_.size();
+  const bool are_half = last_.size() >= kLeast && bad_[group] * 2 >= last_.size();
+  return are_half || in_a_row_ >= kInARow;
 }
 
 void StormBreaker::Reset() {
   last_.clear();
   bad_.clear();
+  in_a_row_ = 0;
 }
 
 void StormBreaker::Add(std::string group) {
+  in_a_row_ = group.empty() ? 0 : group == row_ ? in_a_row_ + 1 : 1;
+  row_ = group;
   if (!group.empty()) ++bad_[group];
   last_.push_back(std::move(group));
   if (last_.size() <= kWindow) return;

@@ -18,6 +18,8 @@ class StormBreaker {
   static constexpr size_t kWindow = 500;
   // Fewer say nothing: three bad records in a row are three bad records.
   static constexpr size_t kLeast = 20;
+  // So many in a row are a storm, however well it went before.
+  static constexpr size_t kInARow = 50;
 
   void AddGood();
   // Whether records with this error are to be held back rather than written off.
@@ -30,6 +32,8 @@ class StormBreaker {
 
   std::deque<std::string> last_;  // the error of each; empty: none
   std::map<std::string, size_t> bad_;
+  std::string row_;  // the error of the last ones without another between
+  size_t in_a_row_ = 0;
 };
 
 }  // namespace drawbridge

@@ -21,6 +21,12 @@ struct Header {
 // Keeps the bytes of a record alive; destroying it gives them back to the source's library.
 using RecordOwner = std::unique_ptr<void, void (*)(void*)>;
 
+// Makes the owner of a record out of what its bytes are in.
+template <typename Bytes>
+RecordOwner OwnerOf(std::unique_ptr<Bytes> bytes) {
+  return RecordOwner(bytes.release(), [](void* owned) { delete static_cast<Bytes*>(owned); });
+}
+
 // One record as the source gave it: views into memory that `owner` keeps. Null and empty are two
 // things, for keys and values alike.
 struct Record {

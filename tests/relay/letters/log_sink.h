@@ -22,8 +22,12 @@ class LogSink final : public Sink {
   void Refuse(Disposition disposition, Status status) {
     refusal_.emplace(disposition, std::move(status));
   }
-  // Nothing is told any more.
+  // Nothing is told any more, until it is.
   void FallSilent() { is_silent_ = true; }
+  void Speak() { is_silent_ = false; }
+
+  // Records that it took so far.
+  size_t taken() const { return taken_; }
 
   const std::vector<Route>& opened() const { return opened_; }
 
@@ -34,7 +38,7 @@ class LogSink final : public Sink {
 
   size_t Submit(Batch& batch, size_t from, uint32_t window) override {
     size_t i = from;
-    for (; i < batch.records.size() && told_.size() < capacity_; ++i) {
+    for (; i < batch.records.size() && untold_ < capacity_; ++i, ++untold_) {
       const Record& record = batch.records[i];
       Confirmation told{.slot = batch.slot,
                         .window = window,
@@ -50,9 +54,10 @@ class LogSink final : public Sink {
       } else {
         log_.Append(Copy(record));
       }
-      told_.push_back(std::move(told));
       batch.records[i].owner.reset();
+      Tell(std::move(told));
     }
+    taken_ += i - from;
     return i - from;
   }
 
@@ -60,6 +65,7 @@ class LogSink final : public Sink {
     if (is_silent_) return;
     for (Confirmation& told : told_) confirmations.push_back(std::move(told));
     told_.clear();
+    untold_ = 0;
   }
 
   bool IsReady() const override { return true; }
@@ -67,6 +73,21 @@ class LogSink final : public Sink {
   std::vector<int> descriptors() const override { return {}; }
 
  private:
+  // As Kafka's sink does: what follows one another and ends alike is told as one.
+  void Tell(Confirmation told) {
+    Confirmation* const last = told_.empty() ? nullptr : &told_.back();
+    const bool joins = last != nullptr && last->slot == told.slot && last->window == told.window &&
+                       last->failure == told.failure &&
+                       (told.failure || last->range.end == told.range.first);
+    if (!joins) {
+      told_.push_back(std::move(told));
+      return;
+    }
+    (told.failure ? last->failed_end : last->range.end) = told.range.end;
+    ++last->records;
+    last->bytes += told.bytes;
+  }
+
   static FakeRecord Copy(const Record& record) {
     FakeRecord copy;
     if (record.key) copy.key = std::string(*record.key);
@@ -85,6 +106,8 @@ class LogSink final : public Sink {
   bool is_silent_ = false;
   std::vector<Route> opened_;
   std::vector<Confirmation> told_;
+  size_t untold_ = 0;
+  size_t taken_ = 0;
 };
 
 }  // namespace drawbridge

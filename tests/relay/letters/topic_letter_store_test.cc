@@ -27,9 +27,9 @@ class TopicLetterStoreTest : public testing::Test {
     source_ = source.get();
     auto sink = std::make_unique<LogSink>(log());
     sink_ = sink.get();
-    store_ = std::make_unique<TopicLetterStore>(
-        std::move(source), std::make_unique<TopicLetterSink>(std::move(sink), "letters"), "logs",
-        clock_, known_most);
+    store_ = std::make_unique<TopicLetterStore>(std::move(source),
+                                                *TopicLetterSink::Open(std::move(sink), "letters"),
+                                                "logs", clock_, known_most);
   }
 
   // The topic, as the store reads it.
@@ -45,11 +45,9 @@ class TopicLetterStoreTest : public testing::Test {
     record.offset = {offset};
     record.timestamp_ms = 1'000 + offset;
     record.value = value;
-    TopicLetterSink writer(std::make_unique<LogSink>(log()), "letters");
-    ASSERT_TRUE(
-        writer.Submit({.slot = 0, .window = 1, .covered = {{offset}, {offset + 1}}}, record, route,
-                      {.status = 400, .group = error},
-                      {.bridge = bridge, .index = "index", .first_seen = {}, .last_seen = {}}));
+    const auto writer = *TopicLetterSink::Open(std::make_unique<LogSink>(log()), "letters");
+    ASSERT_TRUE(writer->Submit(record, route, {.status = 400, .group = error},
+                               {.bridge = bridge, .index = "index"}));
   }
 
   FoundLetters Find(const DeadLetterSelection& selection = {}, const std::string& turn = {},
@@ -93,7 +91,9 @@ TEST_F(TopicLetterStoreTest, FindsOnlyWhatIsSelected) {
   log().Append({.key = std::nullopt, .value = "no letter", .headers = {}});
 
   EXPECT_THAT(OffsetsOf(Find({.topic = "audit", .error = "e"})), ElementsAre(1));
+  Open();
   EXPECT_THAT(OffsetsOf(Find({.topic = "vcn", .error = {}})), ElementsAre(3));
+  Open();
   EXPECT_THAT(OffsetsOf(Find()), ElementsAre(1, 2, 3));
 }
 
@@ -149,6 +149,7 @@ TEST_F(TopicLetterStoreTest, KeepsWhatIsRefusedAgainWithTheReasonOfToday) {
   EXPECT_THAT(OffsetsOf(Find({}, "turn-1")), ElementsAre(1)) << "not tried twice in one turn";
   Open();
   EXPECT_THAT(OffsetsOf(Find({}, "turn-1")), ElementsAre(1)) << "also by the next call";
+  Open();
   const FoundLetters later = Find({}, "turn-2");
   EXPECT_THAT(OffsetsOf(later), ElementsAre(1, 0));
   EXPECT_EQ(later.letters[1].kept.refusal.reason, "still no");
@@ -193,6 +194,47 @@ TEST_F(TopicLetterStoreTest, DoesNotWaitForEver) {
   source_->FailNextAssign({StatusCode::kUnavailable, Reason::kUnreachable, "no client"});
   EXPECT_EQ(store_->Find({}, {}, LetterOrder::kRefusedFirst, 1, clock_.Now()).status().message(),
             "no client");
+}
+
+TEST_F(TopicLetterStoreTest, FindsWhereTheTopicBeginsThoughItIsNotToldAtOnce) {
+  for (int64_t offset = 0; offset < 5; ++offset) Refuse(offset);
+  log().Expire({3});
+  source_->ForgetWatermarks();
+
+  EXPECT_THAT(OffsetsOf(Find()), ElementsAre(3, 4));
+}
+
+TEST_F(TopicLetterStoreTest, GoesOnInTheNextCallWhereATurnHasComeTo) {
+  for (int64_t offset = 0; offset < 6; ++offset) Refuse(offset);
+  FoundLetters found = Find({}, "turn", LetterOrder::kRefusedFirst, 4);
+  store_->File({.taken = {found.letters[0], found.letters[1], found.letters[2]},
+                .refused = {found.letters[3]}},
+               "turn", Soon());
+  const std::string turn = store_->Continue("turn");
+  EXPECT_EQ(turn, "turn@4");
+
+  Open();
+  EXPECT_THAT(OffsetsOf(Find({}, turn)), ElementsAre(4, 5));
+  EXPECT_EQ(source_->assigned_at(PartitionKey{}), Offset{4}) << "and reads nothing before";
+  store_->File({.taken = Find({}, turn).letters}, turn, Soon());
+  EXPECT_EQ(Find({}, turn).total, 0);
+  EXPECT_EQ(store_->Continue(turn), turn);
+}
+
+TEST_F(TopicLetterStoreTest, ComesToThoseThatItCouldNotHoldWhenTheOthersAreDone) {
+  for (int64_t offset = 0; offset < 10; ++offset) Refuse(offset);
+  Open(4);
+  std::vector<int64_t> settled;
+  for (int round = 0; round < 10; ++round) {
+    const FoundLetters found = Find({}, "turn");
+    if (found.total == 0) break;
+    for (const int64_t offset : OffsetsOf(found)) settled.push_back(offset);
+    store_->File({.taken = found.letters}, "turn", Soon());
+  }
+  EXPECT_THAT(settled, ElementsAre(0, 1, 2, 3, 4, 5, 6, 7, 8, 9));
+
+  Open(4);
+  EXPECT_EQ(Find().total, 0) << "nor is one left for another call";
 }
 
 TEST_F(TopicLetterStoreTest, HoldsABoundedNumberAndTellsOfTheOthers) {

@@ -44,6 +44,10 @@ TEST(OutcomeTest, DoesNotBlameTheRecordForTheEngine) {
              "Validation Failed: 1: this action would add [2] shards, maximum normal shards open"),
         Item(400, "illegal_argument_exception",
              "Document ID is not supported in create/index operation request"),
+        Item(400, "illegal_argument_exception", "pipeline with id [geo] does not exist"),
+        Item(400, "illegal_argument_exception",
+             "no write index is defined for alias [logs]. The write index may be explicitly "
+             "disabled using is_write_index=false or the alias points to multiple indices"),
         Item(400, "index_closed_exception"), Item(400, "invalid_index_name_exception"),
         Item(400, "wrapper", "", "index_closed_exception"), Item(400, "never_heard_of_exception"),
         Item(418)}) {

@@ -71,6 +71,14 @@ TEST(PresenceCheckTest, GivesUpWhereItMayNotLook) {
 
   EXPECT_FALSE(check.status().ok());
   EXPECT_EQ(PresenceCheck({"logs"}, {"1"}).Take(Answer(405)), Verdict::kDone);
+  for (const int status : {301, 401, 404, 408, 429, 500}) {
+    EXPECT_EQ(PresenceCheck({"logs"}, {"1"}).Take(Answer(status)), Verdict::kUnclear) << status;
+  }
+}
+
+TEST(PresenceCheckTest, FindsNothingWhereNoIndexIs) {
+  const std::string body = R"({"error": {"type": "index_not_found_exception"}, "status": 404})";
+  EXPECT_EQ(PresenceCheck({"logs"}, {"1"}).Take(Answer(404, body)), Verdict::kDone);
 }
 
 TEST(PresenceCheckTest, HasNoMoreNamesThanARequestTakes) {

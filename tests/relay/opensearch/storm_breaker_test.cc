@@ -36,6 +36,16 @@ TEST(StormBreakerTest, LooksAtTheLastOnesOnly) {
   EXPECT_FALSE(storm.AddBad("type"));
 }
 
+TEST(StormBreakerTest, HoldsBackWhatIsRefusedInARowHoweverWellItWentBefore) {
+  StormBreaker storm;
+  for (size_t i = 0; i < StormBreaker::kWindow; ++i) storm.AddGood();
+  for (size_t i = 1; i < StormBreaker::kInARow; ++i) EXPECT_FALSE(storm.AddBad("type")) << i;
+  storm.AddGood();
+  for (size_t i = 1; i < StormBreaker::kInARow; ++i) EXPECT_FALSE(storm.AddBad("type")) << i;
+
+  EXPECT_TRUE(storm.AddBad("type"));
+}
+
 TEST(StormBreakerTest, ForgetsWhatHasPassed) {
   StormBreaker storm;
   for (int i = 0; i < 100; ++i) storm.AddBad("type");
