@@ -117,9 +117,8 @@ void AddDeadLetters(CLI::App& app, Verb& chosen) {
   AddVerb(letters, chosen, "list", "Show how many there are, by what for",
           std::make_shared<DeadLetterOptions>(), List)
       .footer(
-          "WAITING are in the bridge's index or topic of dead letters, byte for byte; RETRIED "
-          "have\n"
-          "been brought into the target since.\n\n"
+          "WAITING are in the bridge's index or topic of dead letters, byte for byte;\n"
+          "RETRIED have been brought into the target since.\n\n"
           "Examples:\n  drawbridge dead-letters list\n"
           "  drawbridge dead-letters list oci-search/audit -o json");
   const auto options = std::make_shared<DeadLetterOptions>();
@@ -129,10 +128,8 @@ void AddDeadLetters(CLI::App& app, Verb& chosen) {
       ->check(CLI::Range(1, 100))
       ->capture_default_str();
   show.footer(
-      "A relay of the bridge reads them where they are kept. With -o json keys, values and "
-      "headers\n"
-      "are in base64: keys up to 1 KiB, values up to 16 KiB, headers where they have up to 4 "
-      "KiB.\n\n"
+      "A relay of the bridge reads them where they are kept. With -o json they are in base64:\n"
+      "keys up to 1 KiB, values up to 16 KiB, headers where they have up to 4 KiB.\n\n"
       "Examples:\n  drawbridge dead-letters show oci-search\n"
       "  drawbridge dead-letters show oci-search/audit --limit 1 -o json |\n"
       "    jq -r '.letters[].value | @base64d'");

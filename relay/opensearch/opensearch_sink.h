@@ -102,6 +102,7 @@ class OpenSearchSink final : public Sink {
     size_t entries = 0;      // in the sink
     PriorWrites prior;
   };
+
   OpenSearchSink(std::unique_ptr<HttpClient> client, OpenSearchSinkSettings settings,
                  FileDescriptor timer, const Clock& clock,
                  std::unique_ptr<TopicLetterSink> letters);

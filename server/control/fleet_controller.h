@@ -116,6 +116,7 @@ class FleetController {
     BootTime first_seen;
     BootTime last_seen;
   };
+
   void Post(std::function<void()> task);
   template <typename T>
   T Call(std::function<T()> task);

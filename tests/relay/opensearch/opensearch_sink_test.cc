@@ -289,6 +289,51 @@ TEST_F(OpenSearchSinkTest, LeavesAnAddressAloneThatStaysAwayWhileOthersAnswer) {
   EXPECT_LT(away.requests().size(), 40U) << "in ten hours";
 }
 
+TEST_F(OpenSearchSinkTest, WaitsAsLongAsTheEngineAsksFor) {
+  engine_.SetScript([&](const EngineRequest& request, size_t number) {
+    return number == 0 ? Say(429, "{}", "Retry-After: 7\r\n") : engine_.Store(request);
+  });
+  const BootTime begun = clock_.Now();
+  Submit(Values(3));
+
+  ASSERT_TRUE(Until([&] { return Confirmed() == 3; }));
+
+  EXPECT_GE(clock_.Now() - begun, Duration(7s));
+}
+
+TEST_F(OpenSearchSinkTest, GoesToAnotherAddressWhenOneIsNoEngine) {
+  ScriptedEngine proxy;
+  proxy.SetScript([](const auto&, size_t) { return Say(404, "<html>no such page</html>"); });
+  Open({proxy.address(), engine_.address()}, 0);  // nothing is looked for first
+  for (int i = 1; i <= 5; ++i) {
+    Submit(Values(10));
+    ASSERT_TRUE(Until([&] {
+      EXPECT_EQ(sink_->Trouble(), std::nullopt) << "the other one takes records";
+      return Confirmed() == 10 * i;
+    }));
+  }
+
+  EXPECT_LT(proxy.requests().size(), engine_.requests().size());
+  EXPECT_TRUE(Failures().empty());
+}
+
+TEST_F(OpenSearchSinkTest, LooksForAnItemThatFailedAtTheEngineBeforeItSendsItAgain) {
+  engine_.RollOver("logs-audit-2026.03.14", "behind-1");
+  engine_.SetScript([&](const EngineRequest& request, size_t number) {
+    EngineReply reply = engine_.Store(request);
+    if (number > 0) return reply;
+    // It has written it, and says that it has not.
+    engine_.RollOver("logs-audit-2026.03.14", "behind-2");
+    return SayOfAll(request, 503, {{"type", "unavailable_shards_exception"}});
+  });
+  Submit(Values(1));
+
+  ASSERT_TRUE(Until([&] { return Confirmed() == 1; }));
+
+  EXPECT_THAT(engine_.stored("behind-1"), SizeIs(1));
+  EXPECT_THAT(engine_.stored("behind-2"), testing::IsEmpty());
+}
+
 TEST_F(OpenSearchSinkTest, FindsAnAddressSoonThatComesBackWhenNoneAnswered) {
   engine_.SetScript([](const EngineRequest&, size_t) {
     return EngineReply{.status = 0, .body = {}, .headers = {}, .hangs_up = true};
