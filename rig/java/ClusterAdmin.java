@@ -454,7 +454,7 @@ public class ClusterAdmin {
             settings.put("acks", "all");
             settings.put("max.request.size", 64 << 20);
             settings.put("request.timeout.ms", 10000);
-            settings.put("delivery.timeout.ms", 30000);
+            settings.put("delivery.timeout.ms", 120000);
             producer = new KafkaProducer<>(
                     settings, new ByteArraySerializer(), new ByteArraySerializer());
         }
