@@ -80,8 +80,12 @@ std::vector<std::pair<Status, bool>> EngineSurvey::ProblemsOf(const std::string&
         true);
     return problems;
   }
-  if (Status kept = engine_->CheckPipelines(name, kPatience); !kept.ok()) {
-    problems.emplace_back(kept, kept.reason() == Reason::kGuaranteeUnsupported);
+  const auto pipelines = engine_->CheckPipelines(name, kPatience);
+  if (!pipelines.ok()) {
+    problems.emplace_back(pipelines.status(), false);
+  } else {
+    if (!pipelines->keeps_ids.ok()) problems.emplace_back(pipelines->keeps_ids, true);
+    if (!pipelines->keeps_all.ok()) problems.emplace_back(pipelines->keeps_all, false);
   }
   const StatusOr<bool> is_durable = engine_->IsDurable(name, kPatience);
   if (is_durable.ok() && !*is_durable) {

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <charconv>
+#include <deque>
+#include <set>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -9,6 +11,7 @@
 #include "relay/opensearch/bulk_answer.h"
 #include "relay/opensearch/bulk_request.h"
 #include "relay/opensearch/document.h"
+#include "relay/opensearch/pipeline_check.h"
 
 namespace drawbridge {
 namespace {
@@ -16,6 +19,8 @@ namespace {
 using nlohmann::json;
 
 constexpr std::string_view kJson = "application/json";
+// Of those that pipelines call; with more it is an engine's own program that we do not judge.
+constexpr size_t kPipelinesMax = 20;
 
 std::string TextAt(const json& object, std::initializer_list<const char*> path) {
   const json* at = &object;
@@ -223,24 +228,41 @@ StatusOr<std::string> EngineView::Setting(const std::string& index, const std::s
                 {"template", "settings", "index", first.c_str(), name.substr(dot + 1).c_str()});
 }
 
-Status EngineView::CheckPipelines(const std::string& index, Duration patience) {
-  for (const char* name : {"default_pipeline", "final_pipeline"}) {
-    const StatusOr<std::string> pipeline = Setting(index, name, patience);
+StatusOr<EngineView::PipelineVerdict> EngineView::CheckPipelines(const std::string& index,
+                                                                 Duration patience) {
+  std::deque<std::string> due;
+  for (const char* setting : {"default_pipeline", "final_pipeline"}) {
+    StatusOr<std::string> pipeline = Setting(index, setting, patience);
     if (!pipeline.ok()) return pipeline.status();
-    if (pipeline->empty() || *pipeline == "_none") continue;
-    const StatusOr<HttpAnswer> answer =
-        Ask({.method = "GET", .path = fmt::format("/_ingest/pipeline/{}", *pipeline)}, patience);
-    if (!answer.ok()) return answer.status();
-    for (const char* field : {"\"_id\"", "\"_index\"", "\"date_index_name\"", "\"reroute\""}) {
-      if (answer->status != 200 || answer->body.find(field) == std::string::npos) continue;
-      return {StatusCode::kFailedPrecondition, Reason::kGuaranteeUnsupported,
-              fmt::format("{}: the pipeline {} of the index {} changes {}, so that a record which "
-                          "is sent again would be there twice: take that out of it, or name "
-                          "another index",
-                          endpoint(), *pipeline, index, field)};
-    }
+    if (!pipeline->empty() && *pipeline != "_none") due.push_back(*std::move(pipeline));
   }
-  return {};
+  PipelineVerdict verdict;
+  for (std::set<std::string> seen; !due.empty() && seen.size() < kPipelinesMax; due.pop_front()) {
+    const std::string& name = due.front();
+    if (!seen.insert(name).second) continue;
+    const StatusOr<HttpAnswer> answer =
+        Ask({.method = "GET", .path = fmt::format("/_ingest/pipeline/{}", name)}, patience);
+    if (!answer.ok()) return answer.status();
+    if (answer->status != 200) continue;
+    const PipelineTraits traits = ReadPipeline(answer->body);
+    if (!traits.changes.empty()) {
+      verdict.keeps_ids = {
+          StatusCode::kFailedPrecondition, Reason::kGuaranteeUnsupported,
+          fmt::format("{}: the pipeline {} of the index {} changes documents with {}, so that a "
+                      "record which is sent again would be there twice: take that out of it, or "
+                      "name another index",
+                      endpoint(), name, index, traits.changes)};
+    }
+    if (traits.drops) {
+      verdict.keeps_all = {
+          StatusCode::kFailedPrecondition, Reason::kGuaranteeUnsupported,
+          fmt::format("{}: the pipeline {} of the index {} has a drop processor: what it throws "
+                      "away counts as delivered, and no search finds it",
+                      endpoint(), name, index)};
+    }
+    due.insert(due.end(), traits.calls.begin(), traits.calls.end());
+  }
+  return verdict;
 }
 
 StatusOr<bool> EngineView::IsDurable(const std::string& index, Duration patience) {

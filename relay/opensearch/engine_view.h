@@ -35,10 +35,13 @@ class EngineView {
   // Makes the index for dead letters, if it is missing, and adds what its mapping lacks.
   Status MakeDeadLetterIndex(const std::string& index, Duration patience);
 
-  // What the settings of an index, or the template that would make it, do to the promises: a status
-  // for a pipeline that gives documents another id or index, with which a record that is sent again
-  // would be there twice.
-  Status CheckPipelines(const std::string& index, Duration patience);
+  // What the pipelines of an index, or of the template that would make it, do to the promises; of
+  // those that we may not look at nothing is known.
+  struct PipelineVerdict {
+    Status keeps_ids;  // else a record that is sent again would be there twice
+    Status keeps_all;  // else records are thrown away that count as delivered
+  };
+  StatusOr<PipelineVerdict> CheckPipelines(const std::string& index, Duration patience);
   // Whether the engine confirms documents before they are on its disk.
   StatusOr<bool> IsDurable(const std::string& index, Duration patience);
 

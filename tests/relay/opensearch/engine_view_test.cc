@@ -148,12 +148,31 @@ TEST_F(EngineViewTest, NamesAPipelineThatGivesDocumentsAnotherId) {
     return Say({{"own", {{"processors", {json::parse(processor)}}}}});
   };
 
-  const Status refused = view_->CheckPipelines("logs", 5s);
+  const Status refused = view_->CheckPipelines("logs", 5s)->keeps_ids;
   EXPECT_EQ(refused.reason(), Reason::kGuaranteeUnsupported);
   EXPECT_THAT(refused.message(), AllOf(HasSubstr("own"), HasSubstr("_id")));
 
   processor = R"({"set": {"field": "cloud"}})";
-  EXPECT_TRUE(view_->CheckPipelines("logs", 5s).ok());
+  EXPECT_TRUE(view_->CheckPipelines("logs", 5s)->keeps_ids.ok());
+}
+
+TEST_F(EngineViewTest, FollowsPipelinesThatCallEachOther) {
+  answer_ = [&](const EngineRequest& request) {
+    if (request.path.find("/_settings") != std::string::npos) {
+      return Say({{"logs", {{"settings", {{"index.final_pipeline", "outer"}}}}}});
+    }
+    const bool is_outer = request.path.ends_with("outer");
+    json processors = json::array();
+    processors.push_back({{"pipeline", {{"name", is_outer ? "inner" : "outer"}}}});
+    if (!is_outer) processors.push_back({{"drop", {{"if", "true"}}}});
+    return Say({{"one", {{"processors", processors}}}});
+  };
+
+  const auto verdict = view_->CheckPipelines("logs", 5s);
+
+  ASSERT_TRUE(verdict.ok());
+  EXPECT_TRUE(verdict->keeps_ids.ok());
+  EXPECT_THAT(verdict->keeps_all.message(), AllOf(HasSubstr("inner"), HasSubstr("throws away")));
 }
 
 TEST_F(EngineViewTest, LooksAtTheTemplateOfAnIndexThatIsNotThereYet) {
@@ -171,7 +190,7 @@ TEST_F(EngineViewTest, LooksAtTheTemplateOfAnIndexThatIsNotThereYet) {
 
 TEST_F(EngineViewTest, KnowsNothingAgainstAnIndexThatItMayNotLookAt) {
   Answer({{"error", "no"}}, 403);
-  EXPECT_TRUE(view_->CheckPipelines("logs", 5s).ok());
+  EXPECT_TRUE(view_->CheckPipelines("logs", 5s)->keeps_ids.ok());
   EXPECT_TRUE(*view_->IsDurable("logs", 5s));
 }
 
