@@ -69,6 +69,10 @@ struct DeadLetters {
 // Longer ones are cut, bytes.
 inline constexpr size_t kDeadLetterErrorMax = 300;
 
+// The error of those that are counted together because there are too many kinds. In each dead
+// letter is its own.
+inline constexpr const char* kOtherErrors = "other errors";
+
 // A relay's wish to move one checkpoint, with all that it passes over.
 struct CommitItem {
   PartitionKey key;

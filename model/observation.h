@@ -28,7 +28,8 @@ struct Condition {
   std::optional<PartitionNumber> partition;
   std::string topic;            // where there is no stream yet
   std::optional<Duration> age;  // how long it has been so
-  bool blocks = false;          // a survey's: must not run while it is so
+  // A survey's: the bridge or topic must not run while it is so. A sink's: nothing passes.
+  bool blocks = false;
 
   friend bool operator==(const Condition&, const Condition&) = default;
 };

@@ -11,7 +11,6 @@ namespace {
 constexpr size_t kFilteredMax = 64;  // in a commit, however long the server is away
 constexpr size_t kDeadMax = 256;
 constexpr size_t kErrorsMax = 32;  // of one commit that are told apart
-constexpr const char* kOtherErrors = "other errors";
 
 }  // namespace
 

@@ -44,6 +44,16 @@ StatusOr<Page> PageOf(const Request& request) {
 
 constexpr size_t kTurnBytesMax = 64;
 
+// A group of letters that can be told from others.
+Status CheckError(const std::string& error) {
+  if (error != kOtherErrors) return {};
+  return InvalidField(
+      fmt::format("\"{}\" are those of many kinds that are counted together: leave it out for all "
+                  "of them, or name the error that a letter tells",
+                  error),
+      "error");
+}
+
 const StoredBridge* BridgeOf(const FleetView& view, const StoredStream& stream) {
   const auto found = std::ranges::find(view.stored.bridges, stream.bridge, &StoredBridge::id);
   return found == view.stored.bridges.end() ? nullptr : &*found;
@@ -215,6 +225,7 @@ grpc::ServerUnaryReactor* StreamServiceImpl::ReadDeadLetters(
         if (asked.limit() < 0 || asked.limit() > kLettersMax) {
           return InvalidField(fmt::format("is 1 to {}", kLettersMax), "limit");
         }
+        if (Status named = CheckError(asked.error()); !named.ok()) return named;
         const StatusOr<DeadLetterPage> page =
             fleet_.ReadDeadLetters(asked.bridge(), {.topic = asked.topic(), .error = asked.error()},
                                    asked.limit() == 0 ? kLettersDefault : asked.limit());
@@ -244,6 +255,7 @@ grpc::ServerUnaryReactor* StreamServiceImpl::RetryDeadLetters(
         if (asked.token().size() > kTurnBytesMax) {
           return InvalidField("give back the next_token of the answer before", "token");
         }
+        if (Status named = CheckError(asked.error()); !named.ok()) return named;
         const StatusOr<RetriedDeadLetters> retried = fleet_.RetryDeadLetters(
             asked.bridge(), {.topic = asked.topic(), .error = asked.error()}, asked.token());
         if (!retried.ok()) return retried.status();

@@ -1,5 +1,6 @@
 #include "server/store/stream_store.h"
 
+#include <algorithm>
 #include <map>
 
 #include <fmt/format.h>
@@ -78,6 +79,35 @@ Status LearnInto(Database& database, const Learnt& learnt, int64_t now) {
     }
   }
   return BumpRevision(database);
+}
+
+// Those that found no room in the group of their error were counted with others.
+Status Settle(Database& database, const std::string& bridge, const RetriedGroup& group) {
+  int64_t left = group.records;
+  for (const std::string& error : {group.error, std::string(kOtherErrors)}) {
+    // A bridge may have been made anew under the name: the newest is meant.
+    Statement newest = database.Prepare(
+        "SELECT stream_id, records - retried FROM dead_letters WHERE bridge = ?1 AND topic = ?2 "
+        "AND partition = ?3 AND error = ?4 ORDER BY stream_id DESC LIMIT 1");
+    newest.Bind(bridge).Bind(group.topic).Bind(int64_t{group.partition}).Bind(error);
+    if (!newest.Step()) {
+      if (!newest.status().ok()) return newest.status();
+      continue;
+    }
+    const int64_t settled = std::min(left, newest.Int(1));
+    Status put = database
+                     .Prepare(
+                         "UPDATE dead_letters SET retried = retried + ?1 "
+                         "WHERE stream_id = ?2 AND partition = ?3 AND error = ?4")
+                     .Bind(settled)
+                     .Bind(newest.Int(0))
+                     .Bind(int64_t{group.partition})
+                     .Bind(error)
+                     .Run();
+    if (!put.ok()) return put;
+    left -= settled;
+  }
+  return {};
 }
 
 }  // namespace
@@ -160,22 +190,7 @@ StatusOr<Receipt> StreamStore::AddRetried(const std::string& bridge,
   return Mutate(writer_, clock_, mutation, "retry", "dead letters of bridge " + bridge,
                 [&](Database& database) -> Status {
                   for (const RetriedGroup& group : groups) {
-                    // A bridge may have been made anew under the name: the newest is meant.
-                    Status put = database
-                                     .Prepare(
-                                         "UPDATE dead_letters "
-                                         "SET retried = min(records, retried + ?1) "
-                                         "WHERE partition = ?4 AND error = ?5 AND stream_id = "
-                                         "(SELECT max(stream_id) FROM dead_letters WHERE "
-                                         "bridge = ?2 AND topic = ?3 AND partition = ?4 AND "
-                                         "error = ?5)")
-                                     .Bind(group.records)
-                                     .Bind(bridge)
-                                     .Bind(group.topic)
-                                     .Bind(int64_t{group.partition})
-                                     .Bind(group.error)
-                                     .Run();
-                    if (!put.ok()) return put;
+                    if (Status put = Settle(database, bridge, group); !put.ok()) return put;
                   }
                   return {};
                 });

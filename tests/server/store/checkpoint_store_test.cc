@@ -342,6 +342,27 @@ TEST_F(CheckpointStoreTest, TellsDeadLettersThatWereBroughtInFromThoseThatWait) 
   EXPECT_EQ(streams().DeadLettersOf("", "", 0, 10)->at(0).retried, 5) << "no more than there were";
 }
 
+TEST_F(CheckpointStoreTest, CountsWhatWasBroughtInAmongOthersWhereItsOwnErrorHasNoRoom) {
+  CommitItem item = Item(first_, 100, 150);
+  item.dead_letters = {{.range = {{110}, {120}}, .records = 2, .error = "a"},
+                       {.range = {{111}, {122}}, .records = 7, .error = kOtherErrors}};
+  ASSERT_EQ(Outcome("fra-1", item), "STORED");
+  const auto group = streams().DeadLettersOf("", "", 0, 10)->at(0);
+  RetriedGroup known{
+      .topic = group.topic, .partition = first_.key.partition, .error = "a", .records = 3};
+  RetriedGroup unknown = known;
+  unknown.error = "b";
+
+  ASSERT_EQ(WhyNot(streams().AddRetried(group.bridge, {known, unknown}, Request())), "OK");
+
+  std::map<std::string, int64_t> retried;
+  for (const StoredDeadLetters& one : *streams().DeadLettersOf("", "", 0, 10)) {
+    retried[one.error] = one.retried;
+  }
+  EXPECT_EQ(retried["a"], 2);
+  EXPECT_EQ(retried[kOtherErrors], 1 + 3);
+}
+
 TEST_F(CheckpointStoreTest, StoresNoDeadLetterOfARefusedCommit) {
   CommitItem item = Item(first_, 100, 150);
   item.dead_letters = {{.range = {{110}, {120}}, .records = 2, .error = "a"}};
