@@ -17,7 +17,8 @@ from rig import jars
 from rig.processes import Child, RigError
 
 _SOURCE = Path(__file__).with_name("java") / "ClusterAdmin.java"
-_JVM_OPTIONS = ("-Xmx192m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
+# Records of the largest sizes pass through as base64.
+_JVM_OPTIONS = ("-Xmx1g", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
 _ANSWER_SECONDS = 90.0
 
 Replicas = Mapping[int, Sequence[int]]

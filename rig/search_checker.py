@@ -75,7 +75,17 @@ def content_of(record: Record) -> Any:
         value = exact_json(text)
     except (ValueError, RecursionError):
         return {"message": text}
-    return value if isinstance(value, dict) else {"message": text}
+    is_object = isinstance(value, dict) and not ("\\u" in text and _has_half_characters(value))
+    return value if is_object else {"message": text}
+
+
+def _has_half_characters(value: Any) -> bool:
+    """Whether a string is no text, but half of a surrogate pair: only JSON can write that."""
+    try:
+        json.dumps(value, ensure_ascii=False, default=str).encode()
+    except UnicodeEncodeError:
+        return True
+    return False
 
 
 class Source:

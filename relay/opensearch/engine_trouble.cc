@@ -33,14 +33,13 @@ void EngineTrouble::Note(Reason reason, const std::string& text, bool blocks, Bo
                        .partition = std::nullopt,
                        .topic = {},
                        .age = std::nullopt,
-                       .blocks = false};
-  blocks_ = blocks;
+                       .blocks = blocks};
 }
 
 std::optional<Condition> EngineTrouble::At(BootTime now) const {
   if (!trouble_) return std::nullopt;
   const Duration age = now - since_;
-  if (!blocks_ && age < kShownAfter) return std::nullopt;
+  if (!trouble_->blocks && age < kShownAfter) return std::nullopt;
   Condition trouble = *trouble_;
   trouble.age = age;
   return trouble;

@@ -25,7 +25,6 @@ class EngineTrouble {
   const std::string endpoint_;
   std::optional<Condition> trouble_;
   BootTime since_{};
-  bool blocks_ = false;
 };
 
 }  // namespace drawbridge

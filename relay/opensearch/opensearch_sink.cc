@@ -68,6 +68,7 @@ Status OpenSearchSink::Open(Slot slot, const Route& route) {
                            writing.to->route.source_epoch == route.source_epoch &&
                            writing.to->route.target_topic == route.target_topic;
   writing.to = std::make_shared<const Destination>(Destination{route, *std::move(index)});
+  writing.stream = &storms_[route.source_topic];
   if (!is_the_same) {
     writing.storm.Reset();
     writing.is_probed = false;
@@ -272,6 +273,10 @@ void OpenSearchSink::TakeCheck(Sent sent, const HttpAnswer& answer, BootTime now
       AskOn(std::move(sent));
       return;
     case PresenceCheck::Verdict::kUnclear:
+      if (answer.status == 401 || answer.status == 429 || answer.status >= 500) {
+        TakeRefused(std::move(sent), answer, now);
+        return;
+      }
       if (answer.status == 0) StandDown(sent.address, now);
       trouble_.Note(sent.check->status().reason(), sent.check->status().message(), false, now);
       Retry(std::move(sent.bulk), {}, true, now);
@@ -290,9 +295,7 @@ void OpenSearchSink::TakeCheck(Sent sent, const HttpAnswer& answer, BootTime now
     for (Entry& entry : sent.bulk.entries) {
       if (present.contains(DocumentId(entry.to->route, entry.record.offset))) {
         Prove(entry, true, now);
-        if (std::exchange(writings_[entry.slot].is_probed, false)) {
-          writings_[entry.slot].storm.Reset();
-        }
+        Passed(writings_[entry.slot]);
         Confirm(entry);
       } else {
         missing.push_back(std::move(entry));
@@ -393,8 +396,9 @@ void OpenSearchSink::TakeItems(Bulk bulk, const std::vector<BulkItem>& items, Bo
         has_passed = true;
         Prove(entry, items[i].error.status == 409, now);
         if (!entry.refusal) {
-          if (std::exchange(writing.is_probed, false)) writing.storm.Reset();
+          Passed(writing);
           writing.storm.AddGood();
+          writing.stream->AddGood();
         }
         // The engine has it, but no search finds it: it counts as a dead letter.
         if (items[i].is_diverted) entry.refusal.emplace().group = kDiverted;
@@ -456,7 +460,15 @@ void OpenSearchSink::TakeItems(Bulk bulk, const std::vector<BulkItem>& items, Bo
   if (!blocked.empty()) Fail(blocked, std::move(failed));
 }
 
-// The record is the engine's to refuse; unless half of all are refused for the same.
+// What the partition was blocked for is gone.
+void OpenSearchSink::Passed(Writing& writing) {
+  if (!std::exchange(writing.is_probed, false)) return;
+  writing.storm.Reset();
+  writing.stream->Reset();
+}
+
+// The record is the engine's to refuse; unless half of all are refused for the same, in its
+// partition or in the stream: a systemic error may show in many partitions, a few records of each.
 void OpenSearchSink::Refuse(Entry entry, const EngineError& error,
                             std::map<Slot, Status>& blocked) {
   Writing& writing = writings_[entry.slot];
@@ -465,7 +477,9 @@ void OpenSearchSink::Refuse(Entry entry, const EngineError& error,
                   .caused_by = error.caused_by,
                   .reason = error.Text(),
                   .group = ErrorGroup(error)};
-  if (writing.storm.AddBad(refusal.group)) {
+  const bool is_storm_here = writing.storm.AddBad(refusal.group);
+  const bool is_storm = writing.stream->AddBad(refusal.group) || is_storm_here;
+  if (is_storm) {
     const Slot slot = entry.slot;
     blocked.try_emplace(
         slot, Status(StatusCode::kFailedPrecondition, Reason::kRecordRefused,

@@ -97,9 +97,10 @@ class OpenSearchSink final : public Sink {
   // A partition that is written.
   struct Writing {
     std::shared_ptr<const Destination> to;
-    StormBreaker storm;
-    bool is_probed = false;  // one record at a time
-    size_t entries = 0;      // in the sink
+    StormBreaker storm;              // of its own records
+    StormBreaker* stream = nullptr;  // of all partitions of its topic
+    bool is_probed = false;          // one record at a time
+    size_t entries = 0;              // in the sink
     PriorWrites prior;
   };
 
@@ -126,6 +127,7 @@ class OpenSearchSink final : public Sink {
   void Split(Bulk bulk, BootTime now);
   void Retry(Bulk bulk, Duration least, bool is_ambiguous, BootTime now);
   void BlockAll(Bulk bulk, Reason reason, std::string text, BootTime now);
+  void Passed(Writing& writing);
   void Refuse(Entry entry, const EngineError& error, std::map<Slot, Status>& blocked);
   void KeepDead(Entry entry, Refusal refusal);
   RefusedAt RefusalOf(const Entry& entry, WallTime now) const;
@@ -146,7 +148,8 @@ class OpenSearchSink final : public Sink {
   SendLimit limit_;
   Backoff backoff_;
   Backoff block_backoff_;
-  std::vector<Writing> writings_;  // by slot
+  std::vector<Writing> writings_;               // by slot
+  std::map<std::string, StormBreaker> storms_;  // by topic of the source
   AddressRing addresses_;
   EngineTrouble trouble_;
   size_t bulk_bytes_max_;

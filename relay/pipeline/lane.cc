@@ -498,6 +498,9 @@ void Lane::ParkStuck(Partition& partition) {
 
 void Lane::RunTimers() {
   const size_t cap = window_.PartitionCap(by_key_.size());
+  const std::optional<Condition> trouble = sink_.Trouble();
+  const bool is_closed =
+      trouble && trouble->blocks;  // nothing is confirmed, however long one waits
   for (size_t i = 0; i < slots_.size(); ++i) {
     Partition* const partition = slots_[i].get();
     if (partition == nullptr) continue;
@@ -509,7 +512,7 @@ void Lane::RunTimers() {
     }
     if (partition->retry_at && now_ >= *partition->retry_at) Resume(*partition);
     if (partition->release_until &&
-        (partition->submitted_records() == 0 || now_ >= *partition->release_until)) {
+        (partition->submitted_records() == 0 || is_closed || now_ >= *partition->release_until)) {
       released_.push_back({.key = partition->route.key,
                            .token = partition->token,
                            .last = partition->progress.Commit()});

@@ -1,3 +1,5 @@
+import com.fasterxml.jackson.core.JsonFactory;
+import com.fasterxml.jackson.core.StreamReadConstraints;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ArrayNode;
@@ -70,7 +72,11 @@ import org.apache.kafka.common.serialization.ByteArraySerializer;
  * request means.
  */
 public class ClusterAdmin {
-    private static final ObjectMapper JSON = new ObjectMapper();
+    // Records of tens of megabytes come as base64, which is more than a string may have by itself.
+    private static final ObjectMapper JSON = new ObjectMapper(JsonFactory.builder()
+            .streamReadConstraints(
+                    StreamReadConstraints.builder().maxStringLength(256 << 20).build())
+            .build());
 
     private final PrintStream answers;
     private Map<String, Object> properties = Map.of();

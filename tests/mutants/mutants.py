@@ -67,6 +67,12 @@ MUTANTS = [
         "  return false && are_half;",
     ),
     Mutant(
+        "a refusal is looked at in its partition alone",
+        SINK,
+        "writing.stream->AddBad(refusal.group) || is_storm_here",
+        "is_storm_here",
+    ),
+    Mutant(
         "a dead letter counts as gone though its index keeps it",
         "relay/opensearch/index_letter_store.cc",
         "    if (error.status >= 300) {",

@@ -11,9 +11,30 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from deployment import Deployment  # noqa: E402 - the path comes first
+from deployment import Deployment, with_one_relay  # noqa: E402 - the path comes first
 from rig.access import ClusterAccess  # noqa: E402
+from rig import pytest_plugin  # noqa: E402
 from rig.pytest_plugin import *  # noqa: E402, F403
+from rig.search_engine import ELASTICSEARCH, OPENSEARCH, SearchEngine  # noqa: E402
+from searching import Searching  # noqa: E402
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Declares what tests may be marked with."""
+    pytest_plugin.pytest_configure(config)
+    config.addinivalue_line(
+        "markers", "both_engines: runs on Elasticsearch in every check, not only among the slow"
+    )
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Runs what needs an engine on both of them."""
+    if "engine" not in metafunc.fixturenames:
+        return
+    is_cheap = metafunc.definition.get_closest_marker("both_engines")
+    marks = [] if is_cheap else [pytest.mark.slow]
+    engines = [OPENSEARCH, pytest.param(ELASTICSEARCH, marks=marks)]
+    metafunc.parametrize("engine", engines, indirect=True, scope="module")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -74,12 +95,27 @@ def shared(
     tmp_path_factory: pytest.TempPathFactory, oci_cluster: ClusterAccess, aws_cluster: ClusterAccess
 ) -> Iterator[Deployment]:
     """A server and one relay for all tests of a file; each test has names of its own."""
-    deployment = Deployment(tmp_path_factory.mktemp("shared"), oci_cluster, aws_cluster)
-    try:
-        deployment.start_server()
-        deployment.set_credentials()
-        deployment.add_relay("one", cloud="oci").start()
+    folder = tmp_path_factory.mktemp("shared")
+    with with_one_relay(folder, oci_cluster, aws_cluster) as deployment:
         deployment.apply({"endpoints": deployment.endpoints()})
         yield deployment
-    finally:
-        deployment.close()
+
+
+@pytest.fixture(scope="module")
+def engine(request: pytest.FixtureRequest) -> Iterator[SearchEngine]:
+    """The engine that the test is run on."""
+    with SearchEngine(request.param) as engine:
+        yield engine
+
+
+@pytest.fixture(scope="module")
+def searching(
+    tmp_path_factory: pytest.TempPathFactory,
+    oci_cluster: ClusterAccess,
+    aws_cluster: ClusterAccess,
+    engine: SearchEngine,
+) -> Iterator[Searching]:
+    """One deployment for all that need none of their own; each test has names of its own."""
+    folder = tmp_path_factory.mktemp("search")
+    with with_one_relay(folder, oci_cluster, aws_cluster) as deployment:
+        yield Searching(deployment, engine)

@@ -10,7 +10,8 @@ import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -562,6 +563,21 @@ class Deployment:
     def context_line(self, key: str) -> str:
         lines = self.context.read_text().splitlines()
         return next(line.split(maxsplit=1)[1] for line in lines if line.startswith(f"{key}:"))
+
+
+@contextmanager
+def with_one_relay(
+    folder: Path, oci: ClusterAccess, aws: ClusterAccess
+) -> Iterator[Deployment]:
+    """A deployment that runs, with its credentials and the relay `one`."""
+    deployment = Deployment(folder, oci, aws)
+    try:
+        deployment.start_server()
+        deployment.set_credentials()
+        deployment.add_relay("one", cloud="oci").start()
+        yield deployment
+    finally:
+        deployment.close()
 
 
 def _block(text: str, key: str) -> list[str]:

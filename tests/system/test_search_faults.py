@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 
 import pytest
-from deployment import Deployment, unique
+from deployment import Deployment, unique, with_one_relay
 
 from rig.access import ClusterAccess
 from rig.search_checker import Key, Source, check
@@ -37,14 +37,9 @@ def deployed(
     aws_cluster: ClusterAccess,
     strict: StrictBulkServer,
 ) -> Iterator[Deployment]:
-    deployment = Deployment(tmp_path_factory.mktemp("strict"), oci_cluster, aws_cluster)
-    try:
-        deployment.start_server()
-        deployment.set_credentials()
-        deployment.add_relay("one", cloud="oci").start()
+    folder = tmp_path_factory.mktemp("strict")
+    with with_one_relay(folder, oci_cluster, aws_cluster) as deployment:
         yield deployment
-    finally:
-        deployment.close()
 
 
 def start(deployed: Deployment, strict: StrictBulkServer, topic: str) -> None:

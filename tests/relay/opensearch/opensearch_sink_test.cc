@@ -494,6 +494,19 @@ TEST_F(OpenSearchSinkTest, WaitsWhileTheEngineDoesNotSayWhatIsThere) {
   ASSERT_TRUE(Until([&] { return Confirmed() == 10; }));
 }
 
+TEST_F(OpenSearchSinkTest, SaysWhatToDoWhereItIsNotLetInToLook) {
+  engine_.SetLookStatus(401);
+  Submit(Values(10));
+
+  ASSERT_TRUE(Until([&] { return sink_->Trouble().has_value(); }));
+
+  EXPECT_EQ(sink_->Trouble()->reason, Reason::kAuthenticationFailed);
+  EXPECT_TRUE(sink_->Trouble()->blocks);
+  EXPECT_THAT(engine_.stored(kIndex), SizeIs(0));
+  engine_.SetLookStatus(200);
+  EXPECT_TRUE(Until([&] { return Confirmed() == 10; }));
+}
+
 // --- What is refused ----------------------------------------------------------------------------
 
 TEST_F(OpenSearchSinkTest, ConfirmsARefusedRecordWhenItsDeadLetterIsKept) {
@@ -797,6 +810,23 @@ TEST_F(OpenSearchSinkTest, WritesNotHalfOfAllRecordsOff) {
   ASSERT_TRUE(Until([&] { return !Failures().empty(); }));
   EXPECT_THAT(Failures()[0].status.message(), HasSubstr("none is written off"));
   EXPECT_LT(engine_.stored(kLetters).size(), 200U);
+}
+
+TEST_F(OpenSearchSinkTest, TakesAFewRefusalsOfEachPartitionForTheStreamsFault) {
+  engine_.SetScript([&](const EngineRequest& request, size_t) {
+    if (IsFor(request, kLetters)) return engine_.Store(request);
+    return SayOfAll(request, 400, {{"type", "mapper_parsing_exception"}, {"reason", "n"}});
+  });
+  // Too few in each to be a storm.
+  for (Slot slot = 0; slot < 12; ++slot) {
+    OpenSlot(slot);
+    Submit(Values(8), slot);
+  }
+  ASSERT_TRUE(Until([&] { return !Failures().empty() || DeadLetters().size() == 96; }));
+
+  ASSERT_FALSE(Failures().empty());
+  EXPECT_THAT(Failures()[0].status.message(), HasSubstr("none is written off"));
+  EXPECT_LT(DeadLetters().size(), 20U);
 }
 
 TEST_F(OpenSearchSinkTest, NamesAFullDisk) {

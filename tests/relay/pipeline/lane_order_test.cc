@@ -167,6 +167,26 @@ TEST_F(LaneOrderTest, ReleasesAtTheDeadlineWithWhatIsConfirmedByThen) {
   EXPECT_EQ(journaled(), 4);
 }
 
+TEST_F(LaneOrderTest, ReleasesAtOnceWhereTheTargetLetsNothingPass) {
+  Produce(10);
+  Start();
+  Confirm(0, 4);
+  Condition locked;
+  locked.reason = Reason::kAuthenticationFailed;
+  sink_->SetTrouble(locked);
+  Release(30s);
+  Pass(1s);
+  EXPECT_THAT(lane_->TakeReleased(), IsEmpty()) << "some may still be confirmed";
+
+  locked.blocks = true;
+  sink_->SetTrouble(locked);
+  Pass(1s);
+
+  const std::vector<ReleasedPartition> released = lane_->TakeReleased();
+  ASSERT_EQ(released.size(), 1U);
+  EXPECT_EQ(released.front().last.to.next, Offset{4});
+}
+
 TEST_F(LaneOrderTest, ReleasesAtOnceWhatHasNothingInFlight) {
   Produce(10);
   Start();

@@ -1,0 +1,290 @@
+"""Records that an engine refuses: kept byte for byte, shown with their reason, brought in later."""
+
+from __future__ import annotations
+
+import base64
+import json
+import time
+from typing import Any
+
+import pytest
+from deployment import unique
+from searching import SECONDS, Searching, keys_of
+
+from rig.search_checker import Key
+
+@pytest.mark.both_engines
+def test_refused_records_are_kept_byte_for_byte(searching: Searching) -> None:
+    topic = unique("refused")
+    searching.deployment.make_topics(topic, partitions=1)
+    searching.client.put_template(
+        topic, [f"logs-{topic}-*"], mappings={"properties": {"n": {"type": "long"}}}
+    )
+    values = [f'{{"n": {number}}}' for number in range(400)]
+    bad = {number: f'{{"n": "text {number}"}}' for number in range(7, 400, 40)}
+    values = [bad.get(number, value) for number, value in enumerate(values)]
+    searching.deployment.oci.admin.produce(
+        topic, [{"value": value.encode(), "key": b"\xff", "partition": 0} for value in values]
+    )
+    searching.apply(topic, [topic])
+    searching.deployment.wait_until_carried(topic, [topic])
+
+    letters = searching.letters(topic)
+    kept = {int(letter["drawbridge"]["offset"]): letter["value"] for letter in letters}
+    assert kept == bad
+    assert all(base64.b64decode(letter["key_base64"]) == b"\xff" for letter in letters)
+    searching.assert_once([topic], frozenset(Key(topic, 0, number) for number in bad))
+
+    [group] = searching.deployment.cli_json("dead-letters", "list", topic)["groups"]
+    assert group["records"] == len(bad), group
+    assert "mapper_parsing_exception" in group["error"], group
+    assert {letter["drawbridge-error-group"] for letter in letters} == {group["error"]}
+    shown = searching.deployment.call("stream.StreamService", "ListDeadLetters", bridge=topic)
+    assert [one.records for one in shown.groups] == [len(bad)]
+    [stream] = searching.deployment.cli_json("get", "streams", topic)["streams"]
+    assert stream["status"]["dead_letters"] == len(bad)
+
+
+def refuse_some(searching: Searching, topic: str, count: int, every: int) -> dict[int, str]:
+    """Delivers records into an index that refuses some of them: their values by offset."""
+    searching.deployment.make_topics(topic, partitions=1)
+    searching.client.put_template(
+        topic, [f"logs-{topic}-*"], mappings={"properties": {"n": {"type": "long"}}}
+    )
+    values = [f'{{"n": {number}}}' for number in range(count)]
+    bad = {number: f'{{"n": "text {number}"}}' for number in range(7, count, every)}
+    searching.deployment.oci.admin.produce(
+        topic,
+        [{"value": bad.get(n, value).encode(), "partition": 0} for n, value in enumerate(values)],
+    )
+    searching.apply(topic, [topic])
+    searching.deployment.wait_until_carried(topic, [topic])
+    assert len(searching.letters(topic)) == len(bad)
+    return bad
+
+
+def mend_mapping(searching: Searching, topic: str) -> None:
+    """From now on the indexes of the topic take what they refused."""
+    searching.client.put_mapping(
+        f"logs-{topic}-*", {"n": {"type": "long", "ignore_malformed": True}}
+    )
+
+
+def test_dead_letters_are_brought_in_when_their_cause_is_mended(searching: Searching) -> None:
+    topic = unique("retried")
+    bad = refuse_some(searching, topic, count=4000, every=3)
+    deployment = searching.deployment
+
+    shown = deployment.cli_json("dead-letters", "show", f"{topic}/{topic}", "--limit", 2)
+    assert shown["total"] == len(bad)
+    [letter, _] = shown["letters"]
+    assert base64.b64decode(letter["value"]).decode() == bad[int(letter["offset"])]
+    assert "mapper_parsing_exception" in letter["reason"]
+    [group] = deployment.cli_json("dead-letters", "list", topic)["groups"]
+
+    refused = deployment.cli("dead-letters", "retry", topic, is_checked=False)
+    assert refused.returncode == 1, refused.stdout + refused.stderr
+    assert f"{len(bad):,} refused again" in refused.stdout
+    searching.assert_once([topic], frozenset(Key(topic, 0, number) for number in bad))
+    attempts = {int(letter["drawbridge-error-attempts"]) for letter in searching.letters(topic)}
+    assert attempts == {2}
+
+    mend_mapping(searching, topic)
+    other = deployment.cli("dead-letters", "retry", topic, "--reason", "of no group")
+    assert other.stdout == "0 brought in\n"
+    retried = deployment.cli("dead-letters", "retry", topic, "--reason", group["error"])
+    assert retried.stdout == f"{len(bad):,} brought in\n"
+    assert not searching.letters(topic)
+    searching.assert_once([topic])
+    [group] = deployment.cli_json("dead-letters", "list", topic)["groups"]
+    assert (group["records"], group["retried"]) == (len(bad), len(bad))
+    [stream] = deployment.cli_json("get", "streams", topic)["streams"]
+    assert stream["status"].get("dead_letters", 0) == 0
+
+
+def test_dead_letters_in_a_topic_are_kept_and_brought_in(searching: Searching) -> None:
+    """In a topic of the source's cluster: each record as it came, and why."""
+    topic, dead = unique("posted"), unique("dead")
+    deployment, admin = searching.deployment, searching.deployment.oci.admin
+    deployment.make_topics(topic, partitions=1)
+    searching.client.put_template(
+        topic, [f"logs-{topic}-*"], mappings={"properties": {"n": {"type": "long"}}}
+    )
+    bad = {number: f'{{"n": "text {number}"}}'.encode() for number in range(7, 4000, 4)}
+    first_ms = int(time.time() * 1000) - 3_600_000
+    admin.produce(
+        topic,
+        [
+            {
+                "value": bad.get(number, f'{{"n": {number}}}'.encode()),
+                "key": b"\xff",
+                "headers": [["own", b"\x00"], ["own", None]],
+                "timestamp": first_ms + number,
+                "partition": 0,
+            }
+            for number in range(4000)
+        ],
+    )
+    searching.apply(topic, [topic], dead_letter_topic=dead)
+    deployment.wait_until_carried(topic, [topic])
+
+    searching.assert_once([topic], frozenset(Key(topic, 0, number) for number in bad))
+    assert not searching.letters(topic), "and in no index"
+    posted = admin.read(dead)
+    assert len(posted) == len(bad)
+    for record in posted:
+        told = dict(record.headers)
+        number = int(told["drawbridge-error-offset"])
+        assert record.value == bad[number]
+        assert (record.key, record.timestamp) == (b"\xff", first_ms + number)
+        assert record.headers[:2] == [("own", b"\x00"), ("own", None)]
+        assert b"mapper_parsing_exception" in told["drawbridge-error-reason"]
+    settings = admin.describe_configs(dead)
+    assert settings["retention.ms"] == "-1", "what is old is kept as well"
+
+    shown = deployment.cli_json("dead-letters", "show", f"{topic}/{topic}", "--limit", 2)
+    assert shown["total"] == len(bad)
+    assert base64.b64decode(shown["letters"][0]["value"]) == bad[int(shown["letters"][0]["offset"])]
+    refused = deployment.cli("dead-letters", "retry", topic, is_checked=False)
+    assert refused.returncode == 1, refused.stdout + refused.stderr
+    assert f"{len(bad):,} refused again" in refused.stdout
+
+    mend_mapping(searching, topic)
+    [group] = deployment.cli_json("dead-letters", "list", topic)["groups"]
+    retried = deployment.cli("dead-letters", "retry", topic, "--reason", group["error"])
+    assert retried.stdout == f"{len(bad):,} brought in\n"
+    searching.assert_once([topic])
+    [group] = deployment.cli_json("dead-letters", "list", topic)["groups"]
+    assert (group["records"], group["retried"]) == (len(bad), len(bad))
+    assert deployment.cli_json("dead-letters", "show", topic).get("total", 0) == 0
+    assert deployment.cli("dead-letters", "retry", topic).stdout == "0 brought in\n"
+
+
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        ({"retention.ms": 60_000}, "retention.ms to -1"),
+        ({"retention.bytes": 1_000_000}, "retention.bytes to -1"),
+        ({"cleanup.policy": "compact"}, "cleanup.policy to delete"),
+    ],
+    ids=["by time", "by size", "by key"],
+)
+def test_a_topic_that_would_not_keep_dead_letters_is_named(
+    searching: Searching, settings: dict[str, Any], says: str
+) -> None:
+    topic, dead = unique("unkept"), unique("dead")
+    deployment = searching.deployment
+    deployment.make_topics(topic)
+    deployment.write_logs([topic], 100)
+    deployment.oci.admin.create_topic(dead, 1, configs=settings)
+    searching.apply(topic, [topic], dead_letter_topic=dead)
+    try:
+        deployment.wait_until_shown(
+            topic, "GUARANTEE_UNSUPPORTED", side="target", says=[dead, says], seconds=SECONDS
+        )
+        assert searching.arrived(f"logs-{topic}-*") == 0
+    finally:
+        deployment.cli("delete", "bridge", topic)
+
+
+def test_a_retry_of_dead_letters_loses_none_to_an_engine_that_goes_away(
+    searching: Searching,
+) -> None:
+    topic = unique("unfinished")
+    refuse_some(searching, topic, count=60, every=5)
+    mend_mapping(searching, topic)
+    searching.engine.terminate()
+    retried = searching.deployment.cli("dead-letters", "retry", topic, is_checked=False)
+    assert retried.returncode == 1 and "search" in retried.stderr, retried.stderr
+    searching.engine.restart()
+
+    assert searching.deployment.cli("dead-letters", "retry", topic).returncode == 0
+    searching.assert_once([topic])
+
+
+def test_what_is_counted_together_is_not_asked_for_apart(searching: Searching) -> None:
+    topic = unique("others")
+    searching.deployment.make_topics(topic)
+    searching.apply(topic, [topic])
+    for verb in ("show", "retry"):
+        refused = searching.deployment.cli(
+            "dead-letters", verb, topic, "--reason", "other errors", is_checked=False
+        )
+        assert refused.returncode == 1 and "leave it out" in refused.stderr, refused.stderr
+
+
+def test_dead_letters_are_of_bridges_into_engines(searching: Searching) -> None:
+    deployment = searching.deployment
+    topic = unique("kafka")
+    deployment.make_topics(topic)
+    deployment.apply_bridge(topic, [topic])
+    for verb in ("show", "retry"):
+        refused = deployment.cli("dead-letters", verb, topic, is_checked=False)
+        assert refused.returncode == 1 and "no dead letters" in refused.stderr, refused.stderr
+        unknown = deployment.cli("dead-letters", verb, "typo", is_checked=False)
+        assert unknown.returncode == 1 and "typo" in unknown.stderr, unknown.stderr
+
+
+def test_no_record_is_written_off_when_all_are_refused(searching: Searching) -> None:
+    topic = unique("storm")
+    searching.deployment.make_topics(topic, partitions=1)
+    index = f"logs-{topic}"
+    searching.client.create_index(index, mappings={"properties": {"n": {"type": "long"}}})
+    searching.deployment.oci.admin.produce(
+        topic, [{"value": f'{{"n": "text {n}"}}'.encode(), "partition": 0} for n in range(500)]
+    )
+    searching.apply(topic, [topic], index="logs-{topic}")
+    searching.deployment.wait_until_shown(
+        topic, "RECORD_REFUSED", side="target", says=["none is written off"], seconds=SECONDS
+    )
+    assert len(searching.letters(topic)) < 100
+
+
+# What an index of these fields refuses, and takes when it is told to ignore what is malformed.
+KINDS = {"n": "long", "at": "date", "from": "ip", "small": "short", "ratio": "float"}
+BAD = {"n": "text", "at": "yesterday", "from": "nowhere", "small": 70_000, "ratio": "much"}
+
+
+@pytest.mark.slow
+def test_ten_thousand_bad_records_of_a_million_are_kept_and_brought_in(
+    searching: Searching,
+) -> None:
+    topic = unique("kinds")
+    records_wanted, every = 1_000_000, 100
+    deployment = searching.deployment
+    deployment.make_topics(topic, partitions=4)
+    properties = {name: {"type": kind} for name, kind in KINDS.items()}
+    searching.client.put_template(
+        topic, [f"logs-{topic}-*"], mappings={"dynamic": False, "properties": properties}
+    )
+    bad: dict[str, str] = {}
+    for first in range(0, records_wanted, 20_000):
+        batch = []
+        for number in range(first, first + 20_000):
+            record: dict[str, Any] = {"number": number}
+            if number % every == 0:
+                field = list(BAD)[number // every % len(BAD)]
+                record[field] = BAD[field]
+                bad[json.dumps(record)] = field
+            batch.append({"value": json.dumps(record).encode(), "partition": number % 4})
+        deployment.oci.admin.produce(topic, batch)
+    searching.apply(topic, [topic])
+    deployment.wait_until_carried(topic, [topic], 900)
+
+    letters = searching.letters(topic)
+    assert sorted(letter["value"] for letter in letters) == sorted(bad)
+    for letter in letters:
+        assert f"[{bad[letter['value']]}]" in letter["drawbridge-error-reason"], letter
+    groups = deployment.cli_json("dead-letters", "list", topic)["groups"]
+    assert sum(group["records"] for group in groups) == len(bad)
+    assert len({group["error"] for group in groups}) >= len(KINDS)
+    searching.assert_once([topic], keys_of(topic, letters))
+
+    for name, kind in KINDS.items():
+        searching.client.put_mapping(
+            f"logs-{topic}-*", {name: {"type": kind, "ignore_malformed": True}}
+        )
+    retried = deployment.cli("dead-letters", "retry", topic, seconds=300)
+    assert retried.stdout == f"{len(bad):,} brought in\n"
+    assert not searching.letters(topic)
+    searching.assert_once([topic])
