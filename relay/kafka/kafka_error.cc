@@ -242,7 +242,8 @@ DeliveryFailure ClassifyDelivery(rd_kafka_resp_err_t error, const ErrorContext& 
     case RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE:
       return refused(Reason::kRecordTooLarge,
                      "the record is larger than the target takes: raise max.message.bytes of the "
-                     "target topic, then pause and resume the stream");
+                     "target topic, then pause and resume the stream; a service with a limit of "
+                     "its own, as OCI Streaming has, never takes it");
     case RD_KAFKA_RESP_ERR_INVALID_TIMESTAMP:
       return refused(
           Reason::kTimestampRefused,

@@ -68,53 +68,68 @@ bool EngineSurvey::Reach(SurveyResult& result) {
   return made.ok();
 }
 
-std::vector<std::pair<Status, bool>> EngineSurvey::ProblemsOf(const std::string& topic) {
-  std::vector<std::pair<Status, bool>> problems;
+bool EngineSurvey::Checked::blocks() const {
+  return std::ranges::any_of(problems, [](const auto& problem) { return problem.second; });
+}
+
+EngineSurvey::Checked EngineSurvey::ProblemsOf(const std::string& topic, bool& is_seen) {
+  Checked found{.problems = {}, .at = clock_.Now()};
   const std::string name = index_.Apply(topic, ToMicros(clock_.WallNow()) / 1000);
   if (name.size() > IndexTemplate::kNameBytesMax) {
-    problems.emplace_back(
+    found.problems.emplace_back(
         Status(StatusCode::kInvalidArgument, Reason::kFieldInvalid,
                fmt::format("the index {} has more than {} letters: shorten target.index, or give "
                            "the topic a bridge of its own",
                            name, IndexTemplate::kNameBytesMax)),
         true);
-    return problems;
+    return found;
   }
-  const auto pipelines = engine_->CheckPipelines(name, kPatience);
-  if (!pipelines.ok()) {
-    problems.emplace_back(pipelines.status(), false);
-  } else {
-    if (!pipelines->keeps_ids.ok()) problems.emplace_back(pipelines->keeps_ids, true);
-    if (!pipelines->keeps_all.ok()) problems.emplace_back(pipelines->keeps_all, false);
-  }
+  const EngineView::PipelineVerdict pipelines = engine_->CheckPipelines(name, kPatience, clock_);
+  is_seen = pipelines.is_seen.ok();
+  if (!pipelines.keeps_ids.ok()) found.problems.emplace_back(pipelines.keeps_ids, true);
+  if (!pipelines.keeps_all.ok()) found.problems.emplace_back(pipelines.keeps_all, false);
+  if (!is_seen) found.problems.emplace_back(pipelines.is_seen, false);
   const StatusOr<bool> is_durable = engine_->IsDurable(name, kPatience);
   if (is_durable.ok() && !*is_durable) {
-    problems.emplace_back(
+    found.problems.emplace_back(
         Status(StatusCode::kFailedPrecondition, Reason::kGuaranteeUnsupported,
                fmt::format("{}: the index {} has index.translog.durability async, so that it "
                            "confirms what a power cut can take: set it to request",
                            engine_->endpoint(), name)),
         false);
   }
-  return problems;
+  return found;
 }
 
-bool EngineSurvey::CheckIndex(SurveyResult& result, const std::string& topic, BootTime until) {
-  const BootTime now = clock_.Now();
-  const auto [found, is_new] = checked_.try_emplace(topic);
-  Checked& checked = found->second;
-  if (now < until && (is_new || now - checked.at >= kCheckEvery)) {
-    checked = {.problems = ProblemsOf(topic), .at = now};
-  } else if (is_new) {
-    checked_.erase(found);  // the next look does it
-    return false;
+void EngineSurvey::CheckIndex(const std::string& topic) {
+  bool is_seen = true;
+  Checked found = ProblemsOf(topic, is_seen);
+  Checked& checked = checked_[topic];
+  // What was found against it holds until it is seen to be mended.
+  if (!is_seen && checked.blocks() && !found.blocks()) found.problems = checked.problems;
+  checked = std::move(found);
+}
+
+void EngineSurvey::CheckIndexes(const std::vector<SurveyedTopic>& topics,
+                                const std::stop_token& stop) {
+  const BootTime until = clock_.Now() + kChecksPatience;
+  for (const bool is_new : {true, false}) {
+    for (const SurveyedTopic& topic : topics) {
+      if (stop.stop_requested() || clock_.Now() >= until) return;
+      const auto known = checked_.find(topic.topic);
+      const bool is_due = known == checked_.end()
+                              ? is_new
+                              : !is_new && clock_.Now() - known->second.at >= kCheckEvery;
+      if (is_due) CheckIndex(topic.topic);
+    }
   }
-  bool may_run = true;
-  for (const auto& [status, blocks] : checked.problems) {
-    Note(result, status, blocks, topic);
-    may_run = may_run && !blocks;
-  }
-  return may_run;
+}
+
+bool EngineSurvey::MayRun(SurveyResult& result, const std::string& topic) const {
+  const auto known = checked_.find(topic);
+  if (known == checked_.end()) return false;  // the next look does it
+  for (const auto& [status, blocks] : known->second.problems) Note(result, status, blocks, topic);
+  return !known->second.blocks();
 }
 
 SurveyResult EngineSurvey::Look(const std::stop_token& stop) {
@@ -123,11 +138,11 @@ SurveyResult EngineSurvey::Look(const std::stop_token& stop) {
   const bool is_reached = Reach(result);
   was_reached_ = was_reached_ || is_reached;
   result.is_complete = result.is_complete && is_reached;
-  const BootTime until = clock_.Now() + kChecksPatience;
+  if (is_reached) CheckIndexes(result.topics, stop);
   for (SurveyedTopic& topic : result.topics) {
     topic.target_topic = index_.ForTopic(topic.topic);
-    const bool is_ready = was_reached_ && (!is_reached || stop.stop_requested() ||
-                                           CheckIndex(result, topic.topic, until));
+    const bool is_ready =
+        was_reached_ && (!is_reached || stop.stop_requested() || MayRun(result, topic.topic));
     topic.target_partitions = is_ready ? static_cast<int>(topic.partitions.size()) : 0;
     for (SurveyedPartition& one : topic.partitions) one.is_target_ready = is_ready;
   }

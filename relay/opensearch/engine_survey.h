@@ -39,11 +39,17 @@ class EngineSurvey final : public Survey {
   struct Checked {
     std::vector<std::pair<Status, bool>> problems;  // bool: blocks
     BootTime at{};
+
+    bool blocks() const;
   };
 
-  // Whether the index that a topic goes to keeps the promises; asks the engine until then at most.
-  bool CheckIndex(SurveyResult& result, const std::string& topic, BootTime until);
-  std::vector<std::pair<Status, bool>> ProblemsOf(const std::string& topic);
+  // Asks the engine about the indexes of the topics, for some seconds at most: those first that it
+  // was never asked about.
+  void CheckIndexes(const std::vector<SurveyedTopic>& topics, const std::stop_token& stop);
+  void CheckIndex(const std::string& topic);
+  // Whether the index that a topic goes to keeps the promises, as far as was asked.
+  bool MayRun(SurveyResult& result, const std::string& topic) const;
+  Checked ProblemsOf(const std::string& topic, bool& is_seen);
   void Note(SurveyResult& result, const Status& status, bool blocks,
             const std::string& topic = {}) const;
 

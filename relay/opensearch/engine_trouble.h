@@ -15,7 +15,7 @@ class EngineTrouble {
   // `endpoint` is named in the text.
   explicit EngineTrouble(std::string endpoint) : endpoint_(std::move(endpoint)) {}
 
-  // `blocks`: nobody gets through, so that it is shown at once.
+  // `blocks`: nobody gets through, so that it is shown at once, and no partition waits for it.
   void Note(Reason reason, const std::string& text, bool blocks, BootTime now);
   void Passed() { trouble_.reset(); }
 

@@ -16,10 +16,11 @@
 namespace drawbridge {
 namespace {
 
+using namespace std::chrono_literals;
 using nlohmann::json;
 
 constexpr std::string_view kJson = "application/json";
-// Of those that pipelines call; with more it is an engine's own program that we do not judge.
+// That are looked at for one index.
 constexpr size_t kPipelinesMax = 20;
 
 std::string TextAt(const json& object, std::initializer_list<const char*> path) {
@@ -228,28 +229,44 @@ StatusOr<std::string> EngineView::Setting(const std::string& index, const std::s
                 {"template", "settings", "index", first.c_str(), name.substr(dot + 1).c_str()});
 }
 
-StatusOr<EngineView::PipelineVerdict> EngineView::CheckPipelines(const std::string& index,
-                                                                 Duration patience) {
+EngineView::PipelineVerdict EngineView::CheckPipelines(const std::string& index, Duration patience,
+                                                       const Clock& clock) {
+  const BootTime end = clock.Now() + patience;
+  const auto left = [&] { return std::max<Duration>(end - clock.Now(), 1ms); };
+  PipelineVerdict verdict;
   std::deque<std::string> due;
   for (const char* setting : {"default_pipeline", "final_pipeline"}) {
-    StatusOr<std::string> pipeline = Setting(index, setting, patience);
-    if (!pipeline.ok()) return pipeline.status();
-    if (!pipeline->empty() && *pipeline != "_none") due.push_back(*std::move(pipeline));
+    StatusOr<std::string> pipeline = Setting(index, setting, left());
+    if (!pipeline.ok()) {
+      verdict.is_seen = pipeline.status();
+    } else if (!pipeline->empty() && *pipeline != "_none") {
+      due.push_back(*std::move(pipeline));
+    }
   }
-  PipelineVerdict verdict;
-  for (std::set<std::string> seen; !due.empty() && seen.size() < kPipelinesMax; due.pop_front()) {
+  for (std::set<std::string> seen; !due.empty(); due.pop_front()) {
     const std::string& name = due.front();
     if (!seen.insert(name).second) continue;
+    if (seen.size() > kPipelinesMax) {
+      verdict.is_seen = {StatusCode::kFailedPrecondition, Reason::kGuaranteeUnsupported,
+                         fmt::format("{}: the pipelines of the index {} call each other, and of "
+                                     "more than {} the rest was not looked at",
+                                     endpoint(), index, kPipelinesMax)};
+      break;
+    }
     const StatusOr<HttpAnswer> answer =
-        Ask({.method = "GET", .path = fmt::format("/_ingest/pipeline/{}", name)}, patience);
-    if (!answer.ok()) return answer.status();
+        Ask({.method = "GET", .path = "/_ingest/pipeline/" + HttpClient::Escaped(name)}, left());
+    if (!answer.ok()) {
+      verdict.is_seen = answer.status();
+      break;
+    }
+    if (answer->status == 429 || answer->status >= 500) verdict.is_seen = Refused(*answer);
     if (answer->status != 200) continue;
     const PipelineTraits traits = ReadPipeline(answer->body);
     if (!traits.changes.empty()) {
       verdict.keeps_ids = {
           StatusCode::kFailedPrecondition, Reason::kGuaranteeUnsupported,
-          fmt::format("{}: the pipeline {} of the index {} changes documents with {}, so that a "
-                      "record which is sent again would be there twice: take that out of it, or "
+          fmt::format("{}: the pipeline {} of the index {} names {}: where it changes that, a "
+                      "record which is sent again is there twice: take it out of the pipeline, or "
                       "name another index",
                       endpoint(), name, index, traits.changes)};
     }

@@ -36,12 +36,13 @@ class EngineView {
   Status MakeDeadLetterIndex(const std::string& index, Duration patience);
 
   // What the pipelines of an index, or of the template that would make it, do to the promises; of
-  // those that we may not look at nothing is known.
+  // those that we may not look at nothing is known. Takes `patience` at most.
   struct PipelineVerdict {
     Status keeps_ids;  // else a record that is sent again would be there twice
     Status keeps_all;  // else records are thrown away that count as delivered
+    Status is_seen;    // else not all of them could be looked at
   };
-  StatusOr<PipelineVerdict> CheckPipelines(const std::string& index, Duration patience);
+  PipelineVerdict CheckPipelines(const std::string& index, Duration patience, const Clock& clock);
   // Whether the engine confirms documents before they are on its disk.
   StatusOr<bool> IsDurable(const std::string& index, Duration patience);
 

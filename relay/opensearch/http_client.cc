@@ -29,6 +29,7 @@ struct Deleter {
 };
 using EasyHandle = std::unique_ptr<CURL, Deleter<curl_easy_cleanup>>;
 using MultiHandle = std::unique_ptr<CURLM, Deleter<curl_multi_cleanup>>;
+using ShareHandle = std::unique_ptr<CURLSH, Deleter<curl_share_cleanup>>;
 using HeaderList = std::unique_ptr<curl_slist, Deleter<curl_slist_free_all>>;
 
 Status Unreachable(Reason reason, std::string text) {
@@ -116,6 +117,7 @@ struct HttpClient::Impl {
   const SearchEngine engine;
   const FileDescriptor epoll;
   const FileDescriptor timer;
+  ShareHandle kept;                              // connections between one Call and the next
   std::map<CURL*, std::unique_ptr<Call>> calls;  // before the handle that knows them
   MultiHandle multi;
 };
@@ -123,9 +125,12 @@ struct HttpClient::Impl {
 Status HttpClient::Impl::Start() {
   static const CURLcode kReady = curl_global_init(CURL_GLOBAL_DEFAULT);
   multi.reset(curl_multi_init());
-  if (kReady != CURLE_OK || !multi || !epoll.is_open() || !timer.is_open()) {
+  kept.reset(curl_share_init());
+  if (kReady != CURLE_OK || !multi || !kept || !epoll.is_open() || !timer.is_open()) {
     return {StatusCode::kInternal, Reason::kInternal, "the HTTP client cannot be started"};
   }
+  // No lock: all of it is on one thread.
+  curl_share_setopt(kept.get(), CURLSHOPT_SHARE, CURL_LOCK_DATA_CONNECT);
   curl_multi_setopt(multi.get(), CURLMOPT_SOCKETFUNCTION, OnSocket);
   curl_multi_setopt(multi.get(), CURLMOPT_SOCKETDATA, this);
   curl_multi_setopt(multi.get(), CURLMOPT_TIMERFUNCTION, OnTimer);
@@ -346,8 +351,15 @@ void HttpClient::Poll(std::vector<std::pair<uint64_t, HttpAnswer>>& answers) {
 
 HttpAnswer HttpClient::Call(HttpRequest request, size_t address) {
   const std::unique_ptr<Impl::Call> call = impl_->Prepare(std::move(request), address);
+  curl_easy_setopt(call->easy.get(), CURLOPT_SHARE, impl_->kept.get());
   Impl::Finish(*call, curl_easy_perform(call->easy.get()));
   return std::move(call->answer);
+}
+
+std::string HttpClient::Escaped(const std::string& part) {
+  const std::unique_ptr<char, decltype(&curl_free)> escaped(
+      curl_easy_escape(nullptr, part.data(), static_cast<int>(part.size())), curl_free);
+  return escaped ? escaped.get() : std::string();
 }
 
 int HttpClient::descriptor() const { return impl_->epoll.get(); }

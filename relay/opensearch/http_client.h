@@ -63,6 +63,9 @@ class HttpClient {
   // Readable when Poll has something to do.
   int descriptor() const;
 
+  // A part of a path, as an address may have it.
+  static std::string Escaped(const std::string& part);
+
   size_t addresses() const;
   const SearchEngine& engine() const;
 

@@ -68,10 +68,12 @@ Status OpenSearchSink::Open(Slot slot, const Route& route) {
                            writing.to->route.source_epoch == route.source_epoch &&
                            writing.to->route.target_topic == route.target_topic;
   writing.to = std::make_shared<const Destination>(Destination{route, *std::move(index)});
-  writing.stream = &storms_[route.source_topic];
+  writing.stream = &streams_[route.source_topic];
+  writing.stream->Join(route.partition);
   if (!is_the_same) {
     writing.storm.Reset();
-    writing.is_probed = false;
+    writing.blocked_in.reset();
+    writing.is_held_by_stream = false;
     writing.prior = PriorWrites(settings_.window_bytes);
   }
   writing.prior.Suspect(clock_.Now());
@@ -98,7 +100,7 @@ size_t OpenSearchSink::Submit(Batch& batch, size_t from, uint32_t window) {
   Writing& writing = writings_[batch.slot];
   size_t taken = 0;
   for (size_t i = from; i < batch.records.size(); ++i) {
-    if (writing.is_probed && writing.entries > 0) break;
+    if (writing.blocked_in && writing.entries > 0) break;
     if (IsFull(open_)) {
       if (!waiting_.empty() || !MaySend(now)) break;
       Send(std::exchange(open_, {}), now);
@@ -267,13 +269,15 @@ void OpenSearchSink::AskOn(Sent sent) {
 }
 
 void OpenSearchSink::TakeCheck(Sent sent, const HttpAnswer& answer, BootTime now) {
-  if (answer.status != 0) addresses_.Answered(sent.address);
+  if (answer.status != 0 && answer.status < 500) addresses_.Answered(sent.address);
   switch (sent.check->Take(answer)) {
     case PresenceCheck::Verdict::kGoOn:
       AskOn(std::move(sent));
       return;
     case PresenceCheck::Verdict::kUnclear:
-      if (answer.status == 401 || answer.status == 429 || answer.status >= 500) {
+      // It says the same of all requests: who may not come in, or what is no engine.
+      if (answer.status == 401 || answer.status == 404 || answer.status == 429 ||
+          answer.status / 100 == 3) {
         TakeRefused(std::move(sent), answer, now);
         return;
       }
@@ -295,7 +299,7 @@ void OpenSearchSink::TakeCheck(Sent sent, const HttpAnswer& answer, BootTime now
     for (Entry& entry : sent.bulk.entries) {
       if (present.contains(DocumentId(entry.to->route, entry.record.offset))) {
         Prove(entry, true, now);
-        Passed(writings_[entry.slot]);
+        Passed(entry, false);
         Confirm(entry);
       } else {
         missing.push_back(std::move(entry));
@@ -381,6 +385,8 @@ void OpenSearchSink::Take(Sent sent, const HttpAnswer& answer, BootTime now) {
 void OpenSearchSink::TakeItems(Bulk bulk, const std::vector<BulkItem>& items, BootTime now) {
   std::map<Slot, Status> blocked;
   std::vector<Entry> failed;
+  std::map<Slot, Status> given_back;
+  std::vector<Entry> old;
   Bulk again;
   again.is_dead = bulk.is_dead;
   again.is_checked = bulk.is_checked;
@@ -395,8 +401,8 @@ void OpenSearchSink::TakeItems(Bulk bulk, const std::vector<BulkItem>& items, Bo
       case ItemOutcome::kThere:
         has_passed = true;
         Prove(entry, items[i].error.status == 409, now);
-        if (!entry.refusal) {
-          Passed(writing);
+        if (!entry.refusal && !IsOld(entry)) {
+          Passed(entry, error.status != 409);
           writing.storm.AddGood();
           writing.stream->AddGood();
         }
@@ -432,6 +438,12 @@ void OpenSearchSink::TakeItems(Bulk bulk, const std::vector<BulkItem>& items, Bo
         failed.push_back(std::move(entry));
         break;
       case ItemOutcome::kSystemic: {
+        if (IsOld(entry)) {
+          given_back.try_emplace(entry.slot, StatusCode::kUnavailable, Reason::kBrokerError,
+                                 error.Text());
+          old.push_back(std::move(entry));
+          break;
+        }
         const std::string text =
             IsFloodStage(error)
                 ? fmt::format(
@@ -457,29 +469,50 @@ void OpenSearchSink::TakeItems(Bulk bulk, const std::vector<BulkItem>& items, Bo
     backoff_.Reset();
   }
   if (!again.entries.empty()) Retry(std::move(again), {}, false, now);
+  GiveBack(old, given_back, Disposition::kRetry);
   if (!blocked.empty()) Fail(blocked, std::move(failed));
 }
 
-// What the partition was blocked for is gone.
-void OpenSearchSink::Passed(Writing& writing) {
-  if (!std::exchange(writing.is_probed, false)) return;
-  writing.storm.Reset();
-  writing.stream->Reset();
+// Whether the lane has given the record up since: it is read again, here or elsewhere.
+bool OpenSearchSink::IsOld(const Entry& entry) const {
+  return entry.to != writings_[entry.slot].to;
 }
 
-// The record is the engine's to refuse; unless half of all are refused for the same, in its
-// partition or in the stream: a systemic error may show in many partitions, a few records of each.
+// What the partition was blocked for is gone. For the whole stream only a record can say so that
+// was held for the stream's sake, and is `is_new`: written, not found there.
+void OpenSearchSink::Passed(const Entry& entry, bool is_new) {
+  Writing& writing = writings_[entry.slot];
+  if (IsOld(entry) || !writing.blocked_in || entry.window <= *writing.blocked_in) return;
+  writing.blocked_in.reset();
+  writing.storm.Reset();
+  if (std::exchange(writing.is_held_by_stream, false) && is_new) writing.stream->Reset();
+}
+
+// The record is the engine's to refuse; unless half of all are refused for the same.
 void OpenSearchSink::Refuse(Entry entry, const EngineError& error,
                             std::map<Slot, Status>& blocked) {
+  if (IsOld(entry)) {
+    const std::map<Slot, Status> why = {
+        {entry.slot, Status(StatusCode::kUnavailable, Reason::kRecordRefused, error.Text())}};
+    std::vector<Entry> old;
+    old.push_back(std::move(entry));
+    GiveBack(old, why, Disposition::kRetry);
+    return;
+  }
   Writing& writing = writings_[entry.slot];
   Refusal refusal{.status = error.status,
                   .type = error.type,
                   .caused_by = error.caused_by,
                   .reason = error.Text(),
                   .group = ErrorGroup(error)};
-  const bool is_storm_here = writing.storm.AddBad(refusal.group);
-  const bool is_storm = writing.stream->AddBad(refusal.group) || is_storm_here;
-  if (is_storm) {
+  bool is_storm = writing.storm.IsStorm(refusal.group);
+  bool is_stream_storm = writing.stream->IsStorm(refusal.group);
+  if (!is_storm && !is_stream_storm) {
+    is_storm = writing.storm.AddBad(refusal.group);
+    is_stream_storm = writing.stream->AddBad(entry.to->route.partition, refusal.group);
+  }
+  writing.is_held_by_stream = is_stream_storm;
+  if (is_storm || is_stream_storm) {
     const Slot slot = entry.slot;
     blocked.try_emplace(
         slot, Status(StatusCode::kFailedPrecondition, Reason::kRecordRefused,
@@ -716,6 +749,18 @@ void OpenSearchSink::Fail(const std::map<Slot, Status>& failed, std::vector<Entr
   for (Bulk& bulk : waiting_) collect(bulk);
   std::erase_if(waiting_, [](const Bulk& bulk) { return bulk.entries.empty(); });
 
+  if (disposition == Disposition::kBlock) {
+    for (const auto& [slot, status] : failed) writings_[slot].blocked_in = 0;
+    for (const Entry& entry : entries) {
+      std::optional<uint32_t>& blocked_in = writings_[entry.slot].blocked_in;
+      blocked_in = std::max(blocked_in.value_or(0), entry.window);
+    }
+  }
+  GiveBack(entries, failed, disposition);
+}
+
+void OpenSearchSink::GiveBack(const std::vector<Entry>& entries, const std::map<Slot, Status>& why,
+                              Disposition disposition) {
   std::map<std::pair<Slot, uint32_t>, Confirmation> failures;
   for (const Entry& entry : entries) {
     --writings_[entry.slot].entries;
@@ -731,16 +776,25 @@ void OpenSearchSink::Fail(const std::map<Slot, Status>& failed, std::vector<Entr
     failure.slot = which.first;
     failure.window = which.second;
     failure.failure = disposition;
-    failure.status = failed.at(which.first);
+    failure.status = why.at(which.first);
     done_.push_back(std::move(failure));
   }
-  if (disposition != Disposition::kBlock) return;
-  for (const auto& [slot, status] : failed) writings_[slot].is_probed = true;
+}
+
+// What is on its way goes on as its own, and is confirmed to nobody who minds.
+void OpenSearchSink::Close(Slot slot) {
+  Writing& writing = writings_[slot];
+  writing.stream->Leave(writing.to->route.partition);
+  const std::map<Slot, Status> left = {
+      {slot, Status(StatusCode::kCancelled, Reason::kUnavailable, "the partition has left")}};
+  Fail(left, {}, Disposition::kRetry);
 }
 
 std::optional<Condition> OpenSearchSink::Trouble() const {
-  const std::optional<Condition> trouble = trouble_.At(clock_.Now());
-  return trouble || !letters_ ? trouble : letters_->Trouble();
+  std::optional<Condition> trouble = trouble_.At(clock_.Now());
+  if (!trouble) return letters_ ? letters_->Trouble() : trouble;
+  trouble->blocks = trouble->blocks && in_flight_.empty() && posted_.empty();
+  return trouble;
 }
 
 std::vector<int> OpenSearchSink::descriptors() const {

@@ -57,6 +57,7 @@ class OpenSearchSink final : public Sink {
   void Poll(std::vector<Confirmation>& confirmations) override;
   bool IsReady() const override;
   std::optional<Condition> Trouble() const override;
+  void Close(Slot slot) override;
   std::vector<int> descriptors() const override;
 
  private:
@@ -97,10 +98,12 @@ class OpenSearchSink final : public Sink {
   // A partition that is written.
   struct Writing {
     std::shared_ptr<const Destination> to;
-    StormBreaker storm;              // of its own records
-    StormBreaker* stream = nullptr;  // of all partitions of its topic
-    bool is_probed = false;          // one record at a time
-    size_t entries = 0;              // in the sink
+    StormBreaker storm;
+    StreamBreaker* stream = nullptr;
+    // Set: one record at a time, until one passes that was submitted under a later window.
+    std::optional<uint32_t> blocked_in;
+    bool is_held_by_stream = false;
+    size_t entries = 0;  // in the sink
     PriorWrites prior;
   };
 
@@ -127,7 +130,8 @@ class OpenSearchSink final : public Sink {
   void Split(Bulk bulk, BootTime now);
   void Retry(Bulk bulk, Duration least, bool is_ambiguous, BootTime now);
   void BlockAll(Bulk bulk, Reason reason, std::string text, BootTime now);
-  void Passed(Writing& writing);
+  bool IsOld(const Entry& entry) const;
+  void Passed(const Entry& entry, bool is_new);
   void Refuse(Entry entry, const EngineError& error, std::map<Slot, Status>& blocked);
   void KeepDead(Entry entry, Refusal refusal);
   RefusedAt RefusalOf(const Entry& entry, WallTime now) const;
@@ -136,6 +140,8 @@ class OpenSearchSink final : public Sink {
   void TakePosted();
 
   void Confirm(Entry& entry);
+  void GiveBack(const std::vector<Entry>& entries, const std::map<Slot, Status>& why,
+                Disposition disposition);
   void Fail(const std::map<Slot, Status>& failed, std::vector<Entry> entries,
             Disposition disposition = Disposition::kBlock);
 
@@ -148,8 +154,8 @@ class OpenSearchSink final : public Sink {
   SendLimit limit_;
   Backoff backoff_;
   Backoff block_backoff_;
-  std::vector<Writing> writings_;               // by slot
-  std::map<std::string, StormBreaker> storms_;  // by topic of the source
+  std::vector<Writing> writings_;                 // by slot
+  std::map<std::string, StreamBreaker> streams_;  // by topic of the source
   AddressRing addresses_;
   EngineTrouble trouble_;
   size_t bulk_bytes_max_;

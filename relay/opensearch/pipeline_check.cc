@@ -1,5 +1,8 @@
 #include "relay/opensearch/pipeline_check.h"
 
+#include <algorithm>
+#include <iterator>
+
 #include <nlohmann/json.hpp>
 
 namespace drawbridge {
@@ -24,9 +27,32 @@ bool HasWord(std::string_view text, std::string_view word) {
   return false;
 }
 
-std::string TextOf(const json& options, const char* name) {
-  const auto found = options.find(name);
-  return found != options.end() && found->is_string() ? found->get<std::string>() : std::string();
+// Texts in which names are parts.
+bool IsText(std::string_view kind) {
+  return kind == "script" || kind == "grok" || kind == "dissect" || kind == "gsub";
+}
+
+// Options whose values are read, or are for people.
+bool IsRead(std::string_view option) {
+  constexpr std::string_view kRead[] = {"value", "copy_from", "if", "tag", "description"};
+  return std::ranges::find(kRead, option) != std::end(kRead);
+}
+
+// Whether the name is among the options of a processor, other than to be read.
+bool Names(const json& options, std::string_view name, bool is_text) {
+  if (options.is_string()) {
+    const auto& text = options.get_ref<const std::string&>();
+    return is_text ? HasWord(text, name) : text == name;
+  }
+  if (options.is_object()) {
+    return std::ranges::any_of(options.items(), [&](const auto& item) {
+      // Processors inside are looked at by themselves.
+      const bool is_apart = item.key() == "processor" || item.key() == "on_failure";
+      return !is_apart && !IsRead(item.key()) && Names(item.value(), name, is_text);
+    });
+  }
+  return options.is_array() &&
+         std::ranges::any_of(options, [&](const json& one) { return Names(one, name, is_text); });
 }
 
 class Reader {
@@ -53,15 +79,17 @@ class Reader {
   }
   void ReadOne(const std::string& kind, const json& options) {
     if (kind == "drop") traits_.drops = true;
-    if (kind == "pipeline") traits_.calls.insert(TextOf(options, "name"));
+    if (kind == "pipeline") {
+      const auto called = options.find("name");
+      if (called != options.end() && called->is_string()) {
+        traits_.calls.insert(called->get<std::string>());
+      }
+    }
     for (const std::string_view namer : kNamers) {
       if (kind == namer) traits_.changes = namer;
     }
     for (const char* name : kNames) {
-      const bool is_written = TextOf(options, "field") == name ||
-                              TextOf(options, "target_field") == name ||
-                              (kind == "script" && HasWord(TextOf(options, "source"), name));
-      if (is_written) traits_.changes = name;
+      if (Names(options, name, IsText(kind))) traits_.changes = name;
     }
   }
 

@@ -9,8 +9,9 @@ namespace drawbridge {
 // What an ingest pipeline does to documents that matters to whoever promises each record once. An
 // engine runs it on every document of an index, before it looks for one with the same id.
 struct PipelineTraits {
-  // What makes a record that is sent again another document: "_id", "_index", or the processor that
-  // names the index. Empty: nothing does, as far as can be seen.
+  // What may make a record that is sent again another document: "_id" or "_index", where a
+  // processor names it other than to read it, or the processor whose work is to name the index.
+  // Empty: nothing does, as far as can be seen.
   std::string changes;
   // It throws documents away, which the engine reports as done.
   bool drops = false;
@@ -18,8 +19,9 @@ struct PipelineTraits {
   std::set<std::string> calls;
 };
 
-// Reads the answer to GET _ingest/pipeline/NAME, with all processors inside others. A script is
-// taken to change what its text names; one that is stored in the engine is not looked at.
+// Reads the answer to GET _ingest/pipeline/NAME, with all processors inside others. A script or
+// pattern is taken to change what its text names. Not seen: a script that is stored in the engine,
+// and members of a record that a processor spreads into the document (json with add_to_root, kv).
 PipelineTraits ReadPipeline(std::string_view answer);
 
 }  // namespace drawbridge

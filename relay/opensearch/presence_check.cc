@@ -77,7 +77,8 @@ PresenceCheck::Verdict PresenceCheck::Take(const HttpAnswer& answer) {
     status_ = Status(StatusCode::kUnavailable, Reason::kBrokerError, error.Text());
     // Who may only create documents may not look, and what is before an engine may not let it
     // through: then `create` alone has to do. All else passes, or is mended.
-    const bool is_refused = answer.status == 400 || answer.status == 403 || answer.status == 405;
+    const bool is_refused = answer.status == 400 || answer.status == 403 || answer.status == 405 ||
+                            answer.status == 501;
     return is_refused ? Verdict::kDone : Verdict::kUnclear;
   }
   switch (step_) {

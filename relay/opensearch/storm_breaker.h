@@ -3,7 +3,10 @@
 #include <cstddef>
 #include <deque>
 #include <map>
+#include <set>
 #include <string>
+
+#include "model/ids.h"
 
 namespace drawbridge {
 
@@ -22,8 +25,10 @@ class StormBreaker {
   static constexpr size_t kInARow = 50;
 
   void AddGood();
-  // Whether records with this error are to be held back rather than written off.
+  // Whether records with this error are to be held back rather than written off, with this one.
   bool AddBad(const std::string& group);
+  // The same of those that were added.
+  bool IsStorm(const std::string& group) const;
   // Forgets all: the cause is gone.
   void Reset();
 
@@ -34,6 +39,31 @@ class StormBreaker {
   std::map<std::string, size_t> bad_;
   std::string row_;  // the error of the last ones without another between
   size_t in_a_row_ = 0;
+};
+
+// The same of a stream, of which each partition has a breaker of its own: a systemic error may show
+// in many partitions, a few records of each. A partition that is sick by itself says little of the
+// others, so that half of them have to be hit, and three at least.
+//
+// Runs on the lane's thread only, and knows the lane's partitions of the stream.
+class StreamBreaker {
+ public:
+  static constexpr size_t kPartitionsLeast = 3;
+
+  void Join(PartitionNumber partition) { partitions_.insert(partition); }
+  void Leave(PartitionNumber partition);
+
+  void AddGood() { records_.AddGood(); }
+  // Of a partition that is not held back yet.
+  bool AddBad(PartitionNumber partition, const std::string& group);
+  bool IsStorm(const std::string& group) const;
+  // Forgets all: the cause is gone.
+  void Reset();
+
+ private:
+  StormBreaker records_;
+  std::set<PartitionNumber> partitions_;
+  std::map<std::string, std::set<PartitionNumber>> hit_;  // by error
 };
 
 }  // namespace drawbridge

@@ -164,8 +164,12 @@ class Sink {
   // serves all of them).
   virtual bool IsReady() const = 0;
 
-  // What is wrong with the target at present, beside failures of records.
+  // What is wrong with the target at present, beside failures of records. It blocks while nothing
+  // passes and nothing is on its way: then a lane that gives a partition back does not wait.
   virtual std::optional<Condition> Trouble() const = 0;
+
+  // The slot's partition has left: what is not on its way may be dropped, and comes back as failed.
+  virtual void Close(Slot /*slot*/) {}
 
   // Readable when Poll has something.
   virtual std::vector<int> descriptors() const = 0;

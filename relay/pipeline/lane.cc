@@ -288,6 +288,7 @@ void Lane::Leave(Partition& partition) {
   StopReading(partition);
   window_.GiveBack(partition.held_bytes);
   board_.Remove(partition.route.key, partition.token);
+  if (partition.is_open) sink_.Close(partition.slot);
   by_key_.erase(partition.route.key);
   slots_[partition.slot].reset();
 }

@@ -63,8 +63,8 @@ class Lane {
   // Keeps the partition but does not read it, and the reverse. Of a halted partition the pause
   // takes the halt away: resuming tries again.
   void SetPaused(PartitionKey key, bool is_paused);
-  // Stops reading; when all in flight is confirmed, or `until` has come, or the sink lets nothing
-  // pass, it is released.
+  // Stops reading; when all in flight is confirmed, or `until` has come, or the sink's trouble
+  // blocks, it is released.
   void Release(PartitionKey key, BootTime until);
   // The server has stored a commit.
   void Stored(PartitionKey key, FencingToken token, Offset next);

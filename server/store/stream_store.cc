@@ -81,28 +81,36 @@ Status LearnInto(Database& database, const Learnt& learnt, int64_t now) {
   return BumpRevision(database);
 }
 
-// Those that found no room in the group of their error were counted with others.
+// Counts records that were brought in where they were counted as refused: in the group of their
+// error, and what finds no room there among the others of the partition. A bridge may have been
+// made anew under the name: its newest life comes first.
 Status Settle(Database& database, const std::string& bridge, const RetriedGroup& group) {
+  struct Room {
+    int64_t stream = 0;
+    std::string error;
+    int64_t records = 0;
+  };
+  Statement found = database.Prepare(
+      "SELECT stream_id, error, records - retried FROM dead_letters WHERE bridge = ?1 "
+      "AND topic = ?2 AND partition = ?3 AND error IN (?4, ?5) AND records > retried "
+      "ORDER BY error = ?5, stream_id DESC");
+  found.Bind(bridge).Bind(group.topic).Bind(int64_t{group.partition});
+  found.Bind(group.error).Bind(std::string(kOtherErrors));
+  std::vector<Room> rooms;
+  while (found.Step()) rooms.push_back({found.Int(0), found.Text(1), found.Int(2)});
+  if (!found.status().ok()) return found.status();
   int64_t left = group.records;
-  for (const std::string& error : {group.error, std::string(kOtherErrors)}) {
-    // A bridge may have been made anew under the name: the newest is meant.
-    Statement newest = database.Prepare(
-        "SELECT stream_id, records - retried FROM dead_letters WHERE bridge = ?1 AND topic = ?2 "
-        "AND partition = ?3 AND error = ?4 ORDER BY stream_id DESC LIMIT 1");
-    newest.Bind(bridge).Bind(group.topic).Bind(int64_t{group.partition}).Bind(error);
-    if (!newest.Step()) {
-      if (!newest.status().ok()) return newest.status();
-      continue;
-    }
-    const int64_t settled = std::min(left, newest.Int(1));
+  for (const Room& room : rooms) {
+    const int64_t settled = std::min(left, room.records);
+    if (settled == 0) break;
     Status put = database
                      .Prepare(
                          "UPDATE dead_letters SET retried = retried + ?1 "
                          "WHERE stream_id = ?2 AND partition = ?3 AND error = ?4")
                      .Bind(settled)
-                     .Bind(newest.Int(0))
+                     .Bind(room.stream)
                      .Bind(int64_t{group.partition})
-                     .Bind(error)
+                     .Bind(room.error)
                      .Run();
     if (!put.ok()) return put;
     left -= settled;

@@ -69,8 +69,8 @@ MUTANTS = [
     Mutant(
         "a refusal is looked at in its partition alone",
         SINK,
-        "writing.stream->AddBad(refusal.group) || is_storm_here",
-        "is_storm_here",
+        "  if (is_storm || is_stream_storm) {",
+        "  if (is_storm) {",
     ),
     Mutant(
         "a dead letter counts as gone though its index keeps it",

@@ -31,8 +31,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Runs what needs an engine on both of them."""
     if "engine" not in metafunc.fixturenames:
         return
-    is_cheap = metafunc.definition.get_closest_marker("both_engines")
-    marks = [] if is_cheap else [pytest.mark.slow]
+    runs_always = metafunc.definition.get_closest_marker("both_engines")
+    marks = [] if runs_always else [pytest.mark.slow]
     engines = [OPENSEARCH, pytest.param(ELASTICSEARCH, marks=marks)]
     metafunc.parametrize("engine", engines, indirect=True, scope="module")
 

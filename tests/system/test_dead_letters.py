@@ -13,6 +13,7 @@ from searching import SECONDS, Searching, keys_of
 
 from rig.search_checker import Key
 
+
 @pytest.mark.both_engines
 def test_refused_records_are_kept_byte_for_byte(searching: Searching) -> None:
     topic = unique("refused")
@@ -266,7 +267,7 @@ def test_ten_thousand_bad_records_of_a_million_are_kept_and_brought_in(
                 field = list(BAD)[number // every % len(BAD)]
                 record[field] = BAD[field]
                 bad[json.dumps(record)] = field
-            batch.append({"value": json.dumps(record).encode(), "partition": number % 4})
+            batch.append({"value": json.dumps(record).encode(), "partition": number // every % 4})
         deployment.oci.admin.produce(topic, batch)
     searching.apply(topic, [topic])
     deployment.wait_until_carried(topic, [topic], 900)

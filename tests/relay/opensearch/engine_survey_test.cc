@@ -69,7 +69,10 @@ class EngineSurveyTest : public testing::Test {
       return say({{"logs-audit", {{"settings", {{"index.final_pipeline", pipeline_}}}}}});
     }
     if (request.path.find("/_ingest") != std::string::npos) {
-      return say({{"p", {{"processors", {{{"set", {{"field", "_id"}}}}}}}}});
+      if (is_pipeline_away_) return say(json::object(), 503);
+      json processors = json::array();
+      processors.push_back(json::parse(processor_));
+      return say({{"p", {{"processors", processors}}}});
     }
     return say(json::object());
   }
@@ -77,6 +80,8 @@ class EngineSurveyTest : public testing::Test {
   FakeClock clock_;
   bool is_down_ = false;
   std::string pipeline_;
+  std::string processor_ = R"({"set": {"field": "_id"}})";
+  bool is_pipeline_away_ = false;
   ScriptedEngine engine_;
   std::unique_ptr<EngineSurvey> survey_;
 };
@@ -124,6 +129,30 @@ TEST_F(EngineSurveyTest, DoesNotLetATopicRunThatAPipelineGivesOtherIds) {
   pipeline_ = "";
   clock_.Advance(61s);
   EXPECT_EQ(Look().topics[0].target_partitions, 2) << "it goes on when that is mended";
+}
+
+TEST_F(EngineSurveyTest, HoldsATopicBackUntilItsPipelineIsSeenToBeMended) {
+  pipeline_ = "p";
+  Look();
+  is_pipeline_away_ = true;
+  clock_.Advance(61s);
+  EXPECT_EQ(Look().topics[0].target_partitions, 0);
+
+  is_pipeline_away_ = false;
+  processor_ = R"({"set": {"field": "cloud"}})";
+  clock_.Advance(61s);
+  EXPECT_EQ(Look().topics[0].target_partitions, 2);
+}
+
+TEST_F(EngineSurveyTest, WarnsOfAPipelineThatThrowsRecordsAway) {
+  pipeline_ = "p";
+  processor_ = R"({"drop": {"if": "true"}})";
+
+  const SurveyResult result = Look();
+
+  EXPECT_EQ(result.topics[0].target_partitions, 2) << "that is the operator's will";
+  ASSERT_THAT(result.conditions, SizeIs(1));
+  EXPECT_FALSE(result.conditions[0].blocks);
 }
 
 TEST_F(EngineSurveyTest, StartsNothingWhereDeadLettersCannotBeKept) {

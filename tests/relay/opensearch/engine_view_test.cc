@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
+#include "tests/fakes/fake_clock.h"
 #include "tests/relay/opensearch/scripted_engine.h"
 
 namespace drawbridge {
@@ -48,6 +49,7 @@ class EngineViewTest : public testing::Test {
   }
 
   std::function<EngineReply(const EngineRequest&)> answer_;
+  FakeClock clock_;
   ScriptedEngine engine_;
   std::unique_ptr<EngineView> view_;
 };
@@ -148,12 +150,45 @@ TEST_F(EngineViewTest, NamesAPipelineThatGivesDocumentsAnotherId) {
     return Say({{"own", {{"processors", {json::parse(processor)}}}}});
   };
 
-  const Status refused = view_->CheckPipelines("logs", 5s)->keeps_ids;
+  const Status refused = view_->CheckPipelines("logs", 5s, clock_).keeps_ids;
   EXPECT_EQ(refused.reason(), Reason::kGuaranteeUnsupported);
   EXPECT_THAT(refused.message(), AllOf(HasSubstr("own"), HasSubstr("_id")));
 
   processor = R"({"set": {"field": "cloud"}})";
-  EXPECT_TRUE(view_->CheckPipelines("logs", 5s)->keeps_ids.ok());
+  EXPECT_TRUE(view_->CheckPipelines("logs", 5s, clock_).keeps_ids.ok());
+}
+
+TEST_F(EngineViewTest, StandsByWhatItFoundWhereTheRestCannotBeLookedAt) {
+  answer_ = [&](const EngineRequest& request) {
+    if (request.path.find("/_settings") != std::string::npos) {
+      return Say({{"logs", {{"settings", {{"index.default_pipeline", "own"}}}}}});
+    }
+    if (request.path.ends_with("a%20b")) return Say({}, 503);
+    json processors = json::array();
+    processors.push_back({{"set", {{"field", "_id"}}}});
+    processors.push_back({{"pipeline", {{"name", "a b"}}}});
+    return Say({{"own", {{"processors", processors}}}});
+  };
+
+  const auto verdict = view_->CheckPipelines("logs", 5s, clock_);
+
+  EXPECT_FALSE(verdict.keeps_ids.ok());
+  EXPECT_FALSE(verdict.is_seen.ok());
+}
+
+TEST_F(EngineViewTest, LooksAtSomePipelinesAndNotWithoutEnd) {
+  answer_ = [&](const EngineRequest& request) {
+    if (request.path.find("/_settings") != std::string::npos) {
+      return Say({{"logs", {{"settings", {{"index.default_pipeline", "p"}}}}}});
+    }
+    const std::string next = request.path.substr(request.path.rfind('/') + 1) + "p";
+    json processors = json::array();
+    processors.push_back({{"pipeline", {{"name", next}}}});
+    return Say({{"one", {{"processors", processors}}}});
+  };
+
+  EXPECT_THAT(view_->CheckPipelines("logs", 5s, clock_).is_seen.message(),
+              HasSubstr("not looked at"));
 }
 
 TEST_F(EngineViewTest, FollowsPipelinesThatCallEachOther) {
@@ -168,11 +203,11 @@ TEST_F(EngineViewTest, FollowsPipelinesThatCallEachOther) {
     return Say({{"one", {{"processors", processors}}}});
   };
 
-  const auto verdict = view_->CheckPipelines("logs", 5s);
+  const auto verdict = view_->CheckPipelines("logs", 5s, clock_);
 
-  ASSERT_TRUE(verdict.ok());
-  EXPECT_TRUE(verdict->keeps_ids.ok());
-  EXPECT_THAT(verdict->keeps_all.message(), AllOf(HasSubstr("inner"), HasSubstr("throws away")));
+  EXPECT_TRUE(verdict.is_seen.ok());
+  EXPECT_TRUE(verdict.keeps_ids.ok());
+  EXPECT_THAT(verdict.keeps_all.message(), AllOf(HasSubstr("inner"), HasSubstr("throws away")));
 }
 
 TEST_F(EngineViewTest, LooksAtTheTemplateOfAnIndexThatIsNotThereYet) {
@@ -190,7 +225,7 @@ TEST_F(EngineViewTest, LooksAtTheTemplateOfAnIndexThatIsNotThereYet) {
 
 TEST_F(EngineViewTest, KnowsNothingAgainstAnIndexThatItMayNotLookAt) {
   Answer({{"error", "no"}}, 403);
-  EXPECT_TRUE(view_->CheckPipelines("logs", 5s)->keeps_ids.ok());
+  EXPECT_TRUE(view_->CheckPipelines("logs", 5s, clock_).keeps_ids.ok());
   EXPECT_TRUE(*view_->IsDurable("logs", 5s));
 }
 

@@ -818,15 +818,76 @@ TEST_F(OpenSearchSinkTest, TakesAFewRefusalsOfEachPartitionForTheStreamsFault) {
     return SayOfAll(request, 400, {{"type", "mapper_parsing_exception"}, {"reason", "n"}});
   });
   // Too few in each to be a storm.
-  for (Slot slot = 0; slot < 12; ++slot) {
-    OpenSlot(slot);
-    Submit(Values(8), slot);
+  for (Slot slot = 0; slot < 12; ++slot) OpenSlot(slot);
+  for (int round = 0; round < 8; ++round) {
+    for (Slot slot = 0; slot < 12; ++slot) Submit(Values(1), slot);
   }
   ASSERT_TRUE(Until([&] { return !Failures().empty() || DeadLetters().size() == 96; }));
 
   ASSERT_FALSE(Failures().empty());
   EXPECT_THAT(Failures()[0].status.message(), HasSubstr("none is written off"));
   EXPECT_LT(DeadLetters().size(), 20U);
+}
+
+TEST_F(OpenSearchSinkTest, LetsNoPartitionSufferForASickNeighbour) {
+  engine_.SetScript([&](const EngineRequest& request, size_t) { return StoreNumbers(request); });
+  for (Slot slot = 0; slot < 4; ++slot) OpenSlot(slot);
+  Submit(std::vector<std::string>(400, R"({"n":"text"})"), 0);
+  ASSERT_TRUE(Until([&] { return !Failures().empty(); }));
+  const size_t letters = DeadLetters().size();
+
+  std::vector<std::string> values = Values(100);
+  values[10] = R"({"n":"text"})";
+  Submit(values, 1, 2);
+
+  ASSERT_TRUE(Until([&] { return DeadLetters().size() > letters; }));
+  for (const Confirmation& failure : Failures()) EXPECT_EQ(failure.slot, 0U);
+  EXPECT_THAT(engine_.stored(kIndex), SizeIs(99));
+}
+
+TEST_F(OpenSearchSinkTest, GoesOnWithAStreamWhenARecordOfItPasses) {
+  std::atomic<bool> is_broken = true;
+  engine_.SetScript([&](const EngineRequest& request, size_t) {
+    if (IsFor(request, kLetters) || !is_broken) return engine_.Store(request);
+    return SayOfAll(request, 400, {{"type", "mapper_parsing_exception"}, {"reason", "n"}});
+  });
+  for (Slot slot = 0; slot < 12; ++slot) OpenSlot(slot);
+  for (int round = 0; round < 8; ++round) {
+    for (Slot slot = 0; slot < 12; ++slot) Submit(Values(1), slot);
+  }
+  ASSERT_TRUE(Until([&] {
+    int64_t back = 0;
+    for (const Confirmation& failure : Failures()) back += failure.records;
+    return back + static_cast<int64_t>(DeadLetters().size()) == 96;
+  }));
+  is_broken = false;
+  const size_t letters = DeadLetters().size();
+
+  for (Slot slot = 0; slot < 12; ++slot) {
+    OpenSlot(slot);
+    Submit(Values(1), slot, 2);
+  }
+  ASSERT_TRUE(Until([&] { return Confirmed() == static_cast<int64_t>(letters) + 12; }));
+
+  EXPECT_EQ(Submit(Values(50), 5, 2), 50U) << "at full speed";
+  EXPECT_TRUE(Until([&] { return Confirmed() == static_cast<int64_t>(letters) + 62; }));
+  EXPECT_EQ(DeadLetters().size(), letters);
+}
+
+TEST_F(OpenSearchSinkTest, GivesBackWhatWaitsOfAPartitionThatLeaves) {
+  engine_.SetScript([](const auto&, size_t) { return Say(401); });
+  Submit(Values(10), 0);
+  ASSERT_TRUE(Until([&] { return sink_->Trouble().has_value(); }));
+
+  sink_->Close(0);
+  engine_.SetScript(nullptr);
+  Submit(Values(5), 1, 2);
+  ASSERT_TRUE(Until([&] { return Confirmed() == 5; }));
+
+  EXPECT_THAT(Failures(), SizeIs(1));
+  EXPECT_EQ(Failures()[0].records, 10);
+  EXPECT_EQ(Failures()[0].failure, Disposition::kRetry);
+  EXPECT_THAT(engine_.stored(kIndex), SizeIs(5)) << "another relay writes them";
 }
 
 TEST_F(OpenSearchSinkTest, NamesAFullDisk) {

@@ -17,6 +17,7 @@ PipelineTraits Read(const std::string& processors) {
 TEST(PipelineCheckTest, FindsNothingInWhatOnlyAddsFields) {
   const PipelineTraits traits =
       Read(R"({"set":{"field":"event.id","value":"{{_id}}"}},{"remove":{"field":"own._id"}},)"
+           R"({"set":{"field":"event.index","copy_from":"_index"}},)"
            R"({"script":{"source":"ctx.user_id = ctx.my_index_id"}})");
   EXPECT_THAT(traits.changes, IsEmpty());
   EXPECT_FALSE(traits.drops);
@@ -28,6 +29,12 @@ TEST(PipelineCheckTest, FindsWhatNamesTheDocumentOrItsIndex) {
   EXPECT_EQ(Read(R"({"fingerprint":{"fields":["a"],"target_field":"_id"}})").changes, "_id");
   EXPECT_EQ(Read(R"({"script":{"source":"ctx['_index'] = ctx.tenant"}})").changes, "_index");
   EXPECT_EQ(Read(R"({"script":{"lang":"painless","source":"ctx._id = null"}})").changes, "_id");
+  EXPECT_EQ(Read(R"({"remove":{"field":["a","_id"]}})").changes, "_id");
+  EXPECT_EQ(Read(R"({"csv":{"field":"a","target_fields":["_id","host"]}})").changes, "_id");
+  EXPECT_EQ(Read(R"({"script":{"source":"ctx[params.f] = 1","params":{"f":"_id"}}})").changes,
+            "_id");
+  EXPECT_EQ(Read(R"({"grok":{"field":"a","patterns":["%{WORD:_index} %{WORD:b}"]}})").changes,
+            "_index");
   EXPECT_EQ(Read(R"({"date_index_name":{"field":"at"}})").changes, "date_index_name");
   EXPECT_EQ(Read(R"({"reroute":{"dataset":"x"}})").changes, "reroute");
 }
