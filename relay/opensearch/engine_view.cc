@@ -210,11 +210,9 @@ StatusOr<std::string> EngineView::Setting(const std::string& index, const std::s
     }
     return std::string();
   }
+  // Without a body: an empty object would be a template without patterns, and is refused.
   const StatusOr<HttpAnswer> would =
-      Ask({.method = "POST",
-           .path = fmt::format("/_index_template/_simulate_index/{}", index),
-           .body = "{}",
-           .content_type = std::string(kJson)},
+      Ask({.method = "POST", .path = fmt::format("/_index_template/_simulate_index/{}", index)},
           patience);
   if (!would.ok()) return would.status();
   // Not every engine and user may ask; then nothing is known against it.

@@ -784,10 +784,12 @@ void OpenSearchSink::GiveBack(const std::vector<Entry>& entries, const std::map<
 // What is on its way goes on as its own, and is confirmed to nobody who minds.
 void OpenSearchSink::Close(Slot slot) {
   Writing& writing = writings_[slot];
+  if (!writing.to) return;
   writing.stream->Leave(writing.to->route.partition);
   const std::map<Slot, Status> left = {
       {slot, Status(StatusCode::kCancelled, Reason::kUnavailable, "the partition has left")}};
   Fail(left, {}, Disposition::kRetry);
+  writing.to.reset();
 }
 
 std::optional<Condition> OpenSearchSink::Trouble() const {

@@ -213,6 +213,8 @@ TEST_F(EngineViewTest, FollowsPipelinesThatCallEachOther) {
 TEST_F(EngineViewTest, LooksAtTheTemplateOfAnIndexThatIsNotThereYet) {
   answer_ = [](const EngineRequest& request) {
     if (request.path.find("_simulate_index") == std::string::npos) return Say({}, 404);
+    // As engines do it: an object is a template, and needs patterns.
+    if (!request.body.empty()) return Say({}, 400);
     return Say(
         {{"template", {{"settings", {{"index", {{"translog", {{"durability", "ASYNC"}}}}}}}}}});
   };

@@ -890,6 +890,20 @@ TEST_F(OpenSearchSinkTest, GivesBackWhatWaitsOfAPartitionThatLeaves) {
   EXPECT_THAT(engine_.stored(kIndex), SizeIs(5)) << "another relay writes them";
 }
 
+TEST_F(OpenSearchSinkTest, WritesNoDeadLetterOfAPartitionThatHasLeft) {
+  engine_.SetScript([&](const EngineRequest& request, size_t) { return StoreNumbers(request); });
+  Submit({R"({"n":"text"})"}, 0);
+  std::vector<Confirmation> none;
+  sink_->Poll(none);  // it is on its way
+
+  sink_->Close(0);
+  ASSERT_TRUE(Until([&] { return !Failures().empty(); }));
+  Submit(Values(1), 1, 2);
+  ASSERT_TRUE(Until([&] { return Confirmed() == 1; }));
+
+  EXPECT_THAT(engine_.stored(kLetters), SizeIs(0)) << "whoever has it now writes it";
+}
+
 TEST_F(OpenSearchSinkTest, NamesAFullDisk) {
   engine_.SetScript([&](const EngineRequest& request, size_t) {
     return SayOfAll(request, 429,
