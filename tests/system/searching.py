@@ -82,7 +82,8 @@ class Searching:
             self.client.refresh(name)
             return self.client.count(name)
         except SearchError as error:
-            if error.status == 404:
+            # No index is there yet, or it is just being made.
+            if error.status in {404, 503}:
                 return 0
             raise
 
