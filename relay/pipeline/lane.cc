@@ -500,8 +500,8 @@ void Lane::ParkStuck(Partition& partition) {
 void Lane::RunTimers() {
   const size_t cap = window_.PartitionCap(by_key_.size());
   const std::optional<Condition> trouble = sink_.Trouble();
-  const bool is_closed =
-      trouble && trouble->blocks;  // nothing is confirmed, however long one waits
+  // Nothing is confirmed then, however long one waits.
+  const bool is_closed = trouble && trouble->blocks;
   for (size_t i = 0; i < slots_.size(); ++i) {
     Partition* const partition = slots_[i].get();
     if (partition == nullptr) continue;
