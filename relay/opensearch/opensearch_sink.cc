@@ -425,7 +425,7 @@ void OpenSearchSink::TakeItems(Bulk bulk, const std::vector<BulkItem>& items, Bo
         again.entries.push_back(std::move(entry));
         break;
       case ItemOutcome::kBadRecord:
-        if (!entry.refusal) {
+        if (!entry.refusal || IsOld(entry)) {
           Refuse(std::move(entry), error, blocked);
           break;
         }
@@ -607,7 +607,7 @@ void OpenSearchSink::TakeRefused(Sent sent, const HttpAnswer& answer, BootTime n
         Split(std::move(bulk), now);
         return;
       }
-      if (bulk.is_dead) {
+      if (bulk.is_dead && !IsOld(bulk.entries.front())) {
         const Entry& letter = bulk.entries.front();
         const std::map<Slot, Status> blocked = {
             {letter.slot,
