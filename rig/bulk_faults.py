@@ -39,6 +39,7 @@ SPOILS = {
     "slow": True,  # The answer comes after `seconds`.
     "trickle": True,  # The answer takes `seconds` to come.
     "rollover": True,  # Data streams roll over before the request is applied.
+    "apply-late": True,  # A reset at once; what was asked is done after `seconds`.
 }
 # Kinds that refuse items: status, type, reason, cause.
 ITEM_REFUSALS = {

@@ -21,7 +21,7 @@ import time
 import urllib.parse
 import zlib
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -136,6 +136,7 @@ class StrictBulkServer:
         self._bodies_left = _BODIES_MAX
         self._canned: dict[tuple[str, str], tuple[int, bytes]] = {}
         self._numbers = 0
+        self._tasks: dict[int, str] = {}
         self._port = PortReservation.take()
         self._control_port = PortReservation.take()
         self._server: _Server | None = None
@@ -286,6 +287,25 @@ class StrictBulkServer:
             if len(body) <= self._bodies_left:
                 self._bodies_left -= len(body)
                 recorded.body = body
+
+    @property
+    def tasks(self) -> dict[int, str]:
+        """What it works on after it has hung up: the X-Opaque-Id of each by its number."""
+        with self._guard:
+            return dict(self._tasks)
+
+    @contextlib.contextmanager
+    def working_on(self, name: str) -> Iterator[None]:
+        """Lists a task for as long as it lasts."""
+        with self._guard:
+            self._numbers += 1
+            number = self._numbers
+            self._tasks[number] = name
+        try:
+            yield
+        finally:
+            with self._guard:
+                del self._tasks[number]
 
     def canned(self, method: str, path: str) -> tuple[int, bytes] | None:
         with self._guard:
@@ -511,6 +531,9 @@ class _BulkHandler(_Handler):
             return
         if other is not None and other.kind == "rollover":
             self.owner.store.roll_over()
+        if other is not None and other.kind == "apply-late":
+            self._apply_late(other, actions)
+            return
         items = self._apply(actions)
         answer = {
             "took": 1,
@@ -684,6 +707,15 @@ class _BulkHandler(_Handler):
             items.append({action.op: outcome})
         return items
 
+    def _apply_late(self, fault: Fault, actions: list[Action]) -> None:
+        """As an engine that is busy: it has chosen the indexes, and works on for nobody."""
+        store = self.owner.store
+        chosen = [replace(one, index=store.write_index(one.index)) for one in actions]
+        with self.owner.working_on(self.headers.get("X-Opaque-Id", "")):
+            self.hang_up()
+            self.owner.script.pause(fault.seconds)
+            self._apply(chosen)
+
     # Answering
 
     def _refuse(self, fault: Fault) -> None:
@@ -763,6 +795,8 @@ class _BulkHandler(_Handler):
             self._root()
         elif parts == ["_cluster", "health"]:
             self._reply(200, _json({"status": "green", "number_of_nodes": 1, "timed_out": False}))
+        elif parts == ["_tasks"]:
+            self._tasks(query)
         elif parts[0] == "_data_stream" and len(parts) == 2:
             self._data_stream(parts[1])
         elif parts[-1] == "_rollover" and self.command == "POST":
@@ -835,6 +869,16 @@ class _BulkHandler(_Handler):
                 }
             ),
         )
+
+    def _tasks(self, query: dict[str, str]) -> None:
+        if query.get("actions") != "indices:data/write/bulk*":
+            raise _Refused(400, "illegal_argument_exception", f"no such actions: {query}")
+        tasks = {
+            f"strict:{number}": {"headers": {"X-Opaque-Id": name} if name else {}}
+            for number, name in self.owner.tasks.items()
+        }
+        nodes = {"strict": {"tasks": tasks}} if tasks else {}
+        self._reply(200, _json(_filtered({"nodes": nodes}, query.get("filter_path"))))
 
     def _data_stream(self, name: str) -> None:
         if self.command == "PUT":

@@ -4,6 +4,8 @@
 
 namespace drawbridge {
 
+std::string TaskPrefix(std::string_view bridge) { return fmt::format("drawbridge/{}/", bridge); }
+
 void AppendCreate(std::string_view index, std::string_view id, std::string& body) {
   body += R"({"create":{"_index":)";
   body += JsonString(index);

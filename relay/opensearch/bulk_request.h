@@ -14,6 +14,9 @@ inline constexpr std::string_view kBulkPath =
     "/_bulk?filter_path=took,errors,items.*.status,items.*.error.type,items.*.error.reason,"
     "items.*.error.caused_by.type,items.*.error.caused_by.reason,items.*.failure_store";
 
+// What the names of a bridge's requests begin with, in the engine's logs and its list of tasks.
+std::string TaskPrefix(std::string_view bridge);
+
 // Appends the line that stands before a document: it is made, or is there already.
 void AppendCreate(std::string_view index, std::string_view id, std::string& body);
 

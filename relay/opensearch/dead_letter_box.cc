@@ -84,16 +84,18 @@ StatusOr<std::unique_ptr<DeadLetterBox>> DeadLetterBox::Open(SearchEngine engine
     letters =
         std::make_unique<IndexLetterStore>(**view, bridge.target.letters(), bridge.name, clock);
   }
-  return std::unique_ptr<DeadLetterBox>(new DeadLetterBox(
-      *std::move(view), *std::move(index), std::move(letters), std::move(relay), clock));
+  return std::unique_ptr<DeadLetterBox>(
+      new DeadLetterBox(*std::move(view), *std::move(index), std::move(letters),
+                        TaskPrefix(bridge.name) + "dead-letters/retry", std::move(relay), clock));
 }
 
 DeadLetterBox::DeadLetterBox(std::unique_ptr<EngineView> engine, IndexTemplate index,
-                             std::unique_ptr<LetterStore> letters, std::string relay,
-                             const Clock& clock)
+                             std::unique_ptr<LetterStore> letters, std::string task_prefix,
+                             std::string relay, const Clock& clock)
     : engine_(std::move(engine)),
       index_(std::move(index)),
       letters_(std::move(letters)),
+      task_prefix_(std::move(task_prefix)),
       clock_(clock),
       shaper_(std::move(relay)),
       round_letters_max_(kRoundLetters) {}
@@ -135,13 +137,17 @@ Status DeadLetterBox::TakePresent(std::vector<Letter>& letters, LetterOutcomes& 
   }
   // The others are for the next round.
   letters.erase(letters.begin() + static_cast<std::ptrdiff_t>(ids.size()), letters.end());
-  PresenceCheck check(names, std::move(ids));
+  PresenceCheck check(task_prefix_, names, std::move(ids));
   for (PresenceCheck::Verdict verdict = PresenceCheck::Verdict::kGoOn;
        verdict != PresenceCheck::Verdict::kDone;) {
     const StatusOr<HttpAnswer> answer = engine_->Ask(check.Next(), Left(deadline));
     if (!answer.ok()) return answer.status();
     verdict = check.Take(*answer);
     if (verdict == PresenceCheck::Verdict::kUnclear) return check.status();
+    if (verdict == PresenceCheck::Verdict::kWait) {
+      return {StatusCode::kUnavailable, Reason::kBrokerError,
+              "the engine still works on a retry before this one: try again in a moment"};
+    }
   }
   std::vector<Letter> missing;
   for (Letter& letter : letters) {
@@ -185,7 +191,8 @@ StatusOr<DeadLetterBox::Round> DeadLetterBox::Send(std::vector<Letter> letters, 
   if (framed.empty()) return round;
   HttpAnswer answer;
   const StatusOr<std::vector<BulkItem>> items =
-      engine_->Bulk(std::string(kBulkPath), body, framed.size(), Left(deadline), answer);
+      engine_->Bulk({.path = std::string(kBulkPath), .body = body, .opaque_id = task_prefix_},
+                    framed.size(), Left(deadline), answer);
   std::vector<BulkItem> outcomes;
   if (items.ok()) {
     outcomes = *items;

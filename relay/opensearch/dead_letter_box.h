@@ -51,7 +51,8 @@ class DeadLetterBox {
   using Groups = std::map<std::tuple<std::string, PartitionNumber, std::string>, int64_t>;
 
   DeadLetterBox(std::unique_ptr<EngineView> engine, IndexTemplate index,
-                std::unique_ptr<LetterStore> letters, std::string relay, const Clock& clock);
+                std::unique_ptr<LetterStore> letters, std::string task_prefix, std::string relay,
+                const Clock& clock);
 
   Duration Left(BootTime deadline) const;
   Status TakePresent(std::vector<Letter>& letters, LetterOutcomes& outcomes, BootTime deadline);
@@ -60,6 +61,7 @@ class DeadLetterBox {
   const std::unique_ptr<EngineView> engine_;
   const IndexTemplate index_;
   const std::unique_ptr<LetterStore> letters_;
+  const std::string task_prefix_;  // of retries of the bridge
   const Clock& clock_;
   DocumentShaper shaper_;
   int round_letters_max_;

@@ -11,6 +11,7 @@
 #include "relay/opensearch/bulk_answer.h"
 #include "relay/opensearch/bulk_request.h"
 #include "relay/opensearch/document.h"
+#include "relay/opensearch/json_at.h"
 #include "relay/opensearch/pipeline_check.h"
 
 namespace drawbridge {
@@ -22,15 +23,6 @@ using nlohmann::json;
 constexpr std::string_view kJson = "application/json";
 // That are looked at for one index.
 constexpr size_t kPipelinesMax = 20;
-
-std::string TextAt(const json& object, std::initializer_list<const char*> path) {
-  const json* at = &object;
-  for (const char* name : path) {
-    if (!at->is_object() || !at->contains(name)) return "";
-    at = &(*at)[name];
-  }
-  return at->is_string() ? at->get<std::string>() : "";
-}
 
 int MajorOf(const std::string& version) {
   int major = 0;
@@ -77,17 +69,15 @@ StatusOr<HttpAnswer> EngineView::Ask(HttpRequest request, Duration patience) {
                 fmt::format("{}: {}", endpoint(), failure.message()));
 }
 
-StatusOr<std::vector<BulkItem>> EngineView::Bulk(const std::string& path, const std::string& body,
-                                                 size_t count, Duration patience,
-                                                 HttpAnswer& answer) {
-  StatusOr<std::string> packed = Gzip(body);
+StatusOr<std::vector<BulkItem>> EngineView::Bulk(HttpRequest request, size_t count,
+                                                 Duration patience, HttpAnswer& answer) {
+  StatusOr<std::string> packed = Gzip(request.body);
   if (!packed.ok()) return packed.status();
-  StatusOr<HttpAnswer> said = Ask({.method = "POST",
-                                   .path = path,
-                                   .body = *std::move(packed),
-                                   .content_type = "application/x-ndjson",
-                                   .is_gzip = true},
-                                  patience);
+  request.method = "POST";
+  request.body = *std::move(packed);
+  request.content_type = "application/x-ndjson";
+  request.is_gzip = true;
+  StatusOr<HttpAnswer> said = Ask(std::move(request), patience);
   if (!said.ok()) return said.status();
   answer = *std::move(said);
   if (answer.status != 200) return Refused(answer);
@@ -317,13 +307,11 @@ StatusOr<std::string> EngineView::CheckDisks(Duration patience) {
   const std::string headroom =
       mark_of("cluster.routing.allocation.disk.watermark.flood_stage.max_headroom");
   const json stats = json::parse(said->body, nullptr, false);
-  const json nodes = stats.is_object() ? stats.value("nodes", json::object()) : json::object();
   std::string fullest;
   double most_used = -1;
-  for (const auto& [id, node] : nodes.items()) {
-    const json total = node.value("/fs/total"_json_pointer, json::object());
-    const double size = total.value("total_in_bytes", 0.0);
-    const double free = total.value("available_in_bytes", 0.0);
+  for (const json& node : At(stats, {"nodes"})) {
+    const double size = NumberAt(node, {"fs", "total", "total_in_bytes"});
+    const double free = NumberAt(node, {"fs", "total", "available_in_bytes"});
     if (size <= 0) continue;
     const double used = 100 * (size - free) / size;
     if (used <= most_used) continue;

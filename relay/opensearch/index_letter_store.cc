@@ -188,7 +188,7 @@ FiledLetters IndexLetterStore::File(const LetterOutcomes& outcomes, const std::s
   HttpAnswer answer;
   const std::string path = std::string(kBulkPath) + "&refresh=true";
   const StatusOr<std::vector<BulkItem>> items =
-      engine_.Bulk(path, body, outcomes.size(), Left(deadline), answer);
+      engine_.Bulk({.path = path, .body = body}, outcomes.size(), Left(deadline), answer);
   if (!items.ok()) {
     filed.status = items.status();
     return filed;

@@ -19,11 +19,8 @@ using namespace std::chrono_literals;
 
 const Log kLog("relay.opensearch");
 
-constexpr size_t kBulkBytesMost = size_t{5} << 20;  // before compression
-constexpr size_t kBulkBytesLeast = size_t{64} << 10;
-constexpr size_t kBulkDocumentsMost = 5000;
-constexpr Duration kFlushAfter = 1s;
-constexpr size_t kDocumentOverhead = 350;  // action line, @timestamp and origin
+// What the engine has taken it carries out in a moment, or has trouble.
+constexpr Duration kAskAgainAfter = 250ms;
 constexpr const char* kDiverted = "failure_store: kept among the ::failures of its data stream";
 
 }  // namespace
@@ -37,54 +34,36 @@ StatusOr<std::unique_ptr<OpenSearchSink>> OpenSearchSink::Open(
   if (!timer.is_open()) {
     return Status(StatusCode::kInternal, Reason::kInternal, "no timer can be had");
   }
+  std::unique_ptr<LetterPost> post;
+  if (letters) post = std::make_unique<LetterPost>(std::move(letters), settings.bridge);
   return std::unique_ptr<OpenSearchSink>(new OpenSearchSink(
-      *std::move(client), std::move(settings), std::move(timer), clock, std::move(letters)));
+      *std::move(client), std::move(settings), std::move(timer), clock, std::move(post)));
 }
 
 OpenSearchSink::OpenSearchSink(std::unique_ptr<HttpClient> client, OpenSearchSinkSettings settings,
                                FileDescriptor timer, const Clock& clock,
-                               std::unique_ptr<TopicLetterSink> letters)
+                               std::unique_ptr<LetterPost> post)
     : client_(std::move(client)),
       settings_(std::move(settings)),
       timer_(std::move(timer)),
       clock_(clock),
-      letters_(std::move(letters)),
+      post_(std::move(post)),
       shaper_(settings_.relay),
       backoff_(200ms, 10s),
       block_backoff_(2s, 30s),
+      partitions_(settings_.window_bytes),
       addresses_(client_->addresses()),
-      trouble_(client_->engine().endpoint.name),
-      bulk_bytes_max_(kBulkBytesMost) {
-  dead_.is_dead = true;
-}
+      trouble_(client_->engine().endpoint.name) {}
 
 Status OpenSearchSink::Open(Slot slot, const Route& route) {
   StatusOr<IndexTemplate> index = IndexTemplate::Create(route.target_topic);
   if (!index.ok()) return index.status();
-  if (writings_.size() <= slot) writings_.resize(slot + 1);
-  Writing& writing = writings_[slot];
-  // A replay opens the partition anew: what it was blocked for lasts until a record passes.
-  const bool is_the_same = writing.to && writing.to->route.key == route.key &&
-                           writing.to->route.source_epoch == route.source_epoch &&
-                           writing.to->route.target_topic == route.target_topic;
-  writing.to = std::make_shared<const Destination>(Destination{route, *std::move(index)});
-  writing.stream = &streams_[route.source_topic];
-  writing.stream->Join(route.partition);
-  if (!is_the_same) {
-    writing.storm.Reset();
-    writing.blocked_in.reset();
-    writing.is_held_by_stream = false;
-    writing.prior = PriorWrites(settings_.window_bytes);
-  }
-  writing.prior.Suspect(clock_.Now());
+  partitions_.Open(slot, std::make_shared<const Destination>(Destination{route, *std::move(index)}),
+                   clock_.Now());
   return {};
 }
 
 // --- Sending ------------------------------------------------------------------------------------
-
-bool OpenSearchSink::IsFull(const Bulk& bulk) const {
-  return bulk.bytes >= bulk_bytes_max_ || bulk.entries.size() >= kBulkDocumentsMost;
-}
 
 bool OpenSearchSink::MaySend(BootTime now) const {
   if (blocked_until_) return now >= *blocked_until_ && in_flight_.empty();
@@ -92,35 +71,21 @@ bool OpenSearchSink::MaySend(BootTime now) const {
 }
 
 bool OpenSearchSink::IsReady() const {
-  return !IsFull(open_) || (waiting_.empty() && MaySend(clock_.Now()));
+  return queue_.HasRoom() || (!queue_.has_waiting() && MaySend(clock_.Now()));
 }
 
 size_t OpenSearchSink::Submit(Batch& batch, size_t from, uint32_t window) {
   const BootTime now = clock_.Now();
-  Writing& writing = writings_[batch.slot];
   size_t taken = 0;
   for (size_t i = from; i < batch.records.size(); ++i) {
-    if (writing.blocked_in && writing.entries > 0) break;
-    if (IsFull(open_)) {
-      if (!waiting_.empty() || !MaySend(now)) break;
-      Send(std::exchange(open_, {}), now);
+    if (!partitions_.TakesMore(batch.slot)) break;
+    if (!queue_.HasRoom()) {
+      if (queue_.has_waiting() || !MaySend(now)) break;
+      Send(queue_.TakeOpen(), now);
     }
-    if (open_.entries.empty()) open_.since = now;
-    Entry entry{.slot = batch.slot,
-                .to = writing.to,
-                .window = window,
-                .covered = batch.Covered(i),
-                .record = std::move(batch.records[i]),
-                .attempts = 0,
-                .may_be_there = false,
-                .first_seen = {},
-                .refusal = std::nullopt,
-                .index = {}};
-    entry.may_be_there = writing.prior.MayHave(entry.record.offset, now);
-    writing.prior.Sent(entry.covered.end);
-    open_.bytes += entry.record.value.value_or("").size() + kDocumentOverhead;
-    open_.entries.push_back(std::move(entry));
-    ++writing.entries;
+    queue_.Add(
+        partitions_.Admit(batch.slot, window, batch.Covered(i), std::move(batch.records[i]), now),
+        now);
     ++taken;
   }
   return taken;
@@ -137,73 +102,69 @@ void OpenSearchSink::Poll(std::vector<Confirmation>& confirmations) {
     auto sent = in_flight_.extract(id);
     if (!sent.empty()) Take(std::move(sent.mapped()), answer, now);
   }
-  if (letters_) TakePosted();
+  if (post_) TakePosted();
   SendDue(now);
   SetTimer(now);
-  std::ranges::move(done_, std::back_inserter(confirmations));
-  done_.clear();
+  outcomes_.MoveTo(confirmations);
 }
 
-// What failed first, then dead letters, then what is new: at once if the engine has nothing to do,
-// else when it is worth a request.
 void OpenSearchSink::SendDue(BootTime now) {
-  for (auto bulk = waiting_.begin(); bulk != waiting_.end() && MaySend(now);) {
-    if (bulk->due > now) {
-      ++bulk;
-      continue;
-    }
-    Bulk due = std::move(*bulk);
-    bulk = waiting_.erase(bulk);
-    const size_t before = waiting_.size();
-    Send(std::move(due), now);
-    if (waiting_.size() != before) break;  // no address can be asked
+  while (MaySend(now)) {
+    std::optional<Bulk> bulk = queue_.TakeDue(in_flight_.empty(), now);
+    if (!bulk || !Send(*std::move(bulk), now)) break;
   }
-  if (letters_) {
-    PostDead();
-  } else if (!dead_.entries.empty() && MaySend(now)) {
-    Bulk dead = std::exchange(dead_, {});
-    dead_.is_dead = true;
-    Send(std::move(dead), now);
-  }
-  const bool is_worth_it = IsFull(open_) || in_flight_.empty() || now - open_.since >= kFlushAfter;
-  if (!open_.entries.empty() && is_worth_it && waiting_.empty() && MaySend(now)) {
-    Send(std::exchange(open_, {}), now);
-  }
+  if (post_) post_->Post(clock_.WallNow());
 }
 
-void OpenSearchSink::Send(Bulk bulk, BootTime now) {
+// False if no address can be asked at present: the request waits.
+bool OpenSearchSink::Send(Bulk bulk, BootTime now) {
   const std::optional<size_t> address = addresses_.Choose(now);
   if (!address) {
-    bulk.due = addresses_.MayBeAsked();
-    waiting_.push_back(std::move(bulk));
-    return;
+    queue_.Later(std::move(bulk), addresses_.MayBeAsked());
+    return false;
   }
   if (IsSuspect(bulk)) {
-    const std::set<std::string> names = NamesOf(bulk);
-    if (PresenceCheck::Fits(names)) {
-      StartCheck(std::move(bulk), names, *address, now);
-    } else {
-      Split(std::move(bulk), now);
-    }
-    return;
+    SendCheck(std::move(bulk), *address, now);
+    return true;
   }
-  const WallTime wall_now = clock_.WallNow();
+  if (!Frame(bulk)) return true;
+  StatusOr<std::string> packed = Gzip(body_);
+  if (!packed.ok()) {
+    Retry(std::move(bulk), 1s, false, now);
+    return true;
+  }
+  const uint64_t id = ++last_id_;
+  client_->Send(
+      id,
+      {.method = "POST",
+       .path = std::string(kBulkPath),
+       .body = *std::move(packed),
+       .content_type = "application/x-ndjson",
+       .is_gzip = true,
+       .opaque_id = fmt::format("{}{}/{}", TaskPrefix(settings_.bridge), settings_.relay, id)},
+      *address);
+  in_flight_.emplace(id, Sent{.bulk = std::move(bulk), .at = now, .address = *address});
+  return true;
+}
+
+// Writes the request's body. What no engine must get is taken out of it; false if nothing is left.
+bool OpenSearchSink::Frame(Bulk& bulk) {
+  const WallTime now = clock_.WallNow();
   body_.clear();
-  std::vector<Entry> framed;
+  std::vector<Pending> framed;
   framed.reserve(bulk.entries.size());
-  for (Entry& entry : bulk.entries) {
+  for (Pending& entry : bulk.entries) {
     const Route& route = entry.to->route;
     if (entry.refusal) {
       AppendCreate(settings_.dead_letter_index,
                    DeadLetterId(settings_.bridge, route, entry.record.offset), body_);
-      body_ += DeadLetterDocument(route, entry.record, *entry.refusal, RefusalOf(entry, wall_now),
-                                  settings_.relay);
+      body_ += DeadLetterDocument(route, entry.record, *entry.refusal,
+                                  entry.At(settings_.bridge, now), settings_.relay);
       body_ += '\n';
     } else {
       ++entry.attempts;
-      entry.index = entry.to->index.Apply(route.source_topic, entry.record.timestamp_ms);
-      const Status shaped =
-          AppendRecord(entry.index, route, entry.record, wall_now, shaper_, body_);
+      entry.index = entry.to->IndexOf(entry.record);
+      const Status shaped = AppendRecord(entry.index, route, entry.record, now, shaper_, body_);
       if (!shaped.ok()) {
         const std::string why = shaped.message();
         KeepDead(std::move(entry), {.status = 0,
@@ -217,62 +178,49 @@ void OpenSearchSink::Send(Bulk bulk, BootTime now) {
     framed.push_back(std::move(entry));
   }
   bulk.entries = std::move(framed);
-  if (bulk.entries.empty()) return;
   bulk.bytes = body_.size();
-  StatusOr<std::string> packed = Gzip(body_);
-  if (!packed.ok()) {
-    Retry(std::move(bulk), 1s, false, now);
-    return;
-  }
-  const uint64_t id = ++last_id_;
-  client_->Send(id,
-                {.method = "POST",
-                 .path = std::string(kBulkPath),
-                 .body = *std::move(packed),
-                 .content_type = "application/x-ndjson",
-                 .is_gzip = true,
-                 .opaque_id = fmt::format("{}/{}/{}", settings_.relay, settings_.bridge, id)},
-                *address);
-  in_flight_.emplace(id, Sent{.bulk = std::move(bulk), .at = now, .address = *address});
+  return !bulk.entries.empty();
 }
 
-bool OpenSearchSink::IsSuspect(const Bulk& bulk) const {
+bool OpenSearchSink::IsSuspect(const Bulk& bulk) {
   return !bulk.is_checked && !bulk.is_dead &&
-         std::ranges::any_of(bulk.entries, &Entry::may_be_there);
+         std::ranges::any_of(bulk.entries, &Pending::may_be_there);
 }
 
-std::set<std::string> OpenSearchSink::NamesOf(const Bulk& bulk) {
-  std::set<std::string> names;
-  for (const Entry& entry : bulk.entries) {
-    if (!entry.may_be_there) continue;
-    names.insert(entry.to->index.Apply(entry.to->route.source_topic, entry.record.timestamp_ms));
+// Asks what the next step of the request's check is.
+void OpenSearchSink::SendCheck(Bulk bulk, size_t address, BootTime now) {
+  if (!bulk.check) {
+    std::set<std::string> names;
+    std::vector<std::string> ids;
+    for (const Pending& entry : bulk.entries) {
+      if (!entry.may_be_there) continue;
+      names.insert(entry.to->IndexOf(entry.record));
+      ids.push_back(DocumentId(entry.to->route, entry.record.offset));
+    }
+    if (!PresenceCheck::Fits(names)) {
+      queue_.Split(std::move(bulk), now);
+      return;
+    }
+    bulk.check = PresenceCheck(TaskPrefix(settings_.bridge), names, std::move(ids));
   }
-  return names;
-}
-
-void OpenSearchSink::StartCheck(Bulk bulk, const std::set<std::string>& names, size_t address,
-                                BootTime now) {
-  std::vector<std::string> ids;
-  for (const Entry& entry : bulk.entries) {
-    if (entry.may_be_there) ids.push_back(DocumentId(entry.to->route, entry.record.offset));
-  }
-  AskOn({.bulk = std::move(bulk),
-         .at = now,
-         .address = address,
-         .check = PresenceCheck(names, std::move(ids))});
-}
-
-void OpenSearchSink::AskOn(Sent sent) {
   const uint64_t id = ++last_id_;
-  client_->Send(id, sent.check->Next(), sent.address);
-  in_flight_.emplace(id, std::move(sent));
+  client_->Send(id, bulk.check->Next(), address);
+  in_flight_.emplace(id, Sent{.bulk = std::move(bulk), .at = now, .address = address});
 }
 
 void OpenSearchSink::TakeCheck(Sent sent, const HttpAnswer& answer, BootTime now) {
   if (answer.status != 0 && answer.status < 500) addresses_.Answered(sent.address);
-  switch (sent.check->Take(answer)) {
+  Bulk& bulk = sent.bulk;
+  switch (bulk.check->Take(answer)) {
     case PresenceCheck::Verdict::kGoOn:
-      AskOn(std::move(sent));
+      SendCheck(std::move(bulk), sent.address, now);
+      return;
+    case PresenceCheck::Verdict::kWait:
+      trouble_.Note(Reason::kThrottled,
+                    "the engine has not carried out yet all that was sent to it before: what is "
+                    "sent again waits for that",
+                    false, now);
+      queue_.Later(std::move(bulk), now + kAskAgainAfter);
       return;
     case PresenceCheck::Verdict::kUnclear:
       // It says the same of all requests: who may not come in, or what is no engine.
@@ -282,34 +230,31 @@ void OpenSearchSink::TakeCheck(Sent sent, const HttpAnswer& answer, BootTime now
         return;
       }
       if (answer.status == 0) StandDown(sent.address, now);
-      trouble_.Note(sent.check->status().reason(), sent.check->status().message(), false, now);
-      Retry(std::move(sent.bulk), {}, true, now);
+      trouble_.Note(bulk.check->status().reason(), bulk.check->status().message(), false, now);
+      Retry(std::move(bulk), {}, true, now);
       return;
     case PresenceCheck::Verdict::kDone:
       break;
   }
-  if (!sent.check->status().ok() && !std::exchange(has_said_blind_, true)) {
-    kLog.Warn(
-        "the engine does not let us look for records that may be there already",
-        {{"endpoint", client_->engine().endpoint.name}, {"text", sent.check->status().message()}});
+  const PresenceCheck check = *std::exchange(bulk.check, std::nullopt);
+  bulk.is_checked = true;
+  if (!check.status().ok() && !std::exchange(has_said_blind_, true)) {
+    kLog.Warn("the engine does not let us find out which records are there already",
+              {{"endpoint", client_->engine().endpoint.name}, {"text", check.status().message()}});
   }
-  const std::set<std::string>& present = sent.check->present();
-  if (!present.empty()) {
-    std::vector<Entry> missing;
-    for (Entry& entry : sent.bulk.entries) {
-      if (present.contains(DocumentId(entry.to->route, entry.record.offset))) {
-        Prove(entry, true, now);
-        Passed(entry, false);
-        Confirm(entry);
-      } else {
-        missing.push_back(std::move(entry));
-      }
-    }
-    sent.bulk.entries = std::move(missing);
+  std::vector<Pending> present;
+  ExtractIf(
+      bulk.entries,
+      [&](const Pending& entry) {
+        return check.present().contains(DocumentId(entry.to->route, entry.record.offset));
+      },
+      present);
+  for (Pending& entry : present) {
+    partitions_.Found(entry, now);
+    Confirm(entry);
   }
-  sent.bulk.is_checked = true;
-  if (!sent.bulk.entries.empty()) {
-    Send(std::move(sent.bulk), now);
+  if (!bulk.entries.empty()) {
+    Send(std::move(bulk), now);
     return;
   }
   blocked_until_.reset();
@@ -318,21 +263,8 @@ void OpenSearchSink::TakeCheck(Sent sent, const HttpAnswer& answer, BootTime now
   trouble_.Passed();
 }
 
-void OpenSearchSink::Prove(const Entry& entry, bool was_there, BootTime now) {
-  Writing& writing = writings_[entry.slot];
-  if (entry.to != writing.to) return;
-  if (was_there) {
-    writing.prior.WasThere(now);
-  } else {
-    writing.prior.WasMissing(entry.record.bytes());
-  }
-}
-
 void OpenSearchSink::SetTimer(BootTime now) const {
-  std::optional<BootTime> next;
-  const auto consider = [&](BootTime time) { next = next ? std::min(*next, time) : time; };
-  for (const Bulk& bulk : waiting_) consider(bulk.due);
-  if (!open_.entries.empty()) consider(open_.since + kFlushAfter);
+  std::optional<BootTime> next = queue_.NextDue();
   if (next && blocked_until_) next = std::max(*next, *blocked_until_);
   itimerspec when{};
   if (next) {
@@ -352,7 +284,7 @@ void OpenSearchSink::StandDown(size_t address, BootTime now) {
 // --- Answers ------------------------------------------------------------------------------------
 
 void OpenSearchSink::Take(Sent sent, const HttpAnswer& answer, BootTime now) {
-  if (sent.check) {
+  if (sent.bulk.check) {
     TakeCheck(std::move(sent), answer, now);
     return;
   }
@@ -378,34 +310,25 @@ void OpenSearchSink::Take(Sent sent, const HttpAnswer& answer, BootTime now) {
   limit_.Answered(now - sent.at, in_flight_.size() + 1);
   blocked_until_.reset();
   block_backoff_.Reset();
-  bulk_bytes_max_ = std::min(kBulkBytesMost, bulk_bytes_max_ + bulk_bytes_max_ / 20);
+  queue_.Passed();
   TakeItems(std::move(sent.bulk), *items, now);
 }
 
 void OpenSearchSink::TakeItems(Bulk bulk, const std::vector<BulkItem>& items, BootTime now) {
-  std::map<Slot, Status> blocked;
-  std::vector<Entry> failed;
-  std::map<Slot, Status> given_back;
-  std::vector<Entry> old;
+  Turned turned;
   Bulk again;
   again.is_dead = bulk.is_dead;
   again.is_checked = bulk.is_checked;
   bool is_pushed_back = false;
   bool has_passed = false;
   for (size_t i = 0; i < items.size(); ++i) {
-    Entry& entry = bulk.entries[i];
-    Writing& writing = writings_[entry.slot];
+    Pending& entry = bulk.entries[i];
     const EngineError& error = items[i].error;
     switch (OutcomeOf(items[i])) {
       case ItemOutcome::kDelivered:
       case ItemOutcome::kThere:
         has_passed = true;
-        Prove(entry, items[i].error.status == 409, now);
-        if (!entry.refusal && !IsOld(entry)) {
-          Passed(entry, error.status != 409);
-          writing.storm.AddGood();
-          writing.stream->AddGood();
-        }
+        partitions_.Passed(entry, error.status == 409, now);
         // The engine has it, but no search finds it: it counts as a dead letter.
         if (items[i].is_diverted) entry.refusal.emplace().group = kDiverted;
         Confirm(entry);
@@ -419,48 +342,25 @@ void OpenSearchSink::TakeItems(Bulk bulk, const std::vector<BulkItem>& items, Bo
         if (error.status >= 500) {
           // One of its copies may have it.
           entry.may_be_there = true;
-          again.is_checked = false;
+          again.Doubt();
         }
-        again.bytes += entry.record.value.value_or("").size() + kDocumentOverhead;
+        again.bytes += BulkBytes(entry.record);
         again.entries.push_back(std::move(entry));
         break;
       case ItemOutcome::kBadRecord:
-        if (!entry.refusal || IsOld(entry)) {
-          Refuse(std::move(entry), error, blocked);
-          break;
+        if (entry.refusal && !partitions_.IsOld(entry)) {
+          turned.blocked.try_emplace(
+              entry.slot, StatusCode::kFailedPrecondition, Reason::kRecordRefused,
+              fmt::format("the record at offset {} is refused, and so is its dead letter in {}: {}",
+                          entry.record.offset, LettersText(), error.Text()));
+          turned.failed.push_back(std::move(entry));
+        } else {
+          Refuse(std::move(entry), error, turned);
         }
-        blocked.try_emplace(
-            entry.slot,
-            Status(StatusCode::kFailedPrecondition, Reason::kRecordRefused,
-                   fmt::format("the record at offset {} is refused, and so is its dead letter in "
-                               "{}: {}",
-                               entry.record.offset, LettersText(), error.Text())));
-        failed.push_back(std::move(entry));
         break;
-      case ItemOutcome::kSystemic: {
-        if (IsOld(entry)) {
-          given_back.try_emplace(entry.slot, StatusCode::kUnavailable, Reason::kBrokerError,
-                                 error.Text());
-          old.push_back(std::move(entry));
-          break;
-        }
-        const std::string text =
-            IsFloodStage(error)
-                ? fmt::format(
-                      "the engine's disk is full, and its indexes are locked: make room "
-                      "there ({})",
-                      error.Text())
-                : fmt::format("the engine takes no record for {}: {}",
-                              entry.refusal ? LettersText() : entry.index, error.Text());
-        blocked.try_emplace(entry.slot,
-                            Status(StatusCode::kFailedPrecondition,
-                                   error.status == 403 && error.type == "security_exception"
-                                       ? Reason::kAuthorizationFailed
-                                       : Reason::kBrokerError,
-                                   text));
-        failed.push_back(std::move(entry));
+      case ItemOutcome::kSystemic:
+        TakeSystemic(std::move(entry), error, turned);
         break;
-      }
     }
   }
   if (is_pushed_back) limit_.PushedBack();
@@ -469,128 +369,94 @@ void OpenSearchSink::TakeItems(Bulk bulk, const std::vector<BulkItem>& items, Bo
     backoff_.Reset();
   }
   if (!again.entries.empty()) Retry(std::move(again), {}, false, now);
-  GiveBack(old, given_back, Disposition::kRetry);
-  if (!blocked.empty()) Fail(blocked, std::move(failed));
+  GiveBack(std::move(turned));
 }
 
-// Whether the lane has given the record up since: it is read again, here or elsewhere.
-bool OpenSearchSink::IsOld(const Entry& entry) const {
-  return entry.to != writings_[entry.slot].to;
-}
-
-// What the partition was blocked for is gone. For the whole stream only a record can say so that
-// was held for the stream's sake, and is `is_new`: written, not found there.
-void OpenSearchSink::Passed(const Entry& entry, bool is_new) {
-  Writing& writing = writings_[entry.slot];
-  if (IsOld(entry) || !writing.blocked_in || entry.window <= *writing.blocked_in) return;
-  writing.blocked_in.reset();
-  writing.storm.Reset();
-  if (std::exchange(writing.is_held_by_stream, false) && is_new) writing.stream->Reset();
+// The index takes nobody's records.
+void OpenSearchSink::TakeSystemic(Pending entry, const EngineError& error, Turned& turned) {
+  if (partitions_.IsOld(entry)) {
+    turned.why_old.try_emplace(entry.slot, StatusCode::kUnavailable, Reason::kBrokerError,
+                               error.Text());
+    turned.old.push_back(std::move(entry));
+    return;
+  }
+  const bool is_not_allowed = error.status == 403 && error.type == "security_exception";
+  turned.blocked.try_emplace(
+      entry.slot, StatusCode::kFailedPrecondition,
+      is_not_allowed ? Reason::kAuthorizationFailed : Reason::kBrokerError,
+      IsFloodStage(error)
+          ? fmt::format("the engine's disk is full, and its indexes are locked: make room there "
+                        "({})",
+                        error.Text())
+          : fmt::format("the engine takes no record for {}: {}",
+                        entry.refusal ? LettersText() : entry.index, error.Text()));
+  turned.failed.push_back(std::move(entry));
 }
 
 // The record is the engine's to refuse; unless half of all are refused for the same.
-void OpenSearchSink::Refuse(Entry entry, const EngineError& error,
-                            std::map<Slot, Status>& blocked) {
-  if (IsOld(entry)) {
-    const std::map<Slot, Status> why = {
-        {entry.slot, Status(StatusCode::kUnavailable, Reason::kRecordRefused, error.Text())}};
-    std::vector<Entry> old;
-    old.push_back(std::move(entry));
-    GiveBack(old, why, Disposition::kRetry);
+void OpenSearchSink::Refuse(Pending entry, const EngineError& error, Turned& turned) {
+  if (partitions_.IsOld(entry)) {
+    turned.why_old.try_emplace(entry.slot, StatusCode::kUnavailable, Reason::kRecordRefused,
+                               error.Text());
+    turned.old.push_back(std::move(entry));
     return;
   }
-  Writing& writing = writings_[entry.slot];
   Refusal refusal{.status = error.status,
                   .type = error.type,
                   .caused_by = error.caused_by,
                   .reason = error.Text(),
                   .group = ErrorGroup(error)};
-  bool is_storm = writing.storm.IsStorm(refusal.group);
-  bool is_stream_storm = writing.stream->IsStorm(refusal.group);
-  if (!is_storm && !is_stream_storm) {
-    is_storm = writing.storm.AddBad(refusal.group);
-    is_stream_storm = writing.stream->AddBad(entry.to->route.partition, refusal.group);
-  }
-  writing.is_held_by_stream = is_stream_storm;
-  if (is_storm || is_stream_storm) {
-    const Slot slot = entry.slot;
-    blocked.try_emplace(
-        slot, Status(StatusCode::kFailedPrecondition, Reason::kRecordRefused,
-                     fmt::format("half of the records are refused for one reason, so it is taken "
-                                 "for the index's and none is written off: {}",
-                                 error.Text())));
+  if (partitions_.IsStorm(entry, refusal.group)) {
+    turned.blocked.try_emplace(
+        entry.slot, StatusCode::kFailedPrecondition, Reason::kRecordRefused,
+        fmt::format("half of the records are refused for one reason, so it is taken for the "
+                    "index's and none is written off: {}",
+                    error.Text()));
     // Among the dead letters Fail finds it and gives it back.
   }
   KeepDead(std::move(entry), std::move(refusal));
 }
 
-void OpenSearchSink::KeepDead(Entry entry, Refusal refusal) {
+void OpenSearchSink::KeepDead(Pending entry, Refusal refusal) {
   if (!entry.refusal) entry.first_seen = clock_.WallNow();
   entry.refusal = std::move(refusal);
-  dead_.bytes += entry.record.bytes() + kDocumentOverhead;
-  dead_.entries.push_back(std::move(entry));
-}
-
-RefusedAt OpenSearchSink::RefusalOf(const Entry& entry, WallTime now) const {
-  return {.bridge = settings_.bridge,
-          .index = entry.index,
-          .attempts = entry.attempts,
-          .first_seen = entry.first_seen,
-          .last_seen = now};
+  if (post_) {
+    post_->Add(std::move(entry));
+  } else {
+    queue_.AddDead(std::move(entry));
+  }
 }
 
 // Where dead letters are, for whoever reads why they are refused there.
 std::string OpenSearchSink::LettersText() const {
-  return letters_ ? "the topic " + letters_->topic() : settings_.dead_letter_index;
-}
-
-void OpenSearchSink::PostDead() {
-  const WallTime now = clock_.WallNow();
-  auto next = dead_.entries.begin();
-  for (; next != dead_.entries.end(); ++next) {
-    Entry& entry = *next;
-    const std::optional<uint64_t> number =
-        letters_->Submit(entry.record, entry.to->route, *entry.refusal, RefusalOf(entry, now));
-    if (!number) break;
-    Record counted;  // its bytes are the letter's now
-    counted.offset = entry.record.offset;
-    counted.weight = entry.record.weight;
-    entry.record = std::move(counted);
-    posted_.emplace(*number, std::move(entry));
-  }
-  dead_.entries.erase(dead_.entries.begin(), next);
-  if (dead_.entries.empty()) dead_.bytes = 0;
+  return post_ ? "the topic " + post_->topic() : settings_.dead_letter_index;
 }
 
 // A letter that is not in the topic is written anew when its record is replayed: after a while, or,
 // where the topic is at fault, one record of its partition at a time.
 void OpenSearchSink::TakePosted() {
-  std::vector<TopicLetterSink::Result> results;
-  letters_->Poll(results);
   std::map<Slot, Status> retried;
   std::map<Slot, Status> blocked;
-  std::vector<Entry> to_retry;
-  std::vector<Entry> to_block;
-  for (const TopicLetterSink::Result& result : results) {
-    auto posted = posted_.extract(result.number);
-    if (posted.empty()) continue;
-    Entry& entry = posted.mapped();
-    if (!result.failure) {
+  std::vector<Pending> to_retry;
+  std::vector<Pending> to_block;
+  for (LetterPost::Posted& posted : post_->Poll()) {
+    Pending& entry = posted.entry;
+    if (!posted.failure) {
       Confirm(entry);
-    } else if (result.failure == Disposition::kRetry) {
-      retried.try_emplace(entry.slot, result.status);
+    } else if (posted.failure == Disposition::kRetry) {
+      retried.try_emplace(entry.slot, posted.status);
       to_retry.push_back(std::move(entry));
     } else {
       blocked.try_emplace(
-          entry.slot, StatusCode::kFailedPrecondition, result.status.reason(),
+          entry.slot, StatusCode::kFailedPrecondition, posted.status.reason(),
           fmt::format("the record at offset {} is refused, and so is its dead letter, or one that "
                       "was sent with it, in {}: {}",
-                      entry.record.offset, LettersText(), result.status.message()));
+                      entry.record.offset, LettersText(), posted.status.message()));
       to_block.push_back(std::move(entry));
     }
   }
   if (!retried.empty()) Fail(retried, std::move(to_retry), Disposition::kRetry);
-  if (!blocked.empty()) Fail(blocked, std::move(to_block));
+  if (!blocked.empty()) Fail(blocked, std::move(to_block), Disposition::kBlock);
 }
 
 void OpenSearchSink::TakeRefused(Sent sent, const HttpAnswer& answer, BootTime now) {
@@ -600,30 +466,10 @@ void OpenSearchSink::TakeRefused(Sent sent, const HttpAnswer& answer, BootTime n
   Bulk bulk = std::move(sent.bulk);
   switch (error.status) {
     case 413:
-      bulk_bytes_max_ = std::max(kBulkBytesLeast, bulk.bytes / 2);
+      queue_.WasTooLarge(bulk.bytes);
       [[fallthrough]];
     case 400:
-      if (bulk.entries.size() > 1) {
-        Split(std::move(bulk), now);
-        return;
-      }
-      if (bulk.is_dead && !IsOld(bulk.entries.front())) {
-        const Entry& letter = bulk.entries.front();
-        const std::map<Slot, Status> blocked = {
-            {letter.slot,
-             Status(StatusCode::kFailedPrecondition,
-                    error.status == 413 ? Reason::kRecordTooLarge : Reason::kRecordRefused,
-                    fmt::format("the record at offset {} is refused, and so is its dead letter: "
-                                "raise http.max_content_length of the engine, or mend {} ({})",
-                                letter.record.offset, LettersText(), text))}};
-        Fail(blocked, std::move(bulk.entries));
-        return;
-      }
-      {
-        std::map<Slot, Status> blocked;
-        Refuse(std::move(bulk.entries.front()), error, blocked);
-        if (!blocked.empty()) Fail(blocked, {});
-      }
+      TakeBadRequest(std::move(bulk), error, now);
       return;
     case 401:
       BlockAll(std::move(bulk), Reason::kAuthenticationFailed,
@@ -671,137 +517,96 @@ void OpenSearchSink::TakeRefused(Sent sent, const HttpAnswer& answer, BootTime n
            now);
 }
 
-// Finds the one that is refused: in the one half or in the other.
-void OpenSearchSink::Split(Bulk bulk, BootTime now) {
-  const auto middle = bulk.entries.begin() + static_cast<std::ptrdiff_t>(bulk.entries.size() / 2);
-  Bulk second;
-  second.is_dead = bulk.is_dead;
-  second.is_checked = bulk.is_checked;
-  second.due = bulk.due = now;
-  second.entries.assign(std::make_move_iterator(middle),
-                        std::make_move_iterator(bulk.entries.end()));
-  bulk.entries.erase(middle, bulk.entries.end());
-  waiting_.push_front(std::move(second));
-  waiting_.push_front(std::move(bulk));
+// One of its records is refused, or all are too much at once.
+void OpenSearchSink::TakeBadRequest(Bulk bulk, const EngineError& error, BootTime now) {
+  if (bulk.entries.size() > 1) {
+    queue_.Split(std::move(bulk), now);
+    return;
+  }
+  Turned turned;
+  Pending& only = bulk.entries.front();
+  if (bulk.is_dead && !partitions_.IsOld(only)) {
+    turned.blocked.try_emplace(
+        only.slot, StatusCode::kFailedPrecondition,
+        error.status == 413 ? Reason::kRecordTooLarge : Reason::kRecordRefused,
+        fmt::format("the record at offset {} is refused, and so is its dead letter: raise "
+                    "http.max_content_length of the engine, or mend {} ({})",
+                    only.record.offset, LettersText(), error.Text()));
+    turned.failed.push_back(std::move(only));
+  } else {
+    Refuse(std::move(only), error, turned);
+  }
+  GiveBack(std::move(turned));
 }
 
 void OpenSearchSink::Retry(Bulk bulk, Duration least, bool is_ambiguous, BootTime now) {
   if (is_ambiguous) {
-    for (Entry& entry : bulk.entries) entry.may_be_there = true;
-    bulk.is_checked = false;
+    for (Pending& entry : bulk.entries) entry.may_be_there = true;
+    bulk.Doubt();
   }
-  bulk.due = now + std::max(least, backoff_.Next());
-  waiting_.push_back(std::move(bulk));
+  queue_.Later(std::move(bulk), now + std::max(least, backoff_.Next()));
 }
 
 // No request passes: one is tried now and then.
 void OpenSearchSink::BlockAll(Bulk bulk, Reason reason, std::string text, BootTime now) {
   blocked_until_ = now + block_backoff_.Next();
   trouble_.Note(reason, std::move(text), true, now);
-  bulk.due = *blocked_until_;
-  bulk.is_checked = false;  // by then it may be another index that is written
-  waiting_.push_front(std::move(bulk));
+  bulk.Doubt();  // by then it may be another index that is written
+  queue_.First(std::move(bulk), *blocked_until_);
 }
 
 // --- What becomes of records --------------------------------------------------------------------
 
-void OpenSearchSink::Confirm(Entry& entry) {
-  --writings_[entry.slot].entries;
-  Confirmation* last = done_.empty() ? nullptr : &done_.back();
-  const bool is_next = last != nullptr && last->slot == entry.slot &&
-                       last->window == entry.window && !last->failure &&
-                       last->range.end == entry.covered.first;
-  if (!is_next) {
-    done_.push_back({.slot = entry.slot,
-                     .window = entry.window,
-                     .range = {entry.covered.first, entry.covered.first},
-                     .failed_end = {},
-                     .records = 0,
-                     .bytes = 0,
-                     .failure = std::nullopt,
-                     .status = {}});
-    last = &done_.back();
-  }
-  last->range.end = entry.covered.end;
-  ++last->records;
-  last->bytes += entry.record.weight;
-  if (entry.refusal) {
-    last->dead_letters.push_back(
-        {.offset = entry.record.offset, .error = std::move(entry.refusal->group)});
-  }
-  entry.record = {};
+void OpenSearchSink::Confirm(Pending& entry) {
+  partitions_.Release(entry);
+  outcomes_.Confirm(entry);
 }
 
-// Gives back all that the sink has of these partitions, but for what is on its way: they are read
-// again, one record at a time until one passes.
-void OpenSearchSink::Fail(const std::map<Slot, Status>& failed, std::vector<Entry> entries,
+void OpenSearchSink::GiveBack(Turned turned) {
+  Release(turned.old, turned.why_old, Disposition::kRetry);
+  if (!turned.blocked.empty()) {
+    Fail(turned.blocked, std::move(turned.failed), Disposition::kBlock);
+  }
+}
+
+// Gives back these, and all that the sink has of their partitions but for what is on its way: they
+// are read again, one record at a time where the partition is blocked.
+void OpenSearchSink::Fail(const std::map<Slot, Status>& failed, std::vector<Pending> entries,
                           Disposition disposition) {
-  const auto collect = [&](Bulk& bulk) {
-    const auto kept =
-        std::stable_partition(bulk.entries.begin(), bulk.entries.end(),
-                              [&](const Entry& entry) { return !failed.contains(entry.slot); });
-    entries.insert(entries.end(), std::make_move_iterator(kept),
-                   std::make_move_iterator(bulk.entries.end()));
-    bulk.entries.erase(kept, bulk.entries.end());
-  };
-  collect(open_);
-  collect(dead_);
-  for (Bulk& bulk : waiting_) collect(bulk);
-  std::erase_if(waiting_, [](const Bulk& bulk) { return bulk.entries.empty(); });
-
+  const auto is_failed = [&](const Pending& entry) { return failed.contains(entry.slot); };
+  std::ranges::move(queue_.Extract(is_failed), std::back_inserter(entries));
+  if (post_) std::ranges::move(post_->Extract(is_failed), std::back_inserter(entries));
   if (disposition == Disposition::kBlock) {
-    for (const auto& [slot, status] : failed) writings_[slot].blocked_in = 0;
-    for (const Entry& entry : entries) {
-      std::optional<uint32_t>& blocked_in = writings_[entry.slot].blocked_in;
-      blocked_in = std::max(blocked_in.value_or(0), entry.window);
-    }
+    for (const auto& [slot, status] : failed) partitions_.Block(slot);
+    for (const Pending& entry : entries) partitions_.Block(entry);
   }
-  GiveBack(entries, failed, disposition);
+  Release(entries, failed, disposition);
 }
 
-void OpenSearchSink::GiveBack(const std::vector<Entry>& entries, const std::map<Slot, Status>& why,
-                              Disposition disposition) {
-  std::map<std::pair<Slot, uint32_t>, Confirmation> failures;
-  for (const Entry& entry : entries) {
-    --writings_[entry.slot].entries;
-    Confirmation& failure = failures[{entry.slot, entry.window}];
-    const bool is_first = failure.records == 0;
-    if (is_first || entry.covered.first < failure.range.first) failure.range = entry.covered;
-    failure.failed_end =
-        is_first ? entry.covered.end : std::max(failure.failed_end, entry.covered.end);
-    ++failure.records;
-    failure.bytes += entry.record.weight;
-  }
-  for (auto& [which, failure] : failures) {
-    failure.slot = which.first;
-    failure.window = which.second;
-    failure.failure = disposition;
-    failure.status = why.at(which.first);
-    done_.push_back(std::move(failure));
-  }
+void OpenSearchSink::Release(const std::vector<Pending>& entries, const std::map<Slot, Status>& why,
+                             Disposition disposition) {
+  for (const Pending& entry : entries) partitions_.Release(entry);
+  outcomes_.GiveBack(entries, why, disposition);
 }
 
 // What is on its way goes on as its own, and is confirmed to nobody who minds.
 void OpenSearchSink::Close(Slot slot) {
-  Writing& writing = writings_[slot];
-  if (!writing.to) return;
-  writing.stream->Leave(writing.to->route.partition);
   const std::map<Slot, Status> left = {
       {slot, Status(StatusCode::kCancelled, Reason::kUnavailable, "the partition has left")}};
   Fail(left, {}, Disposition::kRetry);
-  writing.to.reset();
+  partitions_.Close(slot);
 }
 
 std::optional<Condition> OpenSearchSink::Trouble() const {
   std::optional<Condition> trouble = trouble_.At(clock_.Now());
-  if (!trouble) return letters_ ? letters_->Trouble() : trouble;
-  trouble->blocks = trouble->blocks && in_flight_.empty() && posted_.empty();
+  if (!trouble) return post_ ? post_->Trouble() : trouble;
+  trouble->blocks = trouble->blocks && in_flight_.empty() && (!post_ || post_->is_idle());
   return trouble;
 }
 
 std::vector<int> OpenSearchSink::descriptors() const {
   std::vector<int> descriptors{client_->descriptor(), timer_.get()};
-  if (letters_) std::ranges::copy(letters_->descriptors(), std::back_inserter(descriptors));
+  if (post_) std::ranges::copy(post_->descriptors(), std::back_inserter(descriptors));
   return descriptors;
 }
 

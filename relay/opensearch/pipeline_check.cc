@@ -13,6 +13,8 @@ using nlohmann::json;
 constexpr const char* kNames[] = {"_id", "_index"};
 // Their work is to name the index.
 constexpr std::string_view kNamers[] = {"date_index_name", "reroute"};
+// No engine nests pipelines deeper, and they are read recursively.
+constexpr int kDepthMax = 200;
 
 bool IsWordPart(char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
@@ -100,7 +102,10 @@ class Reader {
 
 PipelineTraits ReadPipeline(std::string_view answer) {
   Reader reader;
-  const json pipelines = json::parse(answer, nullptr, false);
+  const auto is_shallow = [](int depth, json::parse_event_t, const json&) {
+    return depth < kDepthMax;
+  };
+  const json pipelines = json::parse(answer, is_shallow, false);
   if (!pipelines.is_object()) return {};
   for (const auto& [name, pipeline] : pipelines.items()) {
     if (!pipeline.is_object()) continue;

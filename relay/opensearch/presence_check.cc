@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "relay/opensearch/bulk_answer.h"
+#include "relay/opensearch/json_at.h"
 
 namespace drawbridge {
 namespace {
@@ -18,6 +19,9 @@ using nlohmann::json;
 // to.
 constexpr size_t kPathBytesMax = 2000;
 constexpr size_t kIdsAtOnce = 500;
+constexpr const char* kTasksPath =
+    "/_tasks?actions=indices:data/write/bulk*"
+    "&filter_path=node_failures.type,nodes.*.tasks.*.headers";
 constexpr const char* kJson = "application/json";
 // A name that is not there yet is made by the first document.
 constexpr const char* kOptions = "ignore_unavailable=true&allow_no_indices=true";
@@ -26,19 +30,36 @@ std::string PathOf(const std::set<std::string>& names) {
   return fmt::format("/{}", fmt::join(names, ","));
 }
 
+// The tasks whose names begin so.
+std::set<std::string> TasksIn(const json& answer, std::string_view prefix) {
+  std::set<std::string> tasks;
+  for (const json& node : At(answer, {"nodes"})) {
+    for (const auto& [id, task] : At(node, {"tasks"}).items()) {
+      if (TextAt(task, {"headers", "X-Opaque-Id"}).starts_with(prefix)) tasks.insert(id);
+    }
+  }
+  return tasks;
+}
+
 }  // namespace
 
 bool PresenceCheck::Fits(const std::set<std::string>& names) {
   return PathOf(names).size() <= kPathBytesMax;
 }
 
-PresenceCheck::PresenceCheck(const std::set<std::string>& names, std::vector<std::string> ids)
-    : names_(names), ids_(std::move(ids)), path_(PathOf(names)) {}
+PresenceCheck::PresenceCheck(std::string task_prefix, const std::set<std::string>& names,
+                             std::vector<std::string> ids)
+    : task_prefix_(std::move(task_prefix)),
+      names_(names),
+      ids_(std::move(ids)),
+      path_(PathOf(names)) {}
 
 HttpRequest PresenceCheck::Next() const {
   switch (step_) {
     case Step::kResolve:
       return {.method = "GET", .path = fmt::format("{}/_settings/index.uuid?{}", path_, kOptions)};
+    case Step::kTasks:
+      return {.method = "GET", .path = kTasksPath};
     case Step::kRefresh:
       return {.method = "POST", .path = fmt::format("{}/_refresh?{}", path_, kOptions)};
     case Step::kSearch:
@@ -65,6 +86,11 @@ bool PresenceCheck::HasOtherIndexes(const std::string& answer) const {
   return false;
 }
 
+PresenceCheck::Verdict PresenceCheck::Unclear(std::string why) {
+  status_ = Status(StatusCode::kUnavailable, Reason::kBrokerError, std::move(why));
+  return Verdict::kUnclear;
+}
+
 PresenceCheck::Verdict PresenceCheck::Take(const HttpAnswer& answer) {
   if (answer.status == 0) {
     status_ = answer.failure;
@@ -74,37 +100,58 @@ PresenceCheck::Verdict PresenceCheck::Take(const HttpAnswer& answer) {
     const EngineError error = ReadError(answer.status, answer.body);
     // Nothing has been written yet: if it is the engine that says so.
     if (answer.status == 404 && !error.type.empty()) return Verdict::kDone;
-    status_ = Status(StatusCode::kUnavailable, Reason::kBrokerError, error.Text());
+    Unclear(error.Text());
     // Who may only create documents may not look, and what is before an engine may not let it
     // through: then `create` alone has to do. All else passes, or is mended.
     const bool is_refused = answer.status == 400 || answer.status == 403 || answer.status == 405 ||
                             answer.status == 501;
-    return is_refused ? Verdict::kDone : Verdict::kUnclear;
+    if (!is_refused) return Verdict::kUnclear;
+    if (step_ != Step::kTasks) return Verdict::kDone;
+    // A user who may look may still not see tasks.
+    step_ = Step::kRefresh;
+    return Verdict::kGoOn;
   }
   switch (step_) {
     case Step::kResolve:
       if (!HasOtherIndexes(answer.body)) return Verdict::kDone;
-      step_ = Step::kRefresh;
+      step_ = Step::kTasks;
       return Verdict::kGoOn;
+    case Step::kTasks:
+      return TakeTasks(answer);
     case Step::kRefresh:
       step_ = Step::kSearch;
       return Verdict::kGoOn;
     case Step::kSearch:
       break;
   }
+  return TakeFound(answer);
+}
+
+// Waits for those tasks only that were there at first: others go on writing.
+PresenceCheck::Verdict PresenceCheck::TakeTasks(const HttpAnswer& answer) {
+  const json listed = json::parse(answer.body, nullptr, false);
+  if (!listed.is_object()) return Unclear("the engine's list of tasks is no JSON");
+  if (listed.contains("node_failures")) {
+    return Unclear("a node of the engine does not say what it still works on");
+  }
+  const std::set<std::string> running = TasksIn(listed, task_prefix_);
+  if (!tasks_) {
+    tasks_ = running;
+  } else {
+    std::erase_if(*tasks_, [&](const std::string& id) { return !running.contains(id); });
+  }
+  if (!tasks_->empty()) return Verdict::kWait;
+  step_ = Step::kRefresh;
+  return Verdict::kGoOn;
+}
+
+PresenceCheck::Verdict PresenceCheck::TakeFound(const HttpAnswer& answer) {
   const json found = json::parse(answer.body, nullptr, false);
-  const auto unclear = [&](const char* why) {
-    status_ = Status(StatusCode::kUnavailable, Reason::kBrokerError, why);
-    return Verdict::kUnclear;
-  };
-  if (!found.is_object()) return unclear("the engine's answer to a search is no JSON");
-  const json shards = found.value("_shards", json::object());
-  if (found.value("timed_out", false) || shards.value("failed", 0) > 0) {
-    return unclear("the engine has not searched all of an index");
+  if (!found.is_object()) return Unclear("the engine's answer to a search is no JSON");
+  if (At(found, {"timed_out"}) == true || NumberAt(found, {"_shards", "failed"}) > 0) {
+    return Unclear("the engine has not searched all of an index");
   }
-  for (const json& hit : found.value("/hits/hits"_json_pointer, json::array())) {
-    present_.insert(hit.value("_id", ""));
-  }
+  for (const json& hit : At(found, {"hits", "hits"})) present_.insert(TextAt(hit, {"_id"}));
   searched_ = std::min(searched_ + kIdsAtOnce, ids_.size());
   return searched_ < ids_.size() ? Verdict::kGoOn : Verdict::kDone;
 }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -15,13 +16,16 @@ namespace drawbridge {
 // twice.
 //
 // A few requests one after the other, which the caller makes: what stands behind the names; if
-// there is more than an index of each name, a refresh, so that what was written a moment ago is
+// there is more than an index of each name, which requests the engine still works on that are
+// called like ours, until it has carried out those (a relay that died may have left one, which
+// would otherwise write after we have looked); a refresh, so that what was written a moment ago is
 // found; then searches for the ids, some at a time. Nothing but these names is looked into: other
 // indexes may have documents with the same ids, as those of another bridge. A value.
 class PresenceCheck {
  public:
   enum class Verdict {
     kGoOn,     // make the next request
+    kWait,     // make it in a moment
     kDone,     // present() tells
     kUnclear,  // the engine did not say: ask again later
   };
@@ -29,8 +33,10 @@ class PresenceCheck {
   // Whether so many names fit into one request.
   static bool Fits(const std::set<std::string>& names);
 
-  // The indexes and ids of the documents. The names fit.
-  PresenceCheck(const std::set<std::string>& names, std::vector<std::string> ids);
+  // What the names of requests begin with that may be about the same documents; the indexes and ids
+  // of those. The names fit.
+  PresenceCheck(std::string task_prefix, const std::set<std::string>& names,
+                std::vector<std::string> ids);
 
   // The next request to make.
   HttpRequest Next() const;
@@ -39,18 +45,24 @@ class PresenceCheck {
 
   // The ids that are there. May be asked once done.
   const std::set<std::string>& present() const { return present_; }
-  // Why it is unclear; or, once done, why nothing could be found out: we may not look.
+  // Why it is unclear; or, once done, why not all could be found out: we may not look.
   const Status& status() const { return status_; }
 
  private:
-  enum class Step { kResolve, kRefresh, kSearch };
+  enum class Step { kResolve, kTasks, kRefresh, kSearch };
 
   bool HasOtherIndexes(const std::string& answer) const;
+  Verdict TakeTasks(const HttpAnswer& answer);
+  Verdict TakeFound(const HttpAnswer& answer);
+  Verdict Unclear(std::string why);
 
   Step step_ = Step::kResolve;
+  std::string task_prefix_;
   std::set<std::string> names_;
   std::vector<std::string> ids_;
-  size_t searched_ = 0;  // of them
+  // Those to wait for; nullopt: it was not asked yet.
+  std::optional<std::set<std::string>> tasks_;
+  size_t searched_ = 0;  // of the ids
   std::string path_;     // the names as a part of a path
   std::set<std::string> present_;
   Status status_;

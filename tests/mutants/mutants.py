@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parents[2]
 SINK = "relay/opensearch/opensearch_sink.cc"
+PARTITIONS = "relay/opensearch/written_partitions.cc"
 
 
 class Mutant(NamedTuple):
@@ -46,7 +47,7 @@ MUTANTS = [
         "items that were pushed back are dropped",
         SINK,
         "  if (!again.entries.empty()) Retry(std::move(again), {}, false, now);",
-        "  for (Entry& entry : again.entries) Confirm(entry);",
+        "  for (Pending& entry : again.entries) Confirm(entry);",
     ),
     Mutant(
         "nobody looks before sending again behind a name that rolls over",
@@ -55,10 +56,16 @@ MUTANTS = [
         "  return false && !bulk.is_checked && !bulk.is_dead &&",
     ),
     Mutant(
-        "a record is confirmed before its dead letter is in the topic",
+        "nobody waits for what the engine still works on",
+        "relay/opensearch/presence_check.cc",
+        "      step_ = Step::kTasks;",
+        "      step_ = Step::kRefresh;",
+    ),
+    Mutant(
+        "a record is confirmed though its dead letter is not in the topic",
         SINK,
-        "    if (!number) break;",
-        "    if (!number) {\n      Confirm(entry);\n      continue;\n    }",
+        "    if (!posted.failure) {",
+        "    if (!posted.failure || posted.failure) {",
     ),
     Mutant(
         "a refusal of all records is written off",
@@ -68,9 +75,27 @@ MUTANTS = [
     ),
     Mutant(
         "a refusal is looked at in its partition alone",
+        PARTITIONS,
+        "  return is_storm || is_stream_storm;",
+        "  return is_storm;",
+    ),
+    Mutant(
+        "what is found there frees a stream that is held back",
+        PARTITIONS,
+        "std::exchange(partition.is_held_by_stream, false) && is_new",
+        "std::exchange(partition.is_held_by_stream, false)",
+    ),
+    Mutant(
+        "a partition is free once anything passes that was on its way",
+        PARTITIONS,
+        " || entry.window <= *partition.blocked_in) return;",
+        ") return;",
+    ),
+    Mutant(
+        "a proxy that answers what is looked for is waited for in silence",
         SINK,
-        "  if (is_storm || is_stream_storm) {",
-        "  if (is_storm) {",
+        "answer.status == 401 || answer.status == 404 || answer.status == 429 ||",
+        "answer.status == 401 || answer.status == 429 ||",
     ),
     Mutant(
         "a dead letter counts as gone though its index keeps it",

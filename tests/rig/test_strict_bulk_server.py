@@ -20,7 +20,7 @@ import pytest
 
 from rig.bulk_faults import KINDS
 from rig.certificates import Certificates
-from rig.processes import RigError
+from rig.processes import RigError, wait_until
 from rig.search_client import SearchClient, SearchError, api_key, basic
 from rig.strict_bulk_server import PRODUCTS, StrictBulkServer
 
@@ -498,6 +498,23 @@ def test_a_rollover_between_two_attempts_doubles_what_is_not_looked_for(
     assert send(server, lines("a", index="ds-1")).statuses == [201]
 
     assert len(server.sources()["a"]) == 2
+
+
+def test_a_request_that_is_carried_out_late_goes_where_it_would_have_gone(
+    server: StrictBulkServer,
+) -> None:
+    send(server, lines("a", index="ds-1"))
+    server.fail("apply-late", seconds=1)
+    with pytest.raises((http.client.HTTPException, OSError)):
+        send(server, lines("b", index="ds-1"))
+    assert list(server.tasks.values()) == [""]
+    assert "b" not in server.sources()
+
+    [index] = server.store.roll_over("ds-1")
+
+    wait_until(lambda: not server.tasks, 10, "it is carried out")
+    assert "b" in server.sources(".ds-ds-1-000001")
+    assert "b" not in server.sources(index)
 
 
 def test_a_fault_has_a_name() -> None:

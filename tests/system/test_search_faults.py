@@ -109,6 +109,27 @@ def test_a_rollover_under_ambiguity_repeats_nothing(
     assert_once(deployed, strict, topic)
 
 
+def test_a_request_that_is_carried_out_late_repeats_nothing(
+    deployed: Deployment, strict: StrictBulkServer
+) -> None:
+    topic = unique("late")
+    strict.store.add_stream_pattern(f"logs-{topic}")
+    start(deployed, strict, topic)
+    with deployed.start_logs([topic], rate=300) as logs:
+        for _ in range(3):
+            # The relay dies with it on its way, and the stream rolls over before it is written.
+            strict.fail("apply-late", seconds=8)
+            deployed.wait(lambda: strict.tasks, 60, "the engine is late")
+            deployed.relays["one"].kill()
+            strict.store.roll_over()
+            deployed.relays["one"].start()
+            deployed.wait(lambda: not strict.tasks, 60, "the engine has done it")
+        logs.stop()
+    deployed.wait_until_carried(topic, [topic])
+    assert len(strict.store.indexes(f"logs-{topic}")) > 1
+    assert_once(deployed, strict, topic)
+
+
 def test_only_refused_items_are_dead_letters(
     deployed: Deployment, strict: StrictBulkServer
 ) -> None:

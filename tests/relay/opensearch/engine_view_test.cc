@@ -280,5 +280,17 @@ TEST_F(DisksTest, AreUnknownWhereTheEngineDoesNotSay) {
   EXPECT_EQ(view_->CheckDisks(5s).status().code(), StatusCode::kPermissionDenied);
 }
 
+TEST_F(DisksTest, AreUnknownWhateverElseIsAnswered) {
+  const json odd[] = {json::array(),
+                      7,
+                      {{"nodes", {1, "two"}}},
+                      {{"nodes", {{"a", {{"fs", 3}}}}}},
+                      {{"nodes", {{"a", {{"fs", {{"total", {{"total_in_bytes", "much"}}}}}}}}}}};
+  for (const json& answer : odd) {
+    Answer(answer);
+    EXPECT_THAT(*view_->CheckDisks(5s), HasSubstr("does not say")) << answer;
+  }
+}
+
 }  // namespace
 }  // namespace drawbridge

@@ -186,7 +186,7 @@ TEST_F(OpenSearchSinkTest, SendsWhatEnginesAskFor) {
   EXPECT_EQ(request.headers.at("content-encoding"), "gzip");
   EXPECT_FALSE(request.headers.contains("transfer-encoding"));
   EXPECT_FALSE(request.headers.contains("expect"));
-  EXPECT_THAT(request.headers.at("x-opaque-id"), testing::StartsWith("relay-1/logs/"));
+  EXPECT_THAT(request.headers.at("x-opaque-id"), testing::StartsWith("drawbridge/logs/relay-1/"));
   EXPECT_EQ(request.body.back(), '\n');
   ASSERT_THAT(request.documents, SizeIs(3));
   EXPECT_EQ(json::parse(request.documents[1].first),
@@ -307,10 +307,8 @@ TEST_F(OpenSearchSinkTest, GoesToAnotherAddressWhenOneIsNoEngine) {
   Open({proxy.address(), engine_.address()}, 0);  // nothing is looked for first
   for (int i = 1; i <= 5; ++i) {
     Submit(Values(10));
-    ASSERT_TRUE(Until([&] {
-      EXPECT_EQ(sink_->Trouble(), std::nullopt) << "the other one takes records";
-      return Confirmed() == 10 * i;
-    }));
+    ASSERT_TRUE(Until([&] { return Confirmed() == 10 * i; }));
+    EXPECT_EQ(sink_->Trouble(), std::nullopt) << "the other one takes records";
   }
 
   EXPECT_LT(proxy.requests().size(), engine_.requests().size());
@@ -459,6 +457,48 @@ TEST_F(OpenSearchSinkTest, LooksForWhatItSendsAgainThoughItSentItItself) {
   EXPECT_THAT(engine_.stored("second"), SizeIs(0));
 }
 
+TEST_F(OpenSearchSinkTest, WaitsForWhatTheEngineStillWorksOn) {
+  engine_.RollOver(kIndex, "first");
+  engine_.SetScript([&](const EngineRequest& request, size_t number) {
+    if (number > 0) return engine_.Store(request);
+    engine_.WorkOn(request);
+    EngineReply none;
+    none.hangs_up = true;
+    return none;
+  });
+  Submit(Values(60));
+  ASSERT_TRUE(Until([&] { return engine_.requests().size() == 1; }));
+
+  Open({engine_.address()});  // as a relay does that takes the partition over
+  next_.clear();
+  Submit(Values(60));
+  ASSERT_TRUE(Until([&] { return sink_->Trouble().has_value(); }));
+  EXPECT_GT(engine_.task_looks(), 3U);
+  EXPECT_THAT(sink_->Trouble()->text, HasSubstr("not carried out yet"));
+  engine_.RollOver(kIndex, "second");
+  engine_.CarryOut();
+
+  ASSERT_TRUE(Until([&] { return Confirmed() == 60; }));
+  EXPECT_THAT(engine_.stored("first"), SizeIs(60));
+  EXPECT_THAT(engine_.stored("second"), SizeIs(0));
+  EXPECT_EQ(sink_->Trouble(), std::nullopt);
+}
+
+TEST_F(OpenSearchSinkTest, LooksForRecordsWhereItMayNotSeeTasks) {
+  engine_.SetTasksStatus(403);
+  engine_.RollOver(kIndex, "first");
+  Submit(Values(60));
+  ASSERT_TRUE(Until([&] { return Confirmed() == 60; }));
+  engine_.RollOver(kIndex, "second");
+
+  Open({engine_.address()});
+  next_.clear();
+  Submit(Values(60));
+
+  ASSERT_TRUE(Until([&] { return Confirmed() == 120; }));
+  EXPECT_THAT(engine_.stored("second"), SizeIs(0));
+}
+
 TEST_F(OpenSearchSinkTest, LooksNoMoreOnceARelayBeforeCanHaveWrittenNoMore) {
   Open({engine_.address()}, 100);
   engine_.RollOver(kIndex, "first");
@@ -505,6 +545,20 @@ TEST_F(OpenSearchSinkTest, SaysWhatToDoWhereItIsNotLetInToLook) {
   EXPECT_THAT(engine_.stored(kIndex), SizeIs(0));
   engine_.SetLookStatus(200);
   EXPECT_TRUE(Until([&] { return Confirmed() == 10; }));
+}
+
+TEST_F(OpenSearchSinkTest, IsBlockedByWhateverAnswersALookInPlaceOfTheEngine) {
+  for (const int status : {404, 302}) {
+    Open({engine_.address()});
+    engine_.SetLookStatus(status);
+    next_.clear();
+    Submit(Values(10));
+
+    ASSERT_TRUE(Until([&] { return sink_->Trouble().has_value(); })) << status;
+    EXPECT_TRUE(sink_->Trouble()->blocks) << status;
+    EXPECT_THAT(sink_->Trouble()->text, HasSubstr("check the endpoint's address")) << status;
+  }
+  EXPECT_THAT(engine_.stored(kIndex), SizeIs(0));
 }
 
 // --- What is refused ----------------------------------------------------------------------------

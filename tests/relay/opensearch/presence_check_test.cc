@@ -1,5 +1,7 @@
 #include "relay/opensearch/presence_check.h"
 
+#include <map>
+
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -23,7 +25,7 @@ HttpAnswer Answer(int status, std::string body = "{}") {
 }
 
 TEST(PresenceCheckTest, IsDoneAtOnceWhereNamesAreIndexes) {
-  PresenceCheck check({"logs-a", "logs-b"}, {"1", "2"});
+  PresenceCheck check("drawbridge/audit/", {"logs-a", "logs-b"}, {"1", "2"});
   EXPECT_THAT(check.Next().path, StartsWith("/logs-a,logs-b/_settings/index.uuid?"));
 
   EXPECT_EQ(check.Take(Answer(200, R"({"logs-a": {}})")), Verdict::kDone);
@@ -31,9 +33,11 @@ TEST(PresenceCheckTest, IsDoneAtOnceWhereNamesAreIndexes) {
 }
 
 TEST(PresenceCheckTest, SearchesAllThatStandsBehindAName) {
-  PresenceCheck check({"logs"}, {"1", "2"});
+  PresenceCheck check("drawbridge/audit/", {"logs"}, {"1", "2"});
   ASSERT_EQ(check.Take(Answer(200, R"({".ds-logs-000001": {}, ".ds-logs-000002": {}})")),
             Verdict::kGoOn);
+  EXPECT_THAT(check.Next().path, StartsWith("/_tasks?actions=indices:data/write/bulk*"));
+  ASSERT_EQ(check.Take(Answer(200)), Verdict::kGoOn);
   EXPECT_THAT(check.Next().path, StartsWith("/logs/_refresh?"));
   ASSERT_EQ(check.Take(Answer(200)), Verdict::kGoOn);
   const HttpRequest search = check.Next();
@@ -47,8 +51,9 @@ TEST(PresenceCheckTest, SearchesAllThatStandsBehindAName) {
 
 TEST(PresenceCheckTest, IsUnclearWhileNotAllWasSearched) {
   for (const char* body : {R"({"timed_out": true})", R"({"_shards": {"failed": 1}})", "no JSON"}) {
-    PresenceCheck check({"logs"}, {"1"});
+    PresenceCheck check("drawbridge/audit/", {"logs"}, {"1"});
     check.Take(Answer(200, R"({"behind": {}})"));
+    check.Take(Answer(200));
     check.Take(Answer(200));
 
     EXPECT_EQ(check.Take(Answer(200, body)), Verdict::kUnclear) << body;
@@ -56,29 +61,88 @@ TEST(PresenceCheckTest, IsUnclearWhileNotAllWasSearched) {
   }
 }
 
+// A list of tasks of these numbers, each under the name of its request.
+HttpAnswer Tasks(const std::map<int, std::string>& tasks) {
+  json listed = json::object();
+  for (const auto& [number, name] : tasks) {
+    listed[fmt::format("n:{}", number)] = {{"headers", {{"X-Opaque-Id", name}}}};
+  }
+  return Answer(200, json{{"nodes", {{"n", {{"tasks", listed}}}}}}.dump());
+}
+
+class TasksTest : public testing::Test {
+ protected:
+  TasksTest() { check_.Take(Answer(200, R"({"behind": {}})")); }
+
+  PresenceCheck check_{"drawbridge/audit/", {"logs"}, {"1"}};
+};
+
+TEST_F(TasksTest, OfTheBridgeAreWaitedForUntilTheyAreGone) {
+  EXPECT_EQ(check_.Take(Tasks({{1, "drawbridge/audit/relay/7"}, {2, "drawbridge/audit/old/3"}})),
+            Verdict::kWait);
+  EXPECT_EQ(check_.Take(Tasks({{2, "drawbridge/audit/old/3"}})), Verdict::kWait);
+  EXPECT_EQ(check_.Take(Tasks({})), Verdict::kGoOn);
+  EXPECT_THAT(check_.Next().path, StartsWith("/logs/_refresh?"));
+}
+
+TEST_F(TasksTest, ThatCameLaterAreNot) {
+  EXPECT_EQ(check_.Take(Tasks({{1, "drawbridge/audit/old/3"}})), Verdict::kWait);
+
+  EXPECT_EQ(check_.Take(Tasks({{9, "drawbridge/audit/relay/8"}})), Verdict::kGoOn);
+}
+
+TEST_F(TasksTest, OfOthersAreNot) {
+  EXPECT_EQ(check_.Take(Tasks({{1, "drawbridge/audit-2/relay/7"}, {2, "kibana"}})), Verdict::kGoOn);
+}
+
+TEST_F(TasksTest, AreUnknownWhileANodeDoesNotSay) {
+  const HttpAnswer answer = Answer(200, R"({"node_failures": [{"type": "node_not_connected"}]})");
+  EXPECT_EQ(check_.Take(answer), Verdict::kUnclear);
+  EXPECT_FALSE(check_.status().ok());
+}
+
+TEST_F(TasksTest, AreNotNeededWhereTheyMayNotBeSeen) {
+  EXPECT_EQ(check_.Take(Answer(403)), Verdict::kGoOn);
+
+  EXPECT_THAT(check_.Next().path, StartsWith("/logs/_refresh?"));
+  EXPECT_FALSE(check_.status().ok()) << "whoever cares is told";
+}
+
+TEST(PresenceCheckTest, StandsWhateverIsAnswered) {
+  for (const char* body : {"", "[]", "7", R"({"nodes": 1})", R"({"nodes": [{"tasks": "none"}]})",
+                           R"({"nodes": {"n": {"tasks": {"t": [1]}}}})", R"({"hits": {"hits": 3}})",
+                           R"({"hits": [{"_id": 1}], "_shards": [], "timed_out": "no"})"}) {
+    PresenceCheck check("drawbridge/audit/", {"logs"}, {"1"});
+    for (int turn = 0; turn < 5; ++turn) check.Take(Answer(200, body));
+  }
+}
+
 TEST(PresenceCheckTest, IsUnclearWhileNobodyAnswers) {
   for (const int status : {0, 429, 500, 503}) {
-    PresenceCheck check({"logs"}, {"1"});
+    PresenceCheck check("drawbridge/audit/", {"logs"}, {"1"});
 
     EXPECT_EQ(check.Take(Answer(status)), Verdict::kUnclear) << status;
   }
 }
 
 TEST(PresenceCheckTest, GivesUpWhereItMayNotLook) {
-  PresenceCheck check({"logs"}, {"1"});
+  PresenceCheck check("drawbridge/audit/", {"logs"}, {"1"});
 
   EXPECT_EQ(check.Take(Answer(403)), Verdict::kDone);
 
   EXPECT_FALSE(check.status().ok());
-  EXPECT_EQ(PresenceCheck({"logs"}, {"1"}).Take(Answer(405)), Verdict::kDone);
+  EXPECT_EQ(PresenceCheck("drawbridge/audit/", {"logs"}, {"1"}).Take(Answer(405)), Verdict::kDone);
   for (const int status : {301, 401, 404, 408, 429, 500}) {
-    EXPECT_EQ(PresenceCheck({"logs"}, {"1"}).Take(Answer(status)), Verdict::kUnclear) << status;
+    EXPECT_EQ(PresenceCheck("drawbridge/audit/", {"logs"}, {"1"}).Take(Answer(status)),
+              Verdict::kUnclear)
+        << status;
   }
 }
 
 TEST(PresenceCheckTest, FindsNothingWhereNoIndexIs) {
   const std::string body = R"({"error": {"type": "index_not_found_exception"}, "status": 404})";
-  EXPECT_EQ(PresenceCheck({"logs"}, {"1"}).Take(Answer(404, body)), Verdict::kDone);
+  EXPECT_EQ(PresenceCheck("drawbridge/audit/", {"logs"}, {"1"}).Take(Answer(404, body)),
+            Verdict::kDone);
 }
 
 TEST(PresenceCheckTest, HasNoMoreNamesThanARequestTakes) {
@@ -94,8 +158,9 @@ TEST(PresenceCheckTest, HasNoMoreNamesThanARequestTakes) {
 TEST(PresenceCheckTest, SearchesForSomeIdsAtATime) {
   std::vector<std::string> ids;
   for (int i = 0; i < 1200; ++i) ids.push_back(std::to_string(i));
-  PresenceCheck check({"logs"}, ids);
+  PresenceCheck check("drawbridge/audit/", {"logs"}, ids);
   check.Take(Answer(200, R"({"behind": {}})"));
+  check.Take(Answer(200));
   check.Take(Answer(200));
   std::vector<std::string> searched;
   for (int searches = 1;; ++searches) {

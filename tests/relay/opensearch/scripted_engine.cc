@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <optional>
+#include <utility>
 
 #include <fmt/format.h>
 #include <netinet/in.h>
@@ -173,6 +174,40 @@ size_t ScriptedEngine::looks() const {
   return looks_;
 }
 
+void ScriptedEngine::WorkOn(const EngineRequest& request) {
+  const std::lock_guard lock(mutex_);
+  EngineRequest& task = tasks_.emplace_back(request);
+  for (auto& [action, document] : task.documents) {
+    json line = json::parse(action);
+    line["create"]["_index"] = IndexOf(line["create"]["_index"]);
+    action = line.dump();
+  }
+}
+
+void ScriptedEngine::CarryOut() {
+  std::vector<EngineRequest> tasks;
+  {
+    const std::lock_guard lock(mutex_);
+    tasks = std::exchange(tasks_, {});
+  }
+  for (const EngineRequest& task : tasks) Store(task);
+}
+
+void ScriptedEngine::SetTasksStatus(int status) {
+  const std::lock_guard lock(mutex_);
+  tasks_status_ = status;
+}
+
+size_t ScriptedEngine::task_looks() const {
+  const std::lock_guard lock(mutex_);
+  return task_looks_;
+}
+
+std::string ScriptedEngine::IndexOf(const std::string& name) const {
+  const auto behind = behind_.find(name);
+  return behind == behind_.end() ? name : behind->second.back();
+}
+
 std::optional<EngineReply> ScriptedEngine::AnswerSearch(const EngineRequest& request) {
   const std::lock_guard lock(mutex_);
   const auto say = [](const json& body) {
@@ -190,6 +225,18 @@ std::optional<EngineReply> ScriptedEngine::AnswerSearch(const EngineRequest& req
     json settings = json::object();
     for (const std::string& index : indexes) settings[index] = json::object();
     return say(settings);
+  }
+  if (request.path.starts_with("/_tasks")) {
+    ++task_looks_;
+    if (tasks_status_ != 200) {
+      return EngineReply{.status = tasks_status_, .body = "{}", .headers = {}, .hangs_up = false};
+    }
+    json tasks = json::object();
+    for (const EngineRequest& task : tasks_) {
+      tasks[fmt::format("node:{}", tasks.size())] = {
+          {"headers", {{"X-Opaque-Id", task.headers.at("x-opaque-id")}}}};
+    }
+    return say({{"nodes", {{"node", {{"tasks", tasks}}}}}});
   }
   if (request.path.find("/_refresh") != std::string::npos) return say(json::object());
   const bool is_for_ids = request.body.find(R"("ids")") != std::string::npos;
@@ -209,9 +256,7 @@ EngineReply ScriptedEngine::Store(const EngineRequest& request) {
   json items = json::array();
   for (const auto& [action, document] : request.documents) {
     const json create = json::parse(action)["create"];
-    const auto behind = behind_.find(create["_index"]);
-    const std::string index =
-        behind == behind_.end() ? create["_index"].get<std::string>() : behind->second.back();
+    const std::string index = IndexOf(create["_index"]);
     const bool is_made = indexes_[index].emplace(create["_id"].get<std::string>(), document).second;
     json item{{"status", is_made ? 201 : 409}};
     if (!is_made) item["error"] = {{"type", "version_conflict_engine_exception"}};

@@ -45,6 +45,14 @@ class ScriptedEngine {
   void SetScript(Script script);
   // `name` stands for several indexes from now on, and what is written to it goes to `index`.
   void RollOver(const std::string& name, const std::string& index);
+  // Works on a request that nobody waits for any more, until it carries out all of them: as the
+  // names stood when they came.
+  void WorkOn(const EngineRequest& request);
+  void CarryOut();
+  // Refuses with this status what is asked about tasks; 200: it does not.
+  void SetTasksStatus(int status);
+  // How often its tasks were asked for.
+  size_t task_looks() const;
   // Refuses with this status what is asked about indexes; 200: it does not.
   void SetLookStatus(int status);
   // How often the indexes behind a name were asked for.
@@ -59,6 +67,7 @@ class ScriptedEngine {
   void Accept();
   void Serve(int connection);
   std::optional<EngineReply> AnswerSearch(const EngineRequest& request);
+  std::string IndexOf(const std::string& name) const;
 
   FileDescriptor listener_;
   int port_ = 0;
@@ -68,6 +77,9 @@ class ScriptedEngine {
   std::map<std::string, std::vector<std::string>> behind_;  // by name; the last one is written
   int look_status_ = 200;
   size_t looks_ = 0;
+  int tasks_status_ = 200;
+  size_t task_looks_ = 0;
+  std::vector<EngineRequest> tasks_;
   std::vector<EngineRequest> requests_;
   std::vector<int> connections_;
   bool is_ending_ = false;

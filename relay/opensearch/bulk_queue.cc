@@ -1,0 +1,89 @@
+#include "relay/opensearch/bulk_queue.h"
+
+#include <algorithm>
+#include <iterator>
+#include <utility>
+
+namespace drawbridge {
+namespace {
+
+constexpr size_t kDocumentOverhead = 350;  // action line, @timestamp and origin
+
+}  // namespace
+
+size_t BulkBytes(const Record& record) {
+  return record.value.value_or("").size() + kDocumentOverhead;
+}
+
+void BulkQueue::Add(Pending entry, BootTime now) {
+  if (open_.entries.empty()) open_.since = now;
+  open_.bytes += BulkBytes(entry.record);
+  open_.entries.push_back(std::move(entry));
+}
+
+std::optional<Bulk> BulkQueue::TakeDue(bool is_idle, BootTime now) {
+  const auto due =
+      std::ranges::find_if(waiting_, [&](const Bulk& bulk) { return bulk.due <= now; });
+  if (due != waiting_.end()) {
+    Bulk bulk = std::move(*due);
+    waiting_.erase(due);
+    return bulk;
+  }
+  if (!dead_.empty()) return TakeDead();
+  const bool is_worth_it = IsFull() || is_idle || now - open_.since >= kFlushAfter;
+  if (open_.entries.empty() || !is_worth_it || has_waiting()) return std::nullopt;
+  return TakeOpen();
+}
+
+// A letter has its record in base64.
+Bulk BulkQueue::TakeDead() {
+  Bulk bulk;
+  bulk.is_dead = true;
+  do {
+    bulk.bytes += 2 * BulkBytes(dead_.front().record);
+    bulk.entries.push_back(std::move(dead_.front()));
+    dead_.pop_front();
+  } while (!dead_.empty() && bulk.bytes < bytes_max_ && bulk.entries.size() < kDocumentsMost);
+  return bulk;
+}
+
+void BulkQueue::Later(Bulk bulk, BootTime due) {
+  bulk.due = due;
+  waiting_.push_back(std::move(bulk));
+}
+
+void BulkQueue::First(Bulk bulk, BootTime due) {
+  bulk.due = due;
+  waiting_.push_front(std::move(bulk));
+}
+
+void BulkQueue::Split(Bulk bulk, BootTime now) {
+  const auto middle = bulk.entries.begin() + static_cast<std::ptrdiff_t>(bulk.entries.size() / 2);
+  Bulk second;
+  second.is_dead = bulk.is_dead;
+  second.is_checked = bulk.is_checked;
+  second.entries.assign(std::make_move_iterator(middle),
+                        std::make_move_iterator(bulk.entries.end()));
+  bulk.entries.erase(middle, bulk.entries.end());
+  First(std::move(second), now);
+  First(std::move(bulk), now);
+}
+
+std::vector<Pending> BulkQueue::Extract(const std::function<bool(const Pending&)>& is_wanted) {
+  std::vector<Pending> extracted;
+  ExtractIf(open_.entries, is_wanted, extracted);
+  ExtractIf(dead_, is_wanted, extracted);
+  for (Bulk& bulk : waiting_) ExtractIf(bulk.entries, is_wanted, extracted);
+  std::erase_if(waiting_, [](const Bulk& bulk) { return bulk.entries.empty(); });
+  return extracted;
+}
+
+std::optional<BootTime> BulkQueue::NextDue() const {
+  std::optional<BootTime> next;
+  const auto consider = [&](BootTime time) { next = next ? std::min(*next, time) : time; };
+  for (const Bulk& bulk : waiting_) consider(bulk.due);
+  if (!open_.entries.empty()) consider(open_.since + kFlushAfter);
+  return next;
+}
+
+}  // namespace drawbridge

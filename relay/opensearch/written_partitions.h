@@ -1,0 +1,76 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "relay/opensearch/pending.h"
+#include "relay/opensearch/prior_writes.h"
+#include "relay/opensearch/storm_breaker.h"
+
+namespace drawbridge {
+
+// The partitions that a sink writes: which of their records may be there already, which partitions
+// are blocked, and whether a refusal is a record's own fault or its index's.
+//
+// A blocked partition sends one record at a time, until one passes that was submitted after it was
+// blocked. Runs on the lane's thread only.
+class WrittenPartitions {
+ public:
+  // `window_bytes` is what a lane sends without a confirmation.
+  explicit WrittenPartitions(size_t window_bytes) : window_bytes_(window_bytes) {}
+
+  // The slot's partition is written from now on; or is opened anew for a replay, and what it was
+  // blocked for lasts.
+  void Open(Slot slot, std::shared_ptr<const Destination> to, BootTime now);
+  // It has left. Harmless if none is open.
+  void Close(Slot slot);
+
+  // Whether the slot takes a record at present.
+  bool TakesMore(Slot slot) const;
+  // A record as it was submitted.
+  Pending Admit(Slot slot, uint32_t window, OffsetRange covered, Record record, BootTime now);
+  // It is the lane's again, or nobody's.
+  void Release(const Pending& entry) { --partitions_[entry.slot].entries; }
+  // Whether the lane has given the record up since: it is read again, here or elsewhere.
+  bool IsOld(const Pending& entry) const { return entry.to != partitions_[entry.slot].to; }
+
+  // The engine has the record: since it came, or it was there.
+  void Passed(const Pending& entry, bool was_there, BootTime now);
+  // It was found there without being sent, which says nothing of what the engine takes.
+  void Found(const Pending& entry, BootTime now);
+  // It is refused with an error of this group. Whether the index is at fault, so that the record is
+  // to be held back rather than written off. It is not old.
+  bool IsStorm(const Pending& entry, const std::string& group);
+
+  void Block(Slot slot) { BlockIn(slot, 0); }
+  // Only a record passes for a proof that was submitted after this one.
+  void Block(const Pending& entry) { BlockIn(entry.slot, entry.window); }
+
+ private:
+  struct Partition {
+    std::shared_ptr<const Destination> to;
+    StormBreaker storm;
+    StreamBreaker* stream = nullptr;
+    // Set: blocked, until a record passes that was submitted under a later window.
+    std::optional<uint32_t> blocked_in;
+    bool is_held_by_stream = false;
+    size_t entries = 0;  // in the sink
+    PriorWrites prior;
+  };
+
+  void BlockIn(Slot slot, uint32_t window);
+  void Unblock(const Pending& entry, bool is_new);
+  void Prove(const Pending& entry, bool was_there, BootTime now);
+
+  const size_t window_bytes_;
+  std::vector<Partition> partitions_;             // by slot
+  std::map<std::string, StreamBreaker> streams_;  // by topic of the source
+};
+
+}  // namespace drawbridge

@@ -1,0 +1,142 @@
+#include "relay/opensearch/written_partitions.h"
+
+#include <gtest/gtest.h>
+
+namespace drawbridge {
+namespace {
+
+using namespace std::chrono_literals;
+
+class WrittenPartitionsTest : public testing::Test {
+ protected:
+  WrittenPartitionsTest() {
+    for (Slot slot = 0; slot < 4; ++slot) Open(slot);
+  }
+
+  void Open(Slot slot, int source_epoch = 1) {
+    Route route;
+    route.key = {.stream = StreamId{1}, .partition = static_cast<PartitionNumber>(slot)};
+    route.source_topic = "audit";
+    route.target_topic = "logs";
+    route.partition = static_cast<PartitionNumber>(slot);
+    route.source_epoch = source_epoch;
+    partitions_.Open(slot,
+                     std::make_shared<const Destination>(
+                         Destination{route, *IndexTemplate::Create(route.target_topic)}),
+                     kNow);
+  }
+  Pending Admit(Slot slot, uint32_t window = 1) {
+    Record record;
+    record.offset = next_;
+    const OffsetRange covered{next_, Next(next_)};
+    next_ = covered.end;
+    return partitions_.Admit(slot, window, covered, std::move(record), kNow);
+  }
+  // Records of the slot that are refused until they are taken for a storm; how many.
+  int RefusedBeforeAStorm(Slot slot) {
+    for (int count = 0; count < 1000; ++count) {
+      const Pending entry = Admit(slot);
+      partitions_.Release(entry);
+      if (partitions_.IsStorm(entry, "closed")) return count;
+    }
+    return -1;
+  }
+
+  static constexpr BootTime kNow{1h};
+  WrittenPartitions partitions_{0};
+  Offset next_{};
+};
+
+TEST_F(WrittenPartitionsTest, TakeOneRecordAtATimeWhileBlocked) {
+  partitions_.Block(0);
+  EXPECT_TRUE(partitions_.TakesMore(0));
+  const Pending probe = Admit(0);
+  EXPECT_FALSE(partitions_.TakesMore(0));
+  EXPECT_TRUE(partitions_.TakesMore(1)) << "another partition";
+
+  partitions_.Release(probe);
+
+  EXPECT_TRUE(partitions_.TakesMore(0));
+}
+
+TEST_F(WrittenPartitionsTest, AreFreeOnceARecordPassesThatCameAfterTheBlock) {
+  const Pending before = Admit(0, 5);
+  const Pending failed = Admit(0, 5);
+  partitions_.Block(failed);
+
+  partitions_.Passed(before, false, kNow);
+  EXPECT_FALSE(partitions_.TakesMore(0)) << "it was on its way before";
+  partitions_.Passed(Admit(0, 6), false, kNow);
+
+  EXPECT_TRUE(partitions_.TakesMore(0));
+}
+
+TEST_F(WrittenPartitionsTest, StayBlockedOverAReplayButNotForANewLog) {
+  partitions_.Block(0);
+  Open(0);
+  Admit(0);
+  EXPECT_FALSE(partitions_.TakesMore(0));
+
+  Open(0, 2);
+
+  EXPECT_TRUE(partitions_.TakesMore(0));
+}
+
+TEST_F(WrittenPartitionsTest, CallARecordOldOnceItsPartitionWasOpenedAnewOrLeft) {
+  const Pending entry = Admit(0);
+  const Pending other = Admit(1);
+  EXPECT_FALSE(partitions_.IsOld(entry));
+
+  Open(0);
+  partitions_.Close(1);
+
+  EXPECT_TRUE(partitions_.IsOld(entry));
+  EXPECT_TRUE(partitions_.IsOld(other));
+}
+
+TEST_F(WrittenPartitionsTest, HoldAStreamOfWhichHalfIsRefused) {
+  for (const Slot slot : {0U, 1U, 2U}) {
+    for (int i = 0; i < 10; ++i) partitions_.IsStorm(Admit(slot), "closed");
+  }
+
+  EXPECT_TRUE(partitions_.IsStorm(Admit(3), "closed")) << "its first";
+}
+
+TEST_F(WrittenPartitionsTest, HoldAStreamUntilARecordIsWrittenThatWasHeldForIt) {
+  for (const Slot slot : {0U, 1U, 2U}) {
+    for (int i = 0; i < 10; ++i) partitions_.IsStorm(Admit(slot), "closed");
+  }
+  const Pending held = Admit(3);
+  ASSERT_TRUE(partitions_.IsStorm(held, "closed"));
+  partitions_.Block(held);
+
+  partitions_.Passed(Admit(3, 2), true, kNow);
+  EXPECT_TRUE(partitions_.IsStorm(Admit(3, 3), "closed")) << "it was there, which proves nothing";
+  partitions_.Block(3);
+  partitions_.Found(Admit(3, 4), kNow);
+  EXPECT_TRUE(partitions_.IsStorm(Admit(3, 5), "closed")) << "nor does a look";
+  partitions_.Block(3);
+  partitions_.Passed(Admit(3, 6), false, kNow);
+
+  EXPECT_FALSE(partitions_.IsStorm(Admit(3, 7), "closed"));
+}
+
+TEST_F(WrittenPartitionsTest, ForgetAStormWithItsCause) {
+  ASSERT_GT(RefusedBeforeAStorm(0), 0);
+  partitions_.Block(0);
+
+  partitions_.Passed(Admit(0, 2), false, kNow);
+
+  EXPECT_GT(RefusedBeforeAStorm(0), 0);
+}
+
+TEST_F(WrittenPartitionsTest, KnowWhatMayBeThereAlready) {
+  EXPECT_FALSE(Admit(0).may_be_there);
+  next_ = Offset{0};
+  Open(0);
+
+  EXPECT_TRUE(Admit(0).may_be_there) << "it was sent before";
+}
+
+}  // namespace
+}  // namespace drawbridge
