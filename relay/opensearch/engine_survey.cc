@@ -11,7 +11,10 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr Duration kPatience = 4s;
-constexpr Duration kCheckEvery = 60s;  // what templates and pipelines do to an index
+// What templates and pipelines do to an index: where something is wrong, somebody may be mending
+// it.
+constexpr Duration kCheckEvery = 60s;
+constexpr Duration kCheckTroubledEvery = 10s;
 // For all of a look's topics: a survey that takes longer is no news.
 constexpr Duration kChecksPatience = 5s;
 
@@ -112,16 +115,22 @@ void EngineSurvey::CheckIndex(const std::string& topic) {
 
 void EngineSurvey::CheckIndexes(const std::vector<SurveyedTopic>& topics,
                                 const std::stop_token& stop) {
-  const BootTime until = clock_.Now() + kChecksPatience;
-  for (const bool is_new : {true, false}) {
-    for (const SurveyedTopic& topic : topics) {
-      if (stop.stop_requested() || clock_.Now() >= until) return;
-      const auto known = checked_.find(topic.topic);
-      const bool is_due = known == checked_.end()
-                              ? is_new
-                              : !is_new && clock_.Now() - known->second.at >= kCheckEvery;
-      if (is_due) CheckIndex(topic.topic);
+  const BootTime now = clock_.Now();
+  std::vector<std::pair<BootTime, std::string>> due;  // when it was looked at last, and the topic
+  for (const SurveyedTopic& topic : topics) {
+    const auto known = checked_.find(topic.topic);
+    if (known == checked_.end()) {
+      due.emplace_back(BootTime::min(), topic.topic);
+      continue;
     }
+    const Checked& checked = known->second;
+    const Duration every = checked.problems.empty() ? kCheckEvery : kCheckTroubledEvery;
+    if (now - checked.at >= every) due.emplace_back(checked.at, topic.topic);
+  }
+  std::ranges::sort(due);
+  for (const auto& [at, topic] : due) {
+    if (stop.stop_requested() || clock_.Now() - now >= kChecksPatience) return;
+    CheckIndex(topic);
   }
 }
 

@@ -44,7 +44,7 @@ class EngineSurvey final : public Survey {
   };
 
   // Asks the engine about the indexes of the topics, for some seconds at most: those first that it
-  // was never asked about.
+  // was never asked about, or longest ago.
   void CheckIndexes(const std::vector<SurveyedTopic>& topics, const std::stop_token& stop);
   void CheckIndex(const std::string& topic);
   // Whether the index that a topic goes to keeps the promises, as far as was asked.

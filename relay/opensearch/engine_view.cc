@@ -3,9 +3,11 @@
 #include <algorithm>
 #include <charconv>
 #include <deque>
+#include <optional>
 #include <set>
 
 #include <fmt/format.h>
+#include <fnmatch.h>
 #include <nlohmann/json.hpp>
 
 #include "relay/opensearch/bulk_answer.h"
@@ -188,6 +190,7 @@ Status EngineView::MakeDeadLetterIndex(const std::string& index, Duration patien
 
 StatusOr<std::string> EngineView::Setting(const std::string& index, const std::string& name,
                                           Duration patience) {
+  patience /= 3;
   const StatusOr<HttpAnswer> has = Ask(
       {.method = "GET", .path = fmt::format("/{}/_settings?flat_settings=true", index)}, patience);
   if (!has.ok()) return has.status();
@@ -208,6 +211,8 @@ StatusOr<std::string> EngineView::Setting(const std::string& index, const std::s
   // Not every engine and user may ask; then nothing is known against it.
   if (would->status != 200) return std::string();
   const json simulated = json::parse(would->body, nullptr, false);
+  // Where no template of the newer kind fits the older ones count.
+  if (!At(simulated, {"template"}).is_object()) return LegacySetting(index, key, patience);
   const size_t dot = name.find('.');
   const std::string first = name.substr(0, dot);
   if (dot == name.npos) {
@@ -215,6 +220,34 @@ StatusOr<std::string> EngineView::Setting(const std::string& index, const std::s
   }
   return TextAt(simulated,
                 {"template", "settings", "index", first.c_str(), name.substr(dot + 1).c_str()});
+}
+
+StatusOr<std::string> EngineView::LegacySetting(const std::string& index, const std::string& key,
+                                                Duration patience) {
+  const StatusOr<HttpAnswer> said =
+      Ask({.method = "GET",
+           .path = "/_template?flat_settings=true&filter_path=*.order,*.index_patterns,*.settings"},
+          patience);
+  if (!said.ok()) return said.status();
+  if (said->status != 200) return std::string();
+  const json templates = json::parse(said->body, nullptr, false);
+  std::string setting;
+  std::optional<double> order;
+  for (const json& one : At(templates, {})) {
+    const std::string text = TextAt(one, {"settings", key.c_str()});
+    const double its_order = NumberAt(one, {"order"});
+    // All that fit are applied, and of those that say something the last one counts.
+    if (text.empty() || (order && its_order < *order)) continue;
+    const json& patterns = At(one, {"index_patterns"});
+    const bool fits = std::ranges::any_of(patterns, [&](const json& pattern) {
+      return pattern.is_string() &&
+             fnmatch(pattern.get_ref<const std::string&>().c_str(), index.c_str(), 0) == 0;
+    });
+    if (!fits) continue;
+    setting = text;
+    order = its_order;
+  }
+  return setting;
 }
 
 EngineView::PipelineVerdict EngineView::CheckPipelines(const std::string& index, Duration patience,

@@ -67,6 +67,9 @@ class EngineView {
   // One of the settings that the index has, or would be made with; empty: the engine's default.
   StatusOr<std::string> Setting(const std::string& index, const std::string& name,
                                 Duration patience);
+  // The same as the legacy templates (`_template`) have it.
+  StatusOr<std::string> LegacySetting(const std::string& index, const std::string& key,
+                                      Duration patience);
 
   const std::unique_ptr<HttpClient> client_;
   size_t address_ = 0;

@@ -204,6 +204,30 @@ def test_a_pipeline_that_names_documents_is_named(searching: Searching) -> None:
     searching.assert_once([topic])
 
 
+@pytest.mark.both_engines
+def test_a_pipeline_of_a_legacy_template_is_named(searching: Searching) -> None:
+    """Before the index is there that it would make."""
+    topic, deployment, client = unique("legacy"), searching.deployment, searching.client
+    deployment.make_topics(topic)
+    deployment.write_logs([topic], 100)
+    client.put_pipeline(topic, [{"set": {"field": "_id", "value": "one"}}])
+    template = {
+        "index_patterns": [behind(topic)],
+        "order": 7,
+        "settings": {"index.default_pipeline": topic, "index.number_of_replicas": 0},
+    }
+    client.call("PUT", f"_template/{topic}", template)
+    searching.apply(topic, [topic])
+    deployment.wait_until_shown(
+        topic, "GUARANTEE_UNSUPPORTED", side="target", says=[topic, "_id"], seconds=SECONDS
+    )
+    assert searching.arrived(behind(topic)) == 0
+
+    client.call("DELETE", f"_template/{topic}")
+    deployment.wait_until_carried(topic, [topic], 120)
+    searching.assert_once([topic])
+
+
 @pytest.fixture(scope="module")
 def crowded(
     tmp_path_factory: pytest.TempPathFactory,

@@ -15,25 +15,30 @@ using nlohmann::json;
 using testing::IsEmpty;
 using testing::SizeIs;
 
-// A source with one topic.
+// A source with these topics, of two partitions each.
 class FakeSurvey final : public Survey {
  public:
+  explicit FakeSurvey(std::vector<std::string> topics) : topics_(std::move(topics)) {}
+
   SurveyResult Look(const std::stop_token&) override {
-    SurveyedTopic topic{.topic = "audit",
-                        .target_topic = {},
-                        .target_partitions = 0,
-                        .partitions = {},
-                        .retention_ms = std::nullopt};
-    topic.partitions.resize(2);
-    topic.partitions[1].partition = 1;
-    return {.bridge = {1},
-            .generation = 1,
-            .source_cluster_id = "source",
-            .target_cluster_id = {},
-            .topics = {topic},
-            .conditions = {},
-            .is_complete = true};
+    SurveyResult result{.bridge = {1},
+                        .generation = 1,
+                        .source_cluster_id = "source",
+                        .target_cluster_id = {},
+                        .topics = {},
+                        .conditions = {},
+                        .is_complete = true};
+    for (const std::string& name : topics_) {
+      SurveyedTopic& topic = result.topics.emplace_back();
+      topic.topic = name;
+      topic.partitions.resize(2);
+      topic.partitions[1].partition = 1;
+    }
+    return result;
   }
+
+ private:
+  const std::vector<std::string> topics_;
 };
 
 class EngineSurveyTest : public testing::Test {
@@ -52,11 +57,11 @@ class EngineSurveyTest : public testing::Test {
     survey_ = *EngineSurvey::Open(
         std::move(bridge),
         {.endpoint = {.name = "search", .cluster = endpoint}, .secret = std::nullopt},
-        std::make_unique<FakeSurvey>(), clock_, std::move(make_letters));
+        std::make_unique<FakeSurvey>(topics_), clock_, std::move(make_letters));
   }
   SurveyResult Look() { return survey_->Look({}); }
 
-  EngineReply Answer(const EngineRequest& request) const {
+  EngineReply Answer(const EngineRequest& request) {
     const auto say = [](const json& body, int status = 200) {
       return EngineReply{.status = status, .body = body.dump(), .headers = {}, .hangs_up = false};
     };
@@ -66,6 +71,7 @@ class EngineSurveyTest : public testing::Test {
                   {"version", {{"number", "2.19.1"}, {"distribution", "opensearch"}}}});
     }
     if (request.path.find("/_settings") != std::string::npos) {
+      clock_.Advance(settings_take_);
       return say({{"logs-audit", {{"settings", {{"index.final_pipeline", pipeline_}}}}}});
     }
     if (request.path.find("/_ingest") != std::string::npos) {
@@ -82,6 +88,8 @@ class EngineSurveyTest : public testing::Test {
   std::string pipeline_;
   std::string processor_ = R"({"set": {"field": "_id"}})";
   bool is_pipeline_away_ = false;
+  Duration settings_take_{};
+  std::vector<std::string> topics_{"audit"};
   ScriptedEngine engine_;
   std::unique_ptr<EngineSurvey> survey_;
 };
@@ -127,8 +135,35 @@ TEST_F(EngineSurveyTest, DoesNotLetATopicRunThatAPipelineGivesOtherIds) {
   EXPECT_EQ(result.conditions[0].topic, "audit");
 
   pipeline_ = "";
-  clock_.Advance(61s);
+  clock_.Advance(10s);
   EXPECT_EQ(Look().topics[0].target_partitions, 2) << "it goes on when that is mended";
+}
+
+TEST_F(EngineSurveyTest, SeldomLooksAtAnIndexThatIsWell) {
+  Look();
+  pipeline_ = "p";
+  clock_.Advance(10s);
+  EXPECT_THAT(Look().conditions, IsEmpty());
+
+  clock_.Advance(50s);
+
+  EXPECT_THAT(Look().conditions, SizeIs(1));
+}
+
+TEST_F(EngineSurveyTest, LooksFirstAtWhatItHasNeverLookedAtOrLongestAgo) {
+  topics_ = {"a", "b", "c"};
+  pipeline_ = "p";
+  settings_take_ = 1s;  // of an index it asks for three
+  Open();
+  EXPECT_THAT(Look().conditions, SizeIs(2)) << "a and b; there is no time for more";
+
+  pipeline_ = "";
+  clock_.Advance(10s);
+
+  const SurveyResult result = Look();
+  EXPECT_EQ(result.topics[0].target_partitions, 2) << "a, for the second time";
+  EXPECT_EQ(result.topics[1].target_partitions, 0);
+  EXPECT_EQ(result.topics[2].target_partitions, 2) << "c, for the first";
 }
 
 TEST_F(EngineSurveyTest, HoldsATopicBackUntilItsPipelineIsSeenToBeMended) {

@@ -225,6 +225,49 @@ TEST_F(EngineViewTest, LooksAtTheTemplateOfAnIndexThatIsNotThereYet) {
   EXPECT_FALSE(*is_durable);
 }
 
+class LegacyTemplatesTest : public EngineViewTest {
+ protected:
+  // Whether the index is durable that these legacy templates would make.
+  bool IsDurable(const json& templates, const json& simulated = json::object()) {
+    answer_ = [=](const EngineRequest& request) {
+      if (request.path.find("_simulate_index") != std::string::npos) return Say(simulated);
+      return request.path.starts_with("/_template") ? Say(templates) : Say({}, 404);
+    };
+    return *view_->IsDurable("logs-audit", 5s);
+  }
+  static json Template(const std::string& pattern, const std::string& durability, int order = 0) {
+    return {{"order", order},
+            {"index_patterns", {"other", pattern}},
+            {"settings", {{"index.translog.durability", durability}}}};
+  }
+};
+
+TEST_F(LegacyTemplatesTest, CountWhereTheirPatternFits) {
+  EXPECT_FALSE(IsDurable({{"a", Template("logs-*", "async")}}));
+  EXPECT_TRUE(IsDurable({{"a", Template("log-*", "async")}}));
+}
+
+TEST_F(LegacyTemplatesTest, OverrideThoseOfALowerOrder) {
+  EXPECT_TRUE(
+      IsDurable({{"a", Template("logs-*", "request", 9)}, {"b", Template("*", "async", 1)}}));
+  EXPECT_FALSE(
+      IsDurable({{"a", Template("logs-*", "request", 1)}, {"b", Template("*", "async", 9)}}));
+}
+
+TEST_F(LegacyTemplatesTest, DoNotCountWhereANewerOneFits) {
+  EXPECT_TRUE(IsDurable({{"a", Template("logs-*", "async")}},
+                        {{"template", {{"settings", json::object()}}}}));
+}
+
+TEST_F(LegacyTemplatesTest, MayBeAnything) {
+  const json odd[] = {json::array(),
+                      7,
+                      {{"a", 1}},
+                      {{"a", {{"index_patterns", 3}}}},
+                      {{"a", {{"settings", {{"index.translog.durability", "async"}}}}}}};
+  for (const json& templates : odd) EXPECT_TRUE(IsDurable(templates)) << templates;
+}
+
 TEST_F(EngineViewTest, KnowsNothingAgainstAnIndexThatItMayNotLookAt) {
   Answer({{"error", "no"}}, 403);
   EXPECT_TRUE(view_->CheckPipelines("logs", 5s, clock_).keeps_ids.ok());
