@@ -277,9 +277,11 @@ void KafkaSink::Report(InFlight& in_flight, rd_kafka_resp_err_t error,
   Confirmation* const last = confirmations.empty() ? nullptr : &confirmations.back();
   const bool is_neighbour =
       last != nullptr && last->slot == in_flight.slot && last->window == in_flight.window;
-  // Of failures the first one counts, and how many share it.
+  // Of failures the first one counts, and how many share it; what is refused at once may come
+  // before what has failed before it.
   const bool joins_last =
-      is_neighbour && (failure ? last->failure == failure->disposition
+      is_neighbour && (failure ? last->failure == failure->disposition &&
+                                     last->failed_end <= in_flight.covered.first
                                : !last->failure && last->range.end == in_flight.covered.first);
   if (joins_last) {
     (failure ? last->failed_end : last->range.end) = in_flight.covered.end;

@@ -78,11 +78,12 @@ std::vector<Pending> BulkQueue::Extract(const std::function<bool(const Pending&)
   return extracted;
 }
 
-std::optional<BootTime> BulkQueue::NextDue() const {
+std::optional<BootTime> BulkQueue::NextDue(BootTime now) const {
   std::optional<BootTime> next;
   const auto consider = [&](BootTime time) { next = next ? std::min(*next, time) : time; };
   for (const Bulk& bulk : waiting_) consider(bulk.due);
-  if (!open_.entries.empty()) consider(open_.since + kFlushAfter);
+  if (!dead_.empty()) consider(now);
+  if (!open_.entries.empty() && !has_waiting()) consider(open_.since + kFlushAfter);
   return next;
 }
 

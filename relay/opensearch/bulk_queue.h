@@ -54,7 +54,7 @@ class BulkQueue {
   // Whether a request waits to be sent again: new records wait for it.
   bool has_waiting() const { return !waiting_.empty(); }
   // When something is due; nullopt: nothing is here.
-  std::optional<BootTime> NextDue() const;
+  std::optional<BootTime> NextDue(BootTime now) const;
 
  private:
   static constexpr size_t kBytesLeast = size_t{64} << 10;

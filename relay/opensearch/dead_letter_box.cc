@@ -289,12 +289,15 @@ StatusOr<RetriedDeadLetters> DeadLetterBox::Retry(const DeadLetterSelection& sel
     for (const Letter& letter : outcomes.refused) {
       if (tried.insert(letter.id).second) continue;
       // It would go on for ever.
-      return Status(StatusCode::kFailedPrecondition, Reason::kBrokerError,
-                    fmt::format("{}: the index of the dead letters does not find "
-                                "drawbridge-error-turn, so that it cannot be told what has been "
-                                "tried: let the endpoint's user change the index's mapping, or add "
-                                "that field as a keyword",
-                                engine_->endpoint()));
+      const Status why(StatusCode::kFailedPrecondition, Reason::kBrokerError,
+                       fmt::format("{}: the index of the dead letters does not find "
+                                   "drawbridge-error-turn, so that it cannot be told what has been "
+                                   "tried: let the endpoint's user change the index's mapping, or "
+                                   "add that field as a keyword",
+                                   engine_->endpoint()));
+      // The next call, which has nothing to tell, says so.
+      if (!groups.empty()) return ended(why);
+      return why;
     }
   }
 }

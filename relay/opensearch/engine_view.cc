@@ -32,6 +32,9 @@ int MajorOf(const std::string& version) {
   return major;
 }
 
+// It says nothing at present, and may say it later.
+bool IsBusy(const HttpAnswer& answer) { return answer.status == 429 || answer.status >= 500; }
+
 Status NoEngine(const std::string& endpoint, const HttpAnswer& answer) {
   constexpr size_t kQuoteMax = 120;
   return {StatusCode::kFailedPrecondition, Reason::kBrokerError,
@@ -195,6 +198,7 @@ StatusOr<std::string> EngineView::Setting(const std::string& index, const std::s
       {.method = "GET", .path = fmt::format("/{}/_settings?flat_settings=true", index)}, patience);
   if (!has.ok()) return has.status();
   const std::string key = "index." + name;
+  if (IsBusy(*has)) return Refused(*has);
   if (has->status == 200) {
     const json settings = json::parse(has->body, nullptr, false);
     if (!settings.is_object()) return std::string();
@@ -208,11 +212,11 @@ StatusOr<std::string> EngineView::Setting(const std::string& index, const std::s
       Ask({.method = "POST", .path = fmt::format("/_index_template/_simulate_index/{}", index)},
           patience);
   if (!would.ok()) return would.status();
-  // Not every engine and user may ask; then nothing is known against it.
-  if (would->status != 200) return std::string();
+  if (IsBusy(*would)) return Refused(*would);
   const json simulated = json::parse(would->body, nullptr, false);
-  // Where no template of the newer kind fits the older ones count.
-  if (!At(simulated, {"template"}).is_object()) return LegacySetting(index, key, patience);
+  // Where no template of the newer kind fits, or is known, the older ones count.
+  if (would->status != 200 || !At(simulated, {"template"}).is_object())
+    return LegacySetting(index, key, patience);
   const size_t dot = name.find('.');
   const std::string first = name.substr(0, dot);
   if (dot == name.npos) {
@@ -229,6 +233,8 @@ StatusOr<std::string> EngineView::LegacySetting(const std::string& index, const 
            .path = "/_template?flat_settings=true&filter_path=*.order,*.index_patterns,*.settings"},
           patience);
   if (!said.ok()) return said.status();
+  if (IsBusy(*said)) return Refused(*said);
+  // Not every user may ask; then nothing is known against it.
   if (said->status != 200) return std::string();
   const json templates = json::parse(said->body, nullptr, false);
   std::string setting;
@@ -280,7 +286,7 @@ EngineView::PipelineVerdict EngineView::CheckPipelines(const std::string& index,
       verdict.is_seen = answer.status();
       break;
     }
-    if (answer->status == 429 || answer->status >= 500) verdict.is_seen = Refused(*answer);
+    if (IsBusy(*answer)) verdict.is_seen = Refused(*answer);
     if (answer->status != 200) continue;
     const PipelineTraits traits = ReadPipeline(answer->body);
     if (!traits.changes.empty()) {

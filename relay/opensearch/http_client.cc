@@ -1,6 +1,7 @@
 #include "relay/opensearch/http_client.h"
 
 #include <array>
+#include <cctype>
 #include <charconv>
 #include <map>
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <iterator>
+#include <set>
 #include <utility>
 
 #include <fmt/format.h>
@@ -83,9 +84,9 @@ size_t OpenSearchSink::Submit(Batch& batch, size_t from, uint32_t window) {
       if (queue_.has_waiting() || !MaySend(now)) break;
       Send(queue_.TakeOpen(), now);
     }
-    queue_.Add(
-        partitions_.Admit(batch.slot, window, batch.Covered(i), std::move(batch.records[i]), now),
-        now);
+    const OffsetRange covered = batch.Covered(i);
+    queue_.Add(partitions_.Admit(batch.slot, window, covered, std::move(batch.records[i]), now),
+               now);
     ++taken;
   }
   return taken;
@@ -127,6 +128,7 @@ bool OpenSearchSink::Send(Bulk bulk, BootTime now) {
     SendCheck(std::move(bulk), *address, now);
     return true;
   }
+  bulk.check.reset();  // those that it was about may have been given back
   if (!Frame(bulk)) return true;
   StatusOr<std::string> packed = Gzip(body_);
   if (!packed.ok()) {
@@ -264,12 +266,14 @@ void OpenSearchSink::TakeCheck(Sent sent, const HttpAnswer& answer, BootTime now
 }
 
 void OpenSearchSink::SetTimer(BootTime now) const {
-  std::optional<BootTime> next = queue_.NextDue();
-  if (next && blocked_until_) next = std::max(*next, *blocked_until_);
+  const std::optional<BootTime> due = queue_.NextDue(now);
+  // While none may be sent an answer has to come first, for which the client rings.
+  const bool waits_for_answer =
+      blocked_until_ ? !in_flight_.empty() : in_flight_.size() >= limit_.limit();
   itimerspec when{};
-  if (next) {
-    // What waits for an answer is rung for by the client.
-    const Duration wait = std::max<Duration>(*next - now, 10ms);
+  if (due && !waits_for_answer) {
+    const BootTime next = std::max(*due, blocked_until_.value_or(now));
+    const Duration wait = std::max<Duration>(next - now, 10ms);
     const auto seconds = std::chrono::floor<std::chrono::seconds>(wait);
     when.it_value = {.tv_sec = seconds.count(), .tv_nsec = (wait - seconds).count()};
   }
@@ -439,10 +443,14 @@ void OpenSearchSink::TakePosted() {
   std::map<Slot, Status> blocked;
   std::vector<Pending> to_retry;
   std::vector<Pending> to_block;
+  Turned turned;
   for (LetterPost::Posted& posted : post_->Poll()) {
     Pending& entry = posted.entry;
     if (!posted.failure) {
       Confirm(entry);
+    } else if (partitions_.IsOld(entry)) {
+      turned.why_old.try_emplace(entry.slot, posted.status);
+      turned.old.push_back(std::move(entry));
     } else if (posted.failure == Disposition::kRetry) {
       retried.try_emplace(entry.slot, posted.status);
       to_retry.push_back(std::move(entry));
@@ -455,6 +463,7 @@ void OpenSearchSink::TakePosted() {
       to_block.push_back(std::move(entry));
     }
   }
+  GiveBack(std::move(turned));
   if (!retried.empty()) Fail(retried, std::move(to_retry), Disposition::kRetry);
   if (!blocked.empty()) Fail(blocked, std::move(to_block), Disposition::kBlock);
 }
@@ -493,7 +502,8 @@ void OpenSearchSink::TakeRefused(Sent sent, const HttpAnswer& answer, BootTime n
     default:
       break;
   }
-  if (error.status >= 500 && error.status != 501) {
+  const bool is_time_out = error.status == 408;  // a proxy's
+  if (is_time_out || (error.status >= 500 && error.status != 501)) {
     StandDown(sent.address, now);
     trouble_.Note(Reason::kBrokerError, fmt::format("the engine answers {}", text), false, now);
     Retry(std::move(bulk), least, true, now);

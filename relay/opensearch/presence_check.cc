@@ -30,6 +30,11 @@ std::string PathOf(const std::set<std::string>& names) {
   return fmt::format("/{}", fmt::join(names, ","));
 }
 
+// What is asked for may not be seen by us, or is not there to be seen.
+bool IsClosed(int status) {
+  return (status >= 400 && status < 500 && status != 408 && status != 429) || status == 501;
+}
+
 // The tasks whose names begin so.
 std::set<std::string> TasksIn(const json& answer, std::string_view prefix) {
   std::set<std::string> tasks;
@@ -57,7 +62,9 @@ PresenceCheck::PresenceCheck(std::string task_prefix, const std::set<std::string
 HttpRequest PresenceCheck::Next() const {
   switch (step_) {
     case Step::kResolve:
-      return {.method = "GET", .path = fmt::format("{}/_settings/index.uuid?{}", path_, kOptions)};
+      return {.method = "GET",
+              .path = fmt::format("{}/_settings/index.uuid,index.replication.type?{}", path_,
+                                  kOptions)};
     case Step::kTasks:
       return {.method = "GET", .path = kTasksPath};
     case Step::kRefresh:
@@ -71,19 +78,23 @@ HttpRequest PresenceCheck::Next() const {
   // Each is there once, or twice where it was not looked for.
   const json body{{"size", 2 * count}, {"_source", false}, {"query", {{"ids", {{"values", ids}}}}}};
   return {.method = "POST",
-          .path = fmt::format("{}/_search?{}&filter_path=timed_out,_shards.failed,hits.hits._id",
-                              path_, kOptions),
+          .path = fmt::format("{}/_search?{}{}&filter_path=timed_out,_shards.failed,hits.hits._id",
+                              path_, kOptions, is_copied_late_ ? "&preference=_primary" : ""),
           .body = body.dump(-1, ' ', false, json::error_handler_t::replace),
           .content_type = kJson};
 }
 
-bool PresenceCheck::HasOtherIndexes(const std::string& answer) const {
+// Whether there are others than those of the names.
+bool PresenceCheck::ReadIndexes(const std::string& answer) {
   const json indexes = json::parse(answer, nullptr, false);
   if (!indexes.is_object()) return true;
-  for (const auto& [name, settings] : indexes.items()) {
-    if (!names_.contains(name)) return true;
+  bool has_others = false;
+  for (const auto& [name, its] : indexes.items()) {
+    has_others = has_others || !names_.contains(name);
+    is_copied_late_ =
+        is_copied_late_ || TextAt(its, {"settings", "index", "replication", "type"}) == "SEGMENT";
   }
-  return false;
+  return has_others;
 }
 
 PresenceCheck::Verdict PresenceCheck::Unclear(std::string why) {
@@ -98,6 +109,15 @@ PresenceCheck::Verdict PresenceCheck::Take(const HttpAnswer& answer) {
   }
   if (answer.status != 200) {
     const EngineError error = ReadError(answer.status, answer.body);
+    if (step_ == Step::kTasks && IsClosed(answer.status)) {
+      // Records can be looked for all the same; whoever we are is asked again by that.
+      status_ = Status(StatusCode::kUnavailable, Reason::kBrokerError,
+                       fmt::format("its list of tasks is closed to us, so that what it has not "
+                                   "carried out yet is not waited for: {}",
+                                   error.Text()));
+      step_ = Step::kRefresh;
+      return Verdict::kGoOn;
+    }
     // Nothing has been written yet: if it is the engine that says so.
     if (answer.status == 404 && !error.type.empty()) return Verdict::kDone;
     Unclear(error.Text());
@@ -105,22 +125,17 @@ PresenceCheck::Verdict PresenceCheck::Take(const HttpAnswer& answer) {
     // through: then `create` alone has to do. All else passes, or is mended.
     const bool is_refused = answer.status == 400 || answer.status == 403 || answer.status == 405 ||
                             answer.status == 501;
-    if (!is_refused) return Verdict::kUnclear;
-    if (step_ != Step::kTasks) return Verdict::kDone;
-    // A user who may look may still not see tasks.
-    step_ = Step::kRefresh;
-    return Verdict::kGoOn;
+    return is_refused ? Verdict::kDone : Verdict::kUnclear;
   }
   switch (step_) {
     case Step::kResolve:
-      if (!HasOtherIndexes(answer.body)) return Verdict::kDone;
+      if (!ReadIndexes(answer.body)) return Verdict::kDone;
       step_ = Step::kTasks;
       return Verdict::kGoOn;
     case Step::kTasks:
       return TakeTasks(answer);
     case Step::kRefresh:
-      step_ = Step::kSearch;
-      return Verdict::kGoOn;
+      return TakeRefreshed(answer);
     case Step::kSearch:
       break;
   }
@@ -145,10 +160,23 @@ PresenceCheck::Verdict PresenceCheck::TakeTasks(const HttpAnswer& answer) {
   return Verdict::kGoOn;
 }
 
+PresenceCheck::Verdict PresenceCheck::TakeRefreshed(const HttpAnswer& answer) {
+  const json refreshed = json::parse(answer.body, nullptr, false);
+  if (NumberAt(refreshed, {"_shards", "failed"}) > 0) {
+    return Unclear("the engine has not refreshed all copies of an index");
+  }
+  step_ = Step::kSearch;
+  return Verdict::kGoOn;
+}
+
 PresenceCheck::Verdict PresenceCheck::TakeFound(const HttpAnswer& answer) {
   const json found = json::parse(answer.body, nullptr, false);
-  if (!found.is_object()) return Unclear("the engine's answer to a search is no JSON");
-  if (At(found, {"timed_out"}) == true || NumberAt(found, {"_shards", "failed"}) > 0) {
+  const json& timed_out = At(found, {"timed_out"});
+  const json& failed = At(found, {"_shards", "failed"});
+  if (!timed_out.is_boolean() || !failed.is_number()) {
+    return Unclear("what answers a search there is no search engine");
+  }
+  if (timed_out == true || failed > 0) {
     return Unclear("the engine has not searched all of an index");
   }
   for (const json& hit : At(found, {"hits", "hits"})) present_.insert(TextAt(hit, {"_id"}));

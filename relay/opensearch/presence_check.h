@@ -51,8 +51,9 @@ class PresenceCheck {
  private:
   enum class Step { kResolve, kTasks, kRefresh, kSearch };
 
-  bool HasOtherIndexes(const std::string& answer) const;
+  bool ReadIndexes(const std::string& answer);
   Verdict TakeTasks(const HttpAnswer& answer);
+  Verdict TakeRefreshed(const HttpAnswer& answer);
   Verdict TakeFound(const HttpAnswer& answer);
   Verdict Unclear(std::string why);
 
@@ -63,7 +64,9 @@ class PresenceCheck {
   // Those to wait for; nullopt: it was not asked yet.
   std::optional<std::set<std::string>> tasks_;
   size_t searched_ = 0;  // of the ids
-  std::string path_;     // the names as a part of a path
+  // With OpenSearch's segment replication a refresh makes nothing seen in the replicas.
+  bool is_copied_late_ = false;
+  std::string path_;  // the names as a part of a path
   std::set<std::string> present_;
   Status status_;
 };

@@ -18,6 +18,7 @@ void WrittenPartitions::Open(Slot slot, std::shared_ptr<const Destination> to, B
   if (!is_the_same) {
     partition.storm.Reset();
     partition.blocked_in.reset();
+    partition.is_storm_open = false;
     partition.is_held_by_stream = false;
     partition.prior = PriorWrites(window_bytes_);
   }
@@ -81,9 +82,15 @@ void WrittenPartitions::Prove(const Pending& entry, bool was_there, BootTime now
 // was held for the stream's sake, and is new: written, not found there.
 void WrittenPartitions::Unblock(const Pending& entry, bool is_new) {
   Partition& partition = partitions_[entry.slot];
-  if (IsOld(entry) || !partition.blocked_in || entry.window <= *partition.blocked_in) return;
+  if (IsOld(entry)) return;
+  if (is_new && std::exchange(partition.is_storm_open, false)) partition.storm.Reset();
+  if (!partition.blocked_in || entry.window <= *partition.blocked_in) return;
   partition.blocked_in.reset();
-  partition.storm.Reset();
+  if (is_new) {
+    partition.storm.Reset();
+  } else {
+    partition.is_storm_open = true;
+  }
   if (std::exchange(partition.is_held_by_stream, false) && is_new) partition.stream->Reset();
 }
 
@@ -100,8 +107,9 @@ bool WrittenPartitions::IsStorm(const Pending& entry, const std::string& group) 
 }
 
 void WrittenPartitions::BlockIn(Slot slot, uint32_t window) {
-  std::optional<uint32_t>& blocked_in = partitions_[slot].blocked_in;
-  blocked_in = std::max(blocked_in.value_or(0), window);
+  Partition& partition = partitions_[slot];
+  partition.blocked_in = std::max(partition.blocked_in.value_or(0), window);
+  partition.is_storm_open = false;
 }
 
 }  // namespace drawbridge

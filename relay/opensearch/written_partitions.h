@@ -59,6 +59,9 @@ class WrittenPartitions {
     StreamBreaker* stream = nullptr;
     // Set: blocked, until a record passes that was submitted under a later window.
     std::optional<uint32_t> blocked_in;
+    // Free because a record was found there, which does not say that the storm is over: the next
+    // one that is written does, or is refused and blocks again.
+    bool is_storm_open = false;
     bool is_held_by_stream = false;
     size_t entries = 0;  // in the sink
     PriorWrites prior;

@@ -2,6 +2,7 @@
 
 #include <deque>
 #include <memory>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -302,6 +303,24 @@ TEST_F(KafkaSinkTest, DoesNotTellWhatTheLibraryRepairs) {
   Await(3);
 
   EXPECT_EQ(Failure(), nullptr);
+}
+
+TEST_F(KafkaSinkTest, GivesBackWhatFailsAfterOneBehindItWasRefusedAtOnce) {
+  OpenSink(Profile::kOciStreaming);
+  kafka_.FailNext(MockKafka::kProduce, {RD_KAFKA_RESP_ERR_INVALID_RECORD});
+  std::vector<RawRecord> records = Numbered(3);
+  records.push_back({.key = {}, .value = std::string(size_t{2} << 20, 'x')});
+  Submit(records);
+  Await(4);
+
+  std::set<int64_t> given_back;
+  for (const Confirmation& one : confirmations_) {
+    ASSERT_EQ(one.failure, Disposition::kRefuse);
+    for (Offset at = one.range.first; at < one.failed_end; at = Next(at)) {
+      given_back.insert(at.value);
+    }
+  }
+  EXPECT_THAT(given_back, testing::ElementsAre(0, 1, 2, 3));
 }
 
 // --- A producer's end ---------------------------------------------------------------------------

@@ -45,9 +45,9 @@ TEST_F(BulkQueueTest, GathersRecordsUntilTheyAreWorthARequest) {
 
   now_ += 1s;
 
-  EXPECT_EQ(queue_.NextDue(), now_);
+  EXPECT_EQ(queue_.NextDue(now_), now_);
   EXPECT_THAT(Next(), ElementsAre(1));
-  EXPECT_EQ(queue_.NextDue(), std::nullopt);
+  EXPECT_EQ(queue_.NextDue(now_), std::nullopt);
 }
 
 TEST_F(BulkQueueTest, GathersNothingWhileTheEngineIsIdle) {
@@ -77,6 +77,7 @@ TEST_F(BulkQueueTest, LetsNewRecordsWaitForWhatFailed) {
   queue_.Later(BulkOf({1}), now_ + 5s);
   queue_.Add(Entry(2, BulkQueue::kBytesMost), now_);
   EXPECT_THAT(Next(), ElementsAre());
+  EXPECT_EQ(queue_.NextDue(now_ + 2s), now_ + 5s);
 
   now_ += 5s;
 
@@ -96,6 +97,7 @@ TEST_F(BulkQueueTest, SplitsInHalvesThatGoFirst) {
 
 TEST_F(BulkQueueTest, SendsNoMoreDeadLettersAtOnceThanFitIn) {
   for (const int64_t offset : {1, 2, 3}) queue_.AddDead(Entry(offset, BulkQueue::kBytesMost / 4));
+  EXPECT_EQ(queue_.NextDue(now_), now_);
 
   EXPECT_THAT(Next(), ElementsAre(1, 2));
   EXPECT_THAT(Next(), ElementsAre(3));

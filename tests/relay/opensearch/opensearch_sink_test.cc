@@ -484,6 +484,41 @@ TEST_F(OpenSearchSinkTest, WaitsForWhatTheEngineStillWorksOn) {
   EXPECT_EQ(sink_->Trouble(), std::nullopt);
 }
 
+TEST_F(OpenSearchSinkTest, SendsOnceWhatIsLeftOfARequestThatWaits) {
+  Open({engine_.address()}, 0);
+  engine_.RollOver(kIndex, "first");
+  Submit(Values(10));
+  ASSERT_TRUE(Until([&] { return Confirmed() == 10; }));
+  EngineRequest old;
+  old.headers["x-opaque-id"] = "drawbridge/logs/relay-0/1";
+  engine_.WorkOn(old);
+  next_.clear();
+  Submit(Values(10), 0, 2);  // these may be there
+  Submit(Values(5), 1);      // these may not
+  ASSERT_TRUE(Until([&] { return engine_.task_looks() > 2; }));
+
+  sink_->Close(0);
+  engine_.CarryOut();
+
+  ASSERT_TRUE(Until([&] { return Confirmed() == 15; }));
+  EXPECT_THAT(engine_.requests(), SizeIs(2));
+}
+
+TEST_F(OpenSearchSinkTest, TakesAProxysTimeOutForOne) {
+  engine_.RollOver(kIndex, "first");
+  engine_.SetScript([&](const EngineRequest& request, size_t number) {
+    EngineReply reply = engine_.Store(request);
+    if (number > 0) return reply;
+    engine_.RollOver(kIndex, "second");
+    return Say(408, "time-out");
+  });
+  Submit(Values(10));
+
+  ASSERT_TRUE(Until([&] { return Confirmed() == 10; }));
+
+  EXPECT_THAT(engine_.stored("second"), SizeIs(0));
+}
+
 TEST_F(OpenSearchSinkTest, LooksForRecordsWhereItMayNotSeeTasks) {
   engine_.SetTasksStatus(403);
   engine_.RollOver(kIndex, "first");
@@ -672,6 +707,20 @@ TEST_F(LettersInATopicTest, BlockTheirPartitionWhereTheTopicRefusesThem) {
   EXPECT_EQ(Failures()[0].status.reason(), Reason::kRecordTooLarge);
   EXPECT_THAT(Failures()[0].status.message(), HasSubstr("the topic dead: raise its limit"));
   EXPECT_EQ(Confirmed(), 9);
+}
+
+TEST_F(LettersInATopicTest, BlockNobodyWhoHasTheirSlotByThen) {
+  topic_->Refuse(Disposition::kBlock,
+                 {StatusCode::kFailedPrecondition, Reason::kAuthorizationFailed, "not allowed"});
+  topic_->FallSilent();
+  Submit({R"({"n":"five"})"});
+  ASSERT_TRUE(Until([&] { return topic_->taken() == 1; }));
+  OpenSlot(0);
+
+  topic_->Speak();
+
+  ASSERT_TRUE(Until([&] { return !Failures().empty(); }));
+  EXPECT_EQ(Failures()[0].failure, Disposition::kRetry);
 }
 
 TEST_F(LettersInATopicTest, AreWrittenAgainWhereTheTopicDoesNotAnswer) {

@@ -24,9 +24,18 @@ HttpAnswer Answer(int status, std::string body = "{}") {
   return answer;
 }
 
+// What a whole search finds.
+HttpAnswer Found(const std::vector<std::string>& ids) {
+  json hits = json::array();
+  for (const std::string& id : ids) hits.push_back({{"_id", id}});
+  return Answer(
+      200,
+      json{{"timed_out", false}, {"_shards", {{"failed", 0}}}, {"hits", {{"hits", hits}}}}.dump());
+}
+
 TEST(PresenceCheckTest, IsDoneAtOnceWhereNamesAreIndexes) {
   PresenceCheck check("drawbridge/audit/", {"logs-a", "logs-b"}, {"1", "2"});
-  EXPECT_THAT(check.Next().path, StartsWith("/logs-a,logs-b/_settings/index.uuid?"));
+  EXPECT_THAT(check.Next().path, StartsWith("/logs-a,logs-b/_settings/index.uuid,"));
 
   EXPECT_EQ(check.Take(Answer(200, R"({"logs-a": {}})")), Verdict::kDone);
   EXPECT_THAT(check.present(), IsEmpty());
@@ -44,13 +53,15 @@ TEST(PresenceCheckTest, SearchesAllThatStandsBehindAName) {
   EXPECT_THAT(search.path, StartsWith("/logs/_search?"));
   EXPECT_THAT(json::parse(search.body)["query"]["ids"]["values"], ElementsAre("1", "2"));
 
-  EXPECT_EQ(check.Take(Answer(200, R"({"hits": {"hits": [{"_id": "2"}]}})")), Verdict::kDone);
+  EXPECT_EQ(check.Take(Found({"2"})), Verdict::kDone);
 
   EXPECT_THAT(check.present(), ElementsAre("2"));
 }
 
 TEST(PresenceCheckTest, IsUnclearWhileNotAllWasSearched) {
-  for (const char* body : {R"({"timed_out": true})", R"({"_shards": {"failed": 1}})", "no JSON"}) {
+  for (const char* body : {R"({"timed_out": true, "_shards": {"failed": 0}})",
+                           R"({"timed_out": false, "_shards": {"failed": 1}})",
+                           R"({"message": "from a gateway"})", "no JSON"}) {
     PresenceCheck check("drawbridge/audit/", {"logs"}, {"1"});
     check.Take(Answer(200, R"({"behind": {}})"));
     check.Take(Answer(200));
@@ -102,10 +113,38 @@ TEST_F(TasksTest, AreUnknownWhileANodeDoesNotSay) {
 }
 
 TEST_F(TasksTest, AreNotNeededWhereTheyMayNotBeSeen) {
-  EXPECT_EQ(check_.Take(Answer(403)), Verdict::kGoOn);
+  const std::string typed = R"({"error": {"type": "api_not_available_exception"}})";
+  for (const int status : {400, 401, 403, 404, 405, 410, 501}) {
+    PresenceCheck check = check_;
+    EXPECT_EQ(check.Take(Answer(status, typed)), Verdict::kGoOn) << status;
+    EXPECT_THAT(check.Next().path, StartsWith("/logs/_refresh?")) << status;
+    EXPECT_FALSE(check.status().ok()) << "whoever cares is told";
+  }
+  for (const int status : {408, 429, 500, 503}) {
+    PresenceCheck check = check_;
+    EXPECT_EQ(check.Take(Answer(status)), Verdict::kUnclear) << status;
+  }
+}
 
-  EXPECT_THAT(check_.Next().path, StartsWith("/logs/_refresh?"));
-  EXPECT_FALSE(check_.status().ok()) << "whoever cares is told";
+TEST(PresenceCheckTest, IsUnclearWhileACopyIsNotRefreshed) {
+  PresenceCheck check("drawbridge/audit/", {"logs"}, {"1"});
+  check.Take(Answer(200, R"({"behind": {}})"));
+  check.Take(Answer(200));
+
+  EXPECT_EQ(check.Take(Answer(200, R"({"_shards": {"total": 2, "failed": 1}})")),
+            Verdict::kUnclear);
+}
+
+TEST(PresenceCheckTest, SearchesWhereRecordsAreSeenFirst) {
+  for (const bool is_copied_late : {false, true}) {
+    PresenceCheck check("drawbridge/audit/", {"logs"}, {"1"});
+    const json settings = {
+        {"index", {{"replication", {{"type", is_copied_late ? "SEGMENT" : "DOCUMENT"}}}}}};
+    check.Take(Answer(200, json{{"behind", {{"settings", settings}}}}.dump()));
+    check.Take(Answer(200));
+    check.Take(Answer(200));
+    EXPECT_EQ(check.Next().path.find("preference=_primary") != std::string::npos, is_copied_late);
+  }
 }
 
 TEST(PresenceCheckTest, StandsWhateverIsAnswered) {
@@ -166,8 +205,7 @@ TEST(PresenceCheckTest, SearchesForSomeIdsAtATime) {
   for (int searches = 1;; ++searches) {
     const json asked = json::parse(check.Next().body);
     for (const std::string id : asked["query"]["ids"]["values"]) searched.push_back(id);
-    const json hits = json::array({{{"_id", searched.back()}}});
-    if (check.Take(Answer(200, json{{"hits", {{"hits", hits}}}}.dump())) == Verdict::kDone) {
+    if (check.Take(Found({searched.back()})) == Verdict::kDone) {
       EXPECT_EQ(searches, 3);
       break;
     }

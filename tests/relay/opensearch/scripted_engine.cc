@@ -248,7 +248,7 @@ std::optional<EngineReply> ScriptedEngine::AnswerSearch(const EngineRequest& req
       if (indexes_[index].contains(id)) hits.push_back({{"_id", id}});
     }
   }
-  return say({{"hits", {{"hits", hits}}}});
+  return say({{"timed_out", false}, {"_shards", {{"failed", 0}}}, {"hits", {{"hits", hits}}}});
 }
 
 EngineReply ScriptedEngine::Store(const EngineRequest& request) {

@@ -130,6 +130,19 @@ TEST_F(WrittenPartitionsTest, ForgetAStormWithItsCause) {
   EXPECT_GT(RefusedBeforeAStorm(0), 0);
 }
 
+TEST_F(WrittenPartitionsTest, ForgetNoStormForWhatIsFoundThere) {
+  ASSERT_GT(RefusedBeforeAStorm(0), 0);
+  partitions_.Block(0);
+  partitions_.Found(Admit(0, 2), kNow);
+  EXPECT_TRUE(partitions_.IsStorm(Admit(0, 3), "closed")) << "the next one that is refused";
+  partitions_.Block(0);
+  partitions_.Found(Admit(0, 4), kNow);
+
+  partitions_.Passed(Admit(0, 5), false, kNow);
+
+  EXPECT_GT(RefusedBeforeAStorm(0), 0);
+}
+
 TEST_F(WrittenPartitionsTest, KnowWhatMayBeThereAlready) {
   EXPECT_FALSE(Admit(0).may_be_there);
   next_ = Offset{0};
