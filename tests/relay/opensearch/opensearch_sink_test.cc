@@ -505,6 +505,7 @@ TEST_F(OpenSearchSinkTest, SendsOnceWhatIsLeftOfARequestThatWaits) {
 }
 
 TEST_F(OpenSearchSinkTest, TakesAProxysTimeOutForOne) {
+  Open({engine_.address()}, 0);  // nothing is looked for first
   engine_.RollOver(kIndex, "first");
   engine_.SetScript([&](const EngineRequest& request, size_t number) {
     EngineReply reply = engine_.Store(request);
