@@ -69,6 +69,10 @@ bool IsFloodStage(const EngineError& error) {
           error.reason.find("read-only / allow delete") != std::string::npos);
 }
 
+bool IsPassing(int status) {
+  return status == 408 || status == 429 || (status >= 500 && status != 501);
+}
+
 ItemOutcome OutcomeOf(const BulkItem& item) {
   const EngineError& error = item.error;
   switch (error.status) {

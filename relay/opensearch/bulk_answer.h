@@ -38,6 +38,10 @@ enum class ItemOutcome {
 
 ItemOutcome OutcomeOf(const BulkItem& item);
 
+// Whether an answer with this status says nothing for good: an engine that is busy or away, or a
+// proxy that has waited in vain.
+bool IsPassing(int status);
+
 // Whether the disk of the engine is full, which only its operator mends.
 bool IsFloodStage(const EngineError& error);
 

@@ -53,7 +53,7 @@ class BulkQueue {
 
   // Whether a request waits to be sent again: new records wait for it.
   bool has_waiting() const { return !waiting_.empty(); }
-  // When something is due; nullopt: nothing is here.
+  // When something is due; nullopt: nothing is here, or an answer has to come first.
   std::optional<BootTime> NextDue(BootTime now) const;
 
  private:

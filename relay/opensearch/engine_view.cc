@@ -32,9 +32,6 @@ int MajorOf(const std::string& version) {
   return major;
 }
 
-// It says nothing at present, and may say it later.
-bool IsBusy(const HttpAnswer& answer) { return answer.status == 429 || answer.status >= 500; }
-
 Status NoEngine(const std::string& endpoint, const HttpAnswer& answer) {
   constexpr size_t kQuoteMax = 120;
   return {StatusCode::kFailedPrecondition, Reason::kBrokerError,
@@ -198,7 +195,7 @@ StatusOr<std::string> EngineView::Setting(const std::string& index, const std::s
       {.method = "GET", .path = fmt::format("/{}/_settings?flat_settings=true", index)}, patience);
   if (!has.ok()) return has.status();
   const std::string key = "index." + name;
-  if (IsBusy(*has)) return Refused(*has);
+  if (IsPassing(has->status)) return Refused(*has);
   if (has->status == 200) {
     const json settings = json::parse(has->body, nullptr, false);
     if (!settings.is_object()) return std::string();
@@ -212,11 +209,12 @@ StatusOr<std::string> EngineView::Setting(const std::string& index, const std::s
       Ask({.method = "POST", .path = fmt::format("/_index_template/_simulate_index/{}", index)},
           patience);
   if (!would.ok()) return would.status();
-  if (IsBusy(*would)) return Refused(*would);
+  if (IsPassing(would->status)) return Refused(*would);
   const json simulated = json::parse(would->body, nullptr, false);
   // Where no template of the newer kind fits, or is known, the older ones count.
-  if (would->status != 200 || !At(simulated, {"template"}).is_object())
+  if (would->status != 200 || !At(simulated, {"template"}).is_object()) {
     return LegacySetting(index, key, patience);
+  }
   const size_t dot = name.find('.');
   const std::string first = name.substr(0, dot);
   if (dot == name.npos) {
@@ -233,7 +231,7 @@ StatusOr<std::string> EngineView::LegacySetting(const std::string& index, const 
            .path = "/_template?flat_settings=true&filter_path=*.order,*.index_patterns,*.settings"},
           patience);
   if (!said.ok()) return said.status();
-  if (IsBusy(*said)) return Refused(*said);
+  if (IsPassing(said->status)) return Refused(*said);
   // Not every user may ask; then nothing is known against it.
   if (said->status != 200) return std::string();
   const json templates = json::parse(said->body, nullptr, false);
@@ -286,7 +284,7 @@ EngineView::PipelineVerdict EngineView::CheckPipelines(const std::string& index,
       verdict.is_seen = answer.status();
       break;
     }
-    if (IsBusy(*answer)) verdict.is_seen = Refused(*answer);
+    if (IsPassing(answer->status)) verdict.is_seen = Refused(*answer);
     if (answer->status != 200) continue;
     const PipelineTraits traits = ReadPipeline(answer->body);
     if (!traits.changes.empty()) {

@@ -440,9 +440,7 @@ std::string OpenSearchSink::LettersText() const {
 // where the topic is at fault, one record of its partition at a time.
 void OpenSearchSink::TakePosted() {
   std::map<Slot, Status> retried;
-  std::map<Slot, Status> blocked;
   std::vector<Pending> to_retry;
-  std::vector<Pending> to_block;
   Turned turned;
   for (LetterPost::Posted& posted : post_->Poll()) {
     Pending& entry = posted.entry;
@@ -455,17 +453,16 @@ void OpenSearchSink::TakePosted() {
       retried.try_emplace(entry.slot, posted.status);
       to_retry.push_back(std::move(entry));
     } else {
-      blocked.try_emplace(
+      turned.blocked.try_emplace(
           entry.slot, StatusCode::kFailedPrecondition, posted.status.reason(),
           fmt::format("the record at offset {} is refused, and so is its dead letter, or one that "
                       "was sent with it, in {}: {}",
                       entry.record.offset, LettersText(), posted.status.message()));
-      to_block.push_back(std::move(entry));
+      turned.failed.push_back(std::move(entry));
     }
   }
-  GiveBack(std::move(turned));
   if (!retried.empty()) Fail(retried, std::move(to_retry), Disposition::kRetry);
-  if (!blocked.empty()) Fail(blocked, std::move(to_block), Disposition::kBlock);
+  GiveBack(std::move(turned));
 }
 
 void OpenSearchSink::TakeRefused(Sent sent, const HttpAnswer& answer, BootTime now) {
@@ -502,8 +499,7 @@ void OpenSearchSink::TakeRefused(Sent sent, const HttpAnswer& answer, BootTime n
     default:
       break;
   }
-  const bool is_time_out = error.status == 408;  // a proxy's
-  if (is_time_out || (error.status >= 500 && error.status != 501)) {
+  if (IsPassing(error.status)) {
     StandDown(sent.address, now);
     trouble_.Note(Reason::kBrokerError, fmt::format("the engine answers {}", text), false, now);
     Retry(std::move(bulk), least, true, now);

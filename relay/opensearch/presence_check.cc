@@ -30,11 +30,6 @@ std::string PathOf(const std::set<std::string>& names) {
   return fmt::format("/{}", fmt::join(names, ","));
 }
 
-// What is asked for may not be seen by us, or is not there to be seen.
-bool IsClosed(int status) {
-  return (status >= 400 && status < 500 && status != 408 && status != 429) || status == 501;
-}
-
 // The tasks whose names begin so.
 std::set<std::string> TasksIn(const json& answer, std::string_view prefix) {
   std::set<std::string> tasks;
@@ -109,8 +104,9 @@ PresenceCheck::Verdict PresenceCheck::Take(const HttpAnswer& answer) {
   }
   if (answer.status != 200) {
     const EngineError error = ReadError(answer.status, answer.body);
-    if (step_ == Step::kTasks && IsClosed(answer.status)) {
-      // Records can be looked for all the same; whoever we are is asked again by that.
+    if (step_ == Step::kTasks && !IsPassing(answer.status)) {
+      // It may not be seen by us, or is not there to be seen. Records can be looked for all the
+      // same; whoever we are is asked again by that.
       status_ = Status(StatusCode::kUnavailable, Reason::kBrokerError,
                        fmt::format("its list of tasks is closed to us, so that what it has not "
                                    "carried out yet is not waited for: {}",

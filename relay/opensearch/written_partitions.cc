@@ -83,15 +83,12 @@ void WrittenPartitions::Prove(const Pending& entry, bool was_there, BootTime now
 void WrittenPartitions::Unblock(const Pending& entry, bool is_new) {
   Partition& partition = partitions_[entry.slot];
   if (IsOld(entry)) return;
-  if (is_new && std::exchange(partition.is_storm_open, false)) partition.storm.Reset();
-  if (!partition.blocked_in || entry.window <= *partition.blocked_in) return;
-  partition.blocked_in.reset();
-  if (is_new) {
-    partition.storm.Reset();
-  } else {
+  if (partition.blocked_in && entry.window > *partition.blocked_in) {
+    partition.blocked_in.reset();
     partition.is_storm_open = true;
+    if (std::exchange(partition.is_held_by_stream, false) && is_new) partition.stream->Reset();
   }
-  if (std::exchange(partition.is_held_by_stream, false) && is_new) partition.stream->Reset();
+  if (is_new && std::exchange(partition.is_storm_open, false)) partition.storm.Reset();
 }
 
 bool WrittenPartitions::IsStorm(const Pending& entry, const std::string& group) {

@@ -88,8 +88,8 @@ MUTANTS = [
     Mutant(
         "a partition is free once anything passes that was on its way",
         PARTITIONS,
-        " || entry.window <= *partition.blocked_in) return;",
-        ") return;",
+        "  if (partition.blocked_in && entry.window > *partition.blocked_in) {",
+        "  if (partition.blocked_in) {",
     ),
     Mutant(
         "a proxy that answers what is looked for is waited for in silence",

@@ -504,13 +504,14 @@ def test_a_request_that_is_carried_out_late_goes_where_it_would_have_gone(
     server: StrictBulkServer,
 ) -> None:
     send(server, lines("a", index="ds-1"))
-    server.fail("apply-late", seconds=1)
+    fault = server.fail("apply-late", seconds=60)
     with pytest.raises((http.client.HTTPException, OSError)):
         send(server, lines("b", index="ds-1"))
     assert list(server.tasks.values()) == [""]
     assert "b" not in server.sources()
 
     [index] = server.store.roll_over("ds-1")
+    server.heal(fault)
 
     wait_until(lambda: not server.tasks, 10, "it is carried out")
     assert "b" in server.sources(".ds-ds-1-000001")

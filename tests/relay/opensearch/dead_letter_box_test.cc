@@ -357,6 +357,20 @@ TEST_F(DeadLetterBoxTest, SaysSoWhereNothingCanTellWhatHasBeenTried) {
   EXPECT_THAT(box_->Retry({}, {}, Soon()).status().message(), HasSubstr("drawbridge-error-turn"));
 }
 
+TEST_F(DeadLetterBoxTest, TellsWhatItHasTakenBeforeItSaysSo) {
+  AddLetter(7, "{}");
+  AddLetter(8, "{}");
+  verdicts_[IdOf(7)] = {400, {{"type", "mapper_parsing_exception"}, {"reason", "no"}}};
+  knows_turns_ = false;
+
+  const auto done = box_->Retry({}, {}, Soon());
+
+  ASSERT_TRUE(done.ok()) << done.status().ToString();
+  EXPECT_EQ(done->groups.at(0).records, 1);
+  EXPECT_THAT(box_->Retry({}, done->turn, Soon()).status().message(),
+              HasSubstr("drawbridge-error-turn"));
+}
+
 TEST_F(DeadLetterBoxTest, CountsInOneGroupWhatTookManyRounds) {
   for (int64_t offset = 0; offset < 40; ++offset) AddLetter(offset, "{}");
   creates_max_ = 5;

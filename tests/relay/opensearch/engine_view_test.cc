@@ -259,6 +259,17 @@ TEST_F(LegacyTemplatesTest, DoNotCountWhereANewerOneFits) {
                         {{"template", {{"settings", json::object()}}}}));
 }
 
+TEST_F(LegacyTemplatesTest, CountWhereNewerOnesAreUnknown) {
+  for (const int status : {400, 404, 405}) {
+    answer_ = [=](const EngineRequest& request) {
+      return request.path.starts_with("/_template")
+                 ? Say({{"a", Template("logs-*", "async")}})
+                 : Say({{"error", "incorrect HTTP method"}}, status);
+    };
+    EXPECT_FALSE(*view_->IsDurable("logs-audit", 5s)) << status;
+  }
+}
+
 TEST_F(LegacyTemplatesTest, MayBeAnything) {
   const json odd[] = {json::array(),
                       7,

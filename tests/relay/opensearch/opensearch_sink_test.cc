@@ -1,6 +1,7 @@
 #include "relay/opensearch/opensearch_sink.h"
 
 #include <atomic>
+#include <future>
 
 #include <fmt/format.h>
 #include <gmock/gmock.h>
@@ -347,6 +348,26 @@ TEST_F(OpenSearchSinkTest, FindsAnAddressSoonThatComesBackWhenNoneAnswered) {
 
   ASSERT_TRUE(Until([&] { return Confirmed() == 1; }));
   EXPECT_LT(clock_.Now() - back, 20s);
+}
+
+TEST_F(OpenSearchSinkTest, RestsWhileOnlyAnAnswerHelps) {
+  std::promise<void> answers;
+  const std::shared_future<void> answered = answers.get_future().share();
+  engine_.SetScript([this, answered](const EngineRequest& request, size_t) {
+    answered.wait();
+    return engine_.Store(request);
+  });
+  Submit(Values(5));  // at first one request is sent at a time
+  ASSERT_TRUE(Until([&] { return engine_.requests().size() == 1; }));
+
+  Submit(Values(5));
+  clock_.Advance(2s);
+  Until([] { return true; });
+
+  pollfd timer = {.fd = sink_->descriptors()[1], .events = POLLIN, .revents = 0};
+  EXPECT_EQ(poll(&timer, 1, 200), 0) << "the second request is due, and cannot be sent";
+  answers.set_value();
+  EXPECT_TRUE(Until([&] { return Confirmed() == 10; }));
 }
 
 TEST_F(OpenSearchSinkTest, SaysWhatIsWrongWhileNothingPasses) {
