@@ -15,10 +15,20 @@ namespace {
 using nlohmann::json;
 
 constexpr size_t kQuoteMax = 200;
+// Engines quote what they refuse, which may be all of a large record, and twice.
+constexpr size_t kReasonMax = 4000;
 
 std::string TextOf(const json& object, const char* name) {
   const auto found = object.find(name);
   return found != object.end() && found->is_string() ? found->get<std::string>() : "";
+}
+
+std::string ReasonOf(const json& object, const char* name) {
+  std::string reason = TextOf(object, name);
+  if (reason.size() <= kReasonMax) return reason;
+  size_t end = kReasonMax;
+  while (end > 0 && (static_cast<unsigned char>(reason[end]) & 0xC0U) == 0x80U) --end;
+  return fmt::format("{}... ({} bytes)", std::string_view(reason).substr(0, end), reason.size());
 }
 
 EngineError ErrorOf(int status, const json& error) {
@@ -27,10 +37,10 @@ EngineError ErrorOf(int status, const json& error) {
     read.reason = error.get<std::string>();
   } else if (error.is_object()) {
     read.type = TextOf(error, "type");
-    read.reason = TextOf(error, "reason");
+    read.reason = ReasonOf(error, "reason");
     if (const auto cause = error.find("caused_by"); cause != error.end() && cause->is_object()) {
       read.caused_by = TextOf(*cause, "type");
-      read.caused_by_reason = TextOf(*cause, "reason");
+      read.caused_by_reason = ReasonOf(*cause, "reason");
     }
   }
   return read;
@@ -54,6 +64,51 @@ bool IsShardLimit(const EngineError& error) {
   return says(error.reason) || says(error.caused_by_reason);
 }
 
+bool IsDigit(char c) { return std::isdigit(static_cast<unsigned char>(c)) != 0; }
+
+std::string NumbersOut(std::string_view text) {
+  std::string out;
+  for (size_t i = 0; i < text.size(); ++i) {
+    if (!IsDigit(text[i])) {
+      out += text[i];
+    } else if (i == 0 || !IsDigit(text[i - 1])) {
+      out += '#';
+    }
+  }
+  return out;
+}
+
+// Behind what is quoted from `at` on, or `at`: in quotation marks, or in brackets, which may hold
+// others. Brackets that do not close hold the rest.
+size_t EndOfQuote(std::string_view text, size_t at) {
+  if (text[at] == '\'' || text[at] == '"') {
+    const size_t end = text.find(text[at], at + 1);
+    return end == text.npos ? at : end + 1;
+  }
+  if (text[at] != '[') return at;
+  size_t depth = 0;
+  for (size_t i = at; i < text.size(); ++i) {
+    if (text[i] == '[') ++depth;
+    if (text[i] == ']' && --depth == 0) return i + 1;
+  }
+  return text.size();
+}
+
+// Whether the brackets are about a field or a type, which tells faults apart; else they quote the
+// record's value.
+bool NamesField(std::string_view text, size_t from, size_t end) {
+  constexpr size_t kNameMax = 100;
+  constexpr std::array kBefore = {"field ", "type ", "mapper ", "for ", "to ", "within ", "id "};
+  const std::string_view before = text.substr(0, from);
+  const std::string_view name = text.substr(from + 1, end - from - 2);
+  return text[end - 1] == ']' && name.size() <= kNameMax &&
+         std::ranges::any_of(kBefore, [&](const char* word) { return before.ends_with(word); }) &&
+         std::ranges::all_of(name, [](char c) {
+           return std::isalnum(static_cast<unsigned char>(c)) != 0 ||
+                  std::string_view("._@-").find(c) != std::string_view::npos;
+         });
+}
+
 }  // namespace
 
 std::string EngineError::Text() const {
@@ -69,6 +124,12 @@ bool IsFloodStage(const EngineError& error) {
           error.reason.find("read-only / allow delete") != std::string::npos);
 }
 
+std::string_view WhyNotIndexed(const BulkItem& item) {
+  if (item.is_diverted) return "failure_store: kept among the ::failures of its data stream";
+  if (item.is_dropped) return "dropped: a pipeline of its index has thrown it away";
+  return {};
+}
+
 bool IsPassing(int status) {
   return status == 408 || status == 429 || (status >= 500 && status != 501);
 }
@@ -80,7 +141,9 @@ ItemOutcome OutcomeOf(const BulkItem& item) {
     case 201:
       return ItemOutcome::kDelivered;
     case 409:
-      return ItemOutcome::kThere;
+      return error.type.empty() || Is(error, "version_conflict_engine_exception")
+                 ? ItemOutcome::kThere
+                 : ItemOutcome::kPassing;
     case 429:
       return Is(error, "cluster_block_exception") ? ItemOutcome::kSystemic
                                                   : ItemOutcome::kBackPressure;
@@ -149,7 +212,8 @@ StatusOr<std::vector<BulkItem>> ReadItems(std::string_view answer, size_t count)
     }
     const auto error = action.find("error");
     read.push_back({.error = ErrorOf(status->get<int>(), error == action.end() ? json() : *error),
-                    .is_diverted = TextOf(action, "failure_store") == "used"});
+                    .is_diverted = TextOf(action, "failure_store") == "used",
+                    .is_dropped = TextOf(action, "result") == "noop"});
   }
   return read;
 }
@@ -175,19 +239,17 @@ std::string ErrorGroup(const EngineError& error) {
   std::string group;
   for (size_t i = 0; i < text.size();) {
     const char c = text[i];
-    if (std::isdigit(static_cast<unsigned char>(c)) != 0) {
-      while (i < text.size() && std::isdigit(static_cast<unsigned char>(text[i])) != 0) ++i;
+    if (IsDigit(c)) {
+      while (i < text.size() && IsDigit(text[i])) ++i;
       group += '#';
-      continue;
+    } else if (const size_t end = EndOfQuote(text, i); end != i) {
+      group += c == '[' && NamesField(text, i, end) ? NumbersOut(text.substr(i, end - i))
+                                                    : fmt::format("{}*{}", c, c == '[' ? ']' : c);
+      i = end;
+    } else {
+      group += std::iscntrl(static_cast<unsigned char>(c)) != 0 ? ' ' : c;
+      ++i;
     }
-    const size_t end = c == '\'' || c == '"' ? text.find(c, i + 1) : text.npos;
-    if (end != text.npos) {
-      group += fmt::format("{0}*{0}", c);
-      i = end + 1;
-      continue;
-    }
-    group += std::iscntrl(static_cast<unsigned char>(c)) != 0 ? ' ' : c;
-    ++i;
   }
   if (group.empty()) group = fmt::format("status {}", error.status);
   constexpr size_t kGroupMax = kDeadLetterErrorMax - 50;
@@ -196,6 +258,10 @@ std::string ErrorGroup(const EngineError& error) {
     group += "...";
   }
   return group;
+}
+
+std::string CauseOf(const EngineError& error) {
+  return fmt::format("{} {} {}", error.status, error.type, error.caused_by);
 }
 
 }  // namespace drawbridge

@@ -24,7 +24,11 @@ struct EngineError {
 struct BulkItem {
   EngineError error;         // its status always; the rest if it failed
   bool is_diverted = false;  // it is kept in the failure store of its data stream
+  bool is_dropped = false;   // a pipeline has thrown it away
 };
+
+// Of an item that counts as in, why no search finds it, as a group of dead letters; else empty.
+std::string_view WhyNotIndexed(const BulkItem& item);
 
 // What the sink does about an item.
 enum class ItemOutcome {
@@ -54,5 +58,8 @@ EngineError ReadError(int status, std::string_view answer);
 
 // The error in few words, without what differs from record to record.
 std::string ErrorGroup(const EngineError& error);
+
+// What is at fault, as far as it can be told without the words, in which engines quote the record.
+std::string CauseOf(const EngineError& error);
 
 }  // namespace drawbridge

@@ -9,6 +9,15 @@ namespace {
 
 constexpr size_t kDocumentOverhead = 350;  // action line, @timestamp and origin
 
+// The first that is due.
+std::optional<Bulk> TakeFrom(std::deque<Bulk>& line, BootTime now) {
+  const auto due = std::ranges::find_if(line, [&](const Bulk& bulk) { return bulk.due <= now; });
+  if (due == line.end()) return std::nullopt;
+  Bulk bulk = std::move(*due);
+  line.erase(due);
+  return bulk;
+}
+
 }  // namespace
 
 size_t BulkBytes(const Record& record) {
@@ -21,14 +30,24 @@ void BulkQueue::Add(Pending entry, BootTime now) {
   open_.entries.push_back(std::move(entry));
 }
 
-std::optional<Bulk> BulkQueue::TakeDue(bool is_idle, BootTime now) {
-  const auto due =
-      std::ranges::find_if(waiting_, [&](const Bulk& bulk) { return bulk.due <= now; });
-  if (due != waiting_.end()) {
-    Bulk bulk = std::move(*due);
-    waiting_.erase(due);
-    return bulk;
+void BulkQueue::AddProbe(Pending entry, BootTime now) {
+  const auto takes_it = [&](const Bulk& bulk) {
+    return bulk.entries.front().slot == entry.slot && bulk.bytes < bytes_max_;
+  };
+  if (probes_.empty() || !takes_it(probes_.back())) {
+    Bulk& bulk = probes_.emplace_back();
+    bulk.is_probe = true;
+    bulk.due = now;
   }
+  Bulk& bulk = probes_.back();
+  bulk.bytes += BulkBytes(entry.record);
+  bulk.entries.push_back(std::move(entry));
+}
+
+std::optional<Bulk> BulkQueue::TakeProbe(BootTime now) { return TakeFrom(probes_, now); }
+
+std::optional<Bulk> BulkQueue::TakeDue(bool is_idle, BootTime now) {
+  if (std::optional<Bulk> again = TakeFrom(waiting_, now)) return again;
   if (!dead_.empty()) return TakeDead();
   const bool is_worth_it = IsFull() || is_idle || now - open_.since >= kFlushAfter;
   if (open_.entries.empty() || !is_worth_it || has_waiting()) return std::nullopt;
@@ -49,12 +68,14 @@ Bulk BulkQueue::TakeDead() {
 
 void BulkQueue::Later(Bulk bulk, BootTime due) {
   bulk.due = due;
-  waiting_.push_back(std::move(bulk));
+  std::deque<Bulk>& line = LineOf(bulk);
+  line.push_back(std::move(bulk));
 }
 
 void BulkQueue::First(Bulk bulk, BootTime due) {
   bulk.due = due;
-  waiting_.push_front(std::move(bulk));
+  std::deque<Bulk>& line = LineOf(bulk);
+  line.push_front(std::move(bulk));
 }
 
 void BulkQueue::Split(Bulk bulk, BootTime now) {
@@ -62,6 +83,7 @@ void BulkQueue::Split(Bulk bulk, BootTime now) {
   Bulk second;
   second.is_dead = bulk.is_dead;
   second.is_checked = bulk.is_checked;
+  second.is_probe = bulk.is_probe;
   second.entries.assign(std::make_move_iterator(middle),
                         std::make_move_iterator(bulk.entries.end()));
   bulk.entries.erase(middle, bulk.entries.end());
@@ -72,10 +94,19 @@ void BulkQueue::Split(Bulk bulk, BootTime now) {
 std::vector<Pending> BulkQueue::Extract(const std::function<bool(const Pending&)>& is_wanted) {
   std::vector<Pending> extracted;
   ExtractIf(open_.entries, is_wanted, extracted);
+  open_.bytes = 0;
+  for (const Pending& entry : open_.entries) open_.bytes += BulkBytes(entry.record);
   ExtractIf(dead_, is_wanted, extracted);
-  for (Bulk& bulk : waiting_) ExtractIf(bulk.entries, is_wanted, extracted);
-  std::erase_if(waiting_, [](const Bulk& bulk) { return bulk.entries.empty(); });
+  for (std::deque<Bulk>* const line : {&waiting_, &probes_}) {
+    for (Bulk& bulk : *line) ExtractIf(bulk.entries, is_wanted, extracted);
+    std::erase_if(*line, [](const Bulk& bulk) { return bulk.entries.empty(); });
+  }
   return extracted;
+}
+
+std::optional<BootTime> BulkQueue::NextProbe() const {
+  const auto next = std::ranges::min_element(probes_, {}, &Bulk::due);
+  return next == probes_.end() ? std::nullopt : std::optional(next->due);
 }
 
 std::optional<BootTime> BulkQueue::NextDue(BootTime now) const {

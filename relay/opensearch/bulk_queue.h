@@ -15,7 +15,8 @@
 namespace drawbridge {
 
 // What a sink has to send, in three lines: requests that are sent again, dead letters, and new
-// records, which gather until they are worth a request. Its sizes are bytes before compression.
+// records, which gather until they are worth a request. Beside them are probes, of partitions that
+// are blocked: they are never in a request with others. Its sizes are bytes before compression.
 //
 // Runs on the lane's thread only.
 class BulkQueue {
@@ -28,11 +29,13 @@ class BulkQueue {
   bool HasRoom() const { return !IsFull(); }
   void Add(Pending entry, BootTime now);
   void AddDead(Pending entry) { dead_.push_back(std::move(entry)); }
+  void AddProbe(Pending entry, BootTime now);
 
   // What failed first, then dead letters, then what is new: that at once when the engine is idle,
   // else when a request is full or a second old, and none that failed waits. nullopt: nothing is
   // due.
   std::optional<Bulk> TakeDue(bool is_idle, BootTime now);
+  std::optional<Bulk> TakeProbe(BootTime now);
   // What is new, at once: to make room.
   Bulk TakeOpen() { return std::exchange(open_, {}); }
 
@@ -48,13 +51,14 @@ class BulkQueue {
 
   // A request of so many bytes was too large: those to come are smaller, and grow again as they
   // pass.
-  void WasTooLarge(size_t bytes) { bytes_max_ = std::max(kBytesLeast, bytes / 2); }
+  void WasTooLarge(size_t bytes) { bytes_max_ = std::clamp(bytes / 2, kBytesLeast, bytes_max_); }
   void Passed() { bytes_max_ = std::min(kBytesMost, bytes_max_ + bytes_max_ / 20); }
 
-  // Whether a request waits to be sent again: new records wait for it.
-  bool has_waiting() const { return !waiting_.empty(); }
-  // When something is due; nullopt: nothing is here, or an answer has to come first.
+  // Whether a request waits to be sent again for which new records wait.
+  bool has_waiting() const { return std::ranges::any_of(waiting_, &Bulk::holds_others); }
+  // When something is due; nullopt: nothing is here.
   std::optional<BootTime> NextDue(BootTime now) const;
+  std::optional<BootTime> NextProbe() const;
 
  private:
   static constexpr size_t kBytesLeast = size_t{64} << 10;
@@ -63,11 +67,13 @@ class BulkQueue {
     return open_.bytes >= bytes_max_ || open_.entries.size() >= kDocumentsMost;
   }
   Bulk TakeDead();
+  std::deque<Bulk>& LineOf(const Bulk& bulk) { return bulk.is_probe ? probes_ : waiting_; }
 
   size_t bytes_max_ = kBytesMost;
   Bulk open_;
   std::deque<Pending> dead_;
   std::deque<Bulk> waiting_;
+  std::deque<Bulk> probes_;
 };
 
 // About what a record takes in a request, before compression.

@@ -11,8 +11,9 @@ namespace drawbridge {
 // What a `_bulk` is asked for: the status of every item, so that items and documents stay side by
 // side, and of errors what tells them apart.
 inline constexpr std::string_view kBulkPath =
-    "/_bulk?filter_path=took,errors,items.*.status,items.*.error.type,items.*.error.reason,"
-    "items.*.error.caused_by.type,items.*.error.caused_by.reason,items.*.failure_store";
+    "/_bulk?timeout=20s&filter_path=took,errors,items.*.status,items.*.error.type,"
+    "items.*.error.reason,items.*.error.caused_by.type,items.*.error.caused_by.reason,"
+    "items.*.failure_store,items.*.result";
 
 // What the names of a bridge's requests begin with, in the engine's logs and its list of tasks.
 std::string TaskPrefix(std::string_view bridge);

@@ -209,7 +209,8 @@ StatusOr<DeadLetterBox::Round> DeadLetterBox::Send(std::vector<Letter> letters, 
     const EngineError& error = outcomes[i].error;
     const bool is_alone = !items.ok();
     ItemOutcome outcome = is_alone ? ItemOutcome::kBadRecord : OutcomeOf(outcomes[i]);
-    if (outcomes[i].is_diverted) outcome = ItemOutcome::kBadRecord;
+    const std::string_view why_not = WhyNotIndexed(outcomes[i]);
+    if (!why_not.empty()) outcome = ItemOutcome::kBadRecord;
     if (outcome == ItemOutcome::kSystemic && IsOfOneIndex(error)) outcome = ItemOutcome::kBadRecord;
     switch (outcome) {
       case ItemOutcome::kDelivered:
@@ -221,8 +222,7 @@ StatusOr<DeadLetterBox::Round> DeadLetterBox::Send(std::vector<Letter> letters, 
         refusal = {.status = error.status,
                    .type = error.type,
                    .caused_by = error.caused_by,
-                   .reason = outcomes[i].is_diverted ? "kept among the ::failures of its stream"
-                                                     : error.Text(),
+                   .reason = why_not.empty() ? error.Text() : std::string(why_not),
                    .group = std::move(refusal.group)};
         round.outcomes.refused.push_back(std::move(framed[i]));
         break;

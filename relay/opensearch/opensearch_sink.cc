@@ -22,7 +22,8 @@ const Log kLog("relay.opensearch");
 
 // What the engine has taken it carries out in a moment, or has trouble.
 constexpr Duration kAskAgainAfter = 250ms;
-constexpr const char* kDiverted = "failure_store: kept among the ::failures of its data stream";
+// What fails for longer while others pass holds up its own partition only.
+constexpr Duration kStuckAfter = 10s;
 
 }  // namespace
 
@@ -59,8 +60,8 @@ OpenSearchSink::OpenSearchSink(std::unique_ptr<HttpClient> client, OpenSearchSin
 Status OpenSearchSink::Open(Slot slot, const Route& route) {
   StatusOr<IndexTemplate> index = IndexTemplate::Create(route.target_topic);
   if (!index.ok()) return index.status();
-  partitions_.Open(slot, std::make_shared<const Destination>(Destination{route, *std::move(index)}),
-                   clock_.Now());
+  partitions_.Open(slot,
+                   std::make_shared<const Destination>(Destination{route, *std::move(index)}));
   return {};
 }
 
@@ -68,7 +69,11 @@ Status OpenSearchSink::Open(Slot slot, const Route& route) {
 
 bool OpenSearchSink::MaySend(BootTime now) const {
   if (blocked_until_) return now >= *blocked_until_ && in_flight_.empty();
-  return in_flight_.size() < limit_.limit();
+  return in_flight_.size() - probes_out_ < limit_.limit();
+}
+
+bool OpenSearchSink::MayProbe(BootTime now) const {
+  return blocked_until_ ? MaySend(now) : probes_out_ == 0;
 }
 
 bool OpenSearchSink::IsReady() const {
@@ -80,13 +85,18 @@ size_t OpenSearchSink::Submit(Batch& batch, size_t from, uint32_t window) {
   size_t taken = 0;
   for (size_t i = from; i < batch.records.size(); ++i) {
     if (!partitions_.TakesMore(batch.slot)) break;
-    if (!queue_.HasRoom()) {
+    const bool is_probe = partitions_.IsBlocked(batch.slot);
+    if (!is_probe && !queue_.HasRoom()) {
       if (queue_.has_waiting() || !MaySend(now)) break;
       Send(queue_.TakeOpen(), now);
     }
-    const OffsetRange covered = batch.Covered(i);
-    queue_.Add(partitions_.Admit(batch.slot, window, covered, std::move(batch.records[i]), now),
-               now);
+    Pending entry =
+        partitions_.Admit(batch.slot, window, batch.Covered(i), std::move(batch.records[i]), now);
+    if (is_probe) {
+      queue_.AddProbe(std::move(entry), now);
+    } else {
+      queue_.Add(std::move(entry), now);
+    }
     ++taken;
   }
   return taken;
@@ -101,7 +111,10 @@ void OpenSearchSink::Poll(std::vector<Confirmation>& confirmations) {
   client_->Poll(answers_);
   for (auto& [id, answer] : answers_) {
     auto sent = in_flight_.extract(id);
-    if (!sent.empty()) Take(std::move(sent.mapped()), answer, now);
+    if (sent.empty()) continue;
+    if (sent.mapped().bulk.is_probe) --probes_out_;
+    Take(std::move(sent.mapped()), answer, now);
+    partitions_.Judge();
   }
   if (post_) TakePosted();
   SendDue(now);
@@ -110,6 +123,10 @@ void OpenSearchSink::Poll(std::vector<Confirmation>& confirmations) {
 }
 
 void OpenSearchSink::SendDue(BootTime now) {
+  while (MayProbe(now)) {
+    std::optional<Bulk> probe = queue_.TakeProbe(now);
+    if (!probe || !Send(*std::move(probe), now)) break;
+  }
   while (MaySend(now)) {
     std::optional<Bulk> bulk = queue_.TakeDue(in_flight_.empty(), now);
     if (!bulk || !Send(*std::move(bulk), now)) break;
@@ -145,8 +162,13 @@ bool OpenSearchSink::Send(Bulk bulk, BootTime now) {
        .is_gzip = true,
        .opaque_id = fmt::format("{}{}/{}", TaskPrefix(settings_.bridge), settings_.relay, id)},
       *address);
-  in_flight_.emplace(id, Sent{.bulk = std::move(bulk), .at = now, .address = *address});
+  Await(id, std::move(bulk), *address, now);
   return true;
+}
+
+void OpenSearchSink::Await(uint64_t id, Bulk bulk, size_t address, BootTime now) {
+  if (bulk.is_probe) ++probes_out_;
+  in_flight_.emplace(id, Sent{.bulk = std::move(bulk), .at = now, .address = address});
 }
 
 // Writes the request's body. What no engine must get is taken out of it; false if nothing is left.
@@ -207,7 +229,7 @@ void OpenSearchSink::SendCheck(Bulk bulk, size_t address, BootTime now) {
   }
   const uint64_t id = ++last_id_;
   client_->Send(id, bulk.check->Next(), address);
-  in_flight_.emplace(id, Sent{.bulk = std::move(bulk), .at = now, .address = address});
+  Await(id, std::move(bulk), address, now);
 }
 
 void OpenSearchSink::TakeCheck(Sent sent, const HttpAnswer& answer, BootTime now) {
@@ -252,7 +274,7 @@ void OpenSearchSink::TakeCheck(Sent sent, const HttpAnswer& answer, BootTime now
       },
       present);
   for (Pending& entry : present) {
-    partitions_.Found(entry, now);
+    partitions_.Found(entry);
     Confirm(entry);
   }
   if (!bulk.entries.empty()) {
@@ -266,14 +288,16 @@ void OpenSearchSink::TakeCheck(Sent sent, const HttpAnswer& answer, BootTime now
 }
 
 void OpenSearchSink::SetTimer(BootTime now) const {
-  const std::optional<BootTime> due = queue_.NextDue(now);
   // While none may be sent an answer has to come first, for which the client rings.
-  const bool waits_for_answer =
-      blocked_until_ ? !in_flight_.empty() : in_flight_.size() >= limit_.limit();
+  const BootTime soonest = blocked_until_.value_or(now);
+  std::optional<BootTime> next;
+  if (MaySend(soonest)) next = queue_.NextDue(now);
+  if (const std::optional<BootTime> probe = queue_.NextProbe(); probe && MayProbe(soonest)) {
+    next = std::min(*probe, next.value_or(*probe));
+  }
   itimerspec when{};
-  if (due && !waits_for_answer) {
-    const BootTime next = std::max(*due, blocked_until_.value_or(now));
-    const Duration wait = std::max<Duration>(next - now, 10ms);
+  if (next) {
+    const Duration wait = std::max<Duration>(std::max(*next, soonest) - now, 10ms);
     const auto seconds = std::chrono::floor<std::chrono::seconds>(wait);
     when.it_value = {.tv_sec = seconds.count(), .tv_nsec = (wait - seconds).count()};
   }
@@ -311,8 +335,9 @@ void OpenSearchSink::Take(Sent sent, const HttpAnswer& answer, BootTime now) {
     return;
   }
   Failpoint("opensearch.answered");
-  limit_.Answered(now - sent.at, in_flight_.size() + 1);
-  blocked_until_.reset();
+  if (!sent.bulk.is_probe) limit_.Answered(now - sent.at, in_flight_.size() - probes_out_ + 1);
+  // It takes requests; what it says of their records is another matter.
+  if (std::exchange(blocked_until_, std::nullopt)) trouble_.Passed();
   block_backoff_.Reset();
   queue_.Passed();
   TakeItems(std::move(sent.bulk), *items, now);
@@ -323,6 +348,7 @@ void OpenSearchSink::TakeItems(Bulk bulk, const std::vector<BulkItem>& items, Bo
   Bulk again;
   again.is_dead = bulk.is_dead;
   again.is_checked = bulk.is_checked;
+  again.is_probe = bulk.is_probe;
   bool is_pushed_back = false;
   bool has_passed = false;
   for (size_t i = 0; i < items.size(); ++i) {
@@ -332,15 +358,22 @@ void OpenSearchSink::TakeItems(Bulk bulk, const std::vector<BulkItem>& items, Bo
       case ItemOutcome::kDelivered:
       case ItemOutcome::kThere:
         has_passed = true;
-        partitions_.Passed(entry, error.status == 409, now);
-        // The engine has it, but no search finds it: it counts as a dead letter.
-        if (items[i].is_diverted) entry.refusal.emplace().group = kDiverted;
+        passed_at_ = now;
+        partitions_.Passed(entry, error.status == 409);
+        // The engine has had it, but no search finds it: it counts as a dead letter.
+        if (const std::string_view why = WhyNotIndexed(items[i]); !why.empty()) {
+          entry.refusal.emplace().group = why;
+        }
         Confirm(entry);
         break;
       case ItemOutcome::kBackPressure:
         is_pushed_back = true;
         [[fallthrough]];
       case ItemOutcome::kPassing:
+        if (!is_pushed_back && IsStuck(entry, now)) {
+          TakeSystemic(std::move(entry), error, turned);
+          break;
+        }
         trouble_.Note(is_pushed_back ? Reason::kThrottled : Reason::kBrokerError, error.Text(),
                       false, now);
         if (error.status >= 500) {
@@ -367,6 +400,7 @@ void OpenSearchSink::TakeItems(Bulk bulk, const std::vector<BulkItem>& items, Bo
         break;
     }
   }
+  again.holds_others = is_pushed_back;
   if (is_pushed_back) limit_.PushedBack();
   if (has_passed && again.entries.empty()) {
     trouble_.Passed();
@@ -374,6 +408,16 @@ void OpenSearchSink::TakeItems(Bulk bulk, const std::vector<BulkItem>& items, Bo
   }
   if (!again.entries.empty()) Retry(std::move(again), {}, false, now);
   GiveBack(std::move(turned));
+}
+
+// Whether it is time to give back a record that the engine fails at: its partition is blocked
+// already, or others have passed for long while it failed.
+bool OpenSearchSink::IsStuck(Pending& entry, BootTime now) const {
+  if (partitions_.IsOld(entry)) return false;
+  if (!entry.failing_since) entry.failing_since = now;
+  const bool is_alone = passed_at_ && *passed_at_ > *entry.failing_since;
+  return partitions_.IsBlocked(entry.slot) ||
+         (is_alone && now - *entry.failing_since >= kStuckAfter);
 }
 
 // The index takes nobody's records.
@@ -410,11 +454,11 @@ void OpenSearchSink::Refuse(Pending entry, const EngineError& error, Turned& tur
                   .caused_by = error.caused_by,
                   .reason = error.Text(),
                   .group = ErrorGroup(error)};
-  if (partitions_.IsStorm(entry, refusal.group)) {
+  if (partitions_.IsStorm(entry, CauseOf(error))) {
     turned.blocked.try_emplace(
         entry.slot, StatusCode::kFailedPrecondition, Reason::kRecordRefused,
         fmt::format("half of the records are refused for one reason, so it is taken for the "
-                    "index's and none is written off: {}",
+                    "index's and none is written off: mend its mapping or its pipeline ({})",
                     error.Text()));
     // Among the dead letters Fail finds it and gives it back.
   }
@@ -539,6 +583,8 @@ void OpenSearchSink::TakeBadRequest(Bulk bulk, const EngineError& error, BootTim
                     "http.max_content_length of the engine, or mend {} ({})",
                     only.record.offset, LettersText(), error.Text()));
     turned.failed.push_back(std::move(only));
+  } else if (error.status != 413 && OutcomeOf({.error = error}) == ItemOutcome::kSystemic) {
+    TakeSystemic(std::move(only), error, turned);  // what is before the engine may say it of all
   } else {
     Refuse(std::move(only), error, turned);
   }

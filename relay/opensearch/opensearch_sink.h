@@ -38,8 +38,9 @@ struct OpenSearchSinkSettings {
 // the place of its dead letters, has it.
 //
 // Items that fail in passing are sent again from here, slower. What no record would pass (an index
-// that is closed, a full disk, half of all records refused for one reason) is given back to the
-// lane as blocked, and only one record at a time of that partition is tried until one passes.
+// that is closed, a full disk, half of all records refused for one reason), and a record that fails
+// on and on while others pass, is given back to the lane as blocked. A blocked partition is tried
+// in requests of its own, beside the others, until its records pass.
 //
 // Order within a partition is not kept: the engine has none. Runs on the lane's thread only. The
 // clock outlives it.
@@ -76,9 +77,11 @@ class OpenSearchSink final : public Sink {
                  FileDescriptor timer, const Clock& clock, std::unique_ptr<LetterPost> post);
 
   bool MaySend(BootTime now) const;
+  bool MayProbe(BootTime now) const;
   void SendDue(BootTime now);
   bool Send(Bulk bulk, BootTime now);
   bool Frame(Bulk& bulk);
+  void Await(uint64_t id, Bulk bulk, size_t address, BootTime now);
   static bool IsSuspect(const Bulk& bulk);
   void SendCheck(Bulk bulk, size_t address, BootTime now);
   void TakeCheck(Sent sent, const HttpAnswer& answer, BootTime now);
@@ -88,6 +91,7 @@ class OpenSearchSink final : public Sink {
   void Take(Sent sent, const HttpAnswer& answer, BootTime now);
   void TakeItems(Bulk bulk, const std::vector<BulkItem>& items, BootTime now);
   void TakeSystemic(Pending entry, const EngineError& error, Turned& turned);
+  bool IsStuck(Pending& entry, BootTime now) const;
   void TakeRefused(Sent sent, const HttpAnswer& answer, BootTime now);
   void TakeBadRequest(Bulk bulk, const EngineError& error, BootTime now);
   void TakePosted();
@@ -121,6 +125,8 @@ class OpenSearchSink final : public Sink {
   std::map<uint64_t, Sent> in_flight_;
   uint64_t last_id_ = 0;
   std::optional<BootTime> blocked_until_;  // after that one request is tried
+  std::optional<BootTime> passed_at_;      // the last record that passed
+  size_t probes_out_ = 0;                  // of those in flight: one at most
   bool has_said_blind_ = false;
   Outcomes outcomes_;
   std::vector<std::pair<uint64_t, HttpAnswer>> answers_;

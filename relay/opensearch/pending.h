@@ -37,6 +37,8 @@ struct Pending {
   Record record;
   int attempts = 0;
   bool may_be_there = false;  // it may have been written before
+  // Since when the engine has failed at it, which says that it may pass.
+  std::optional<BootTime> failing_since = std::nullopt;
   WallTime first_seen{};
   std::optional<Refusal> refusal;  // set: it shall be a dead letter
   std::string index;               // where it was refused
@@ -59,6 +61,9 @@ struct Bulk {
   BootTime since{};         // of its first record
   bool is_dead = false;     // all of them dead letters
   bool is_checked = false;  // those that were there are out of it
+  // Of a blocked partition: it is on its way beside all others, which it may hold up.
+  bool is_probe = false;
+  bool holds_others = true;  // while it waits to be sent again, what is new waits as well
   // What is asked before it is sent, as far as it has come.
   std::optional<PresenceCheck> check = std::nullopt;
 

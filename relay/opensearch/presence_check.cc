@@ -118,9 +118,11 @@ PresenceCheck::Verdict PresenceCheck::Take(const HttpAnswer& answer) {
     if (answer.status == 404 && !error.type.empty()) return Verdict::kDone;
     Unclear(error.Text());
     // Who may only create documents may not look, and what is before an engine may not let it
-    // through: then `create` alone has to do. All else passes, or is mended.
-    const bool is_refused = answer.status == 400 || answer.status == 403 || answer.status == 405 ||
-                            answer.status == 501;
+    // through: then `create` alone has to do. All else passes, or is mended: as an index that is
+    // blocked for reading.
+    const bool is_refused =
+        (answer.status == 403 && (error.type.empty() || error.type == "security_exception")) ||
+        answer.status == 405 || answer.status == 501;
     return is_refused ? Verdict::kDone : Verdict::kUnclear;
   }
   switch (step_) {

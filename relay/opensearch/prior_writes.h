@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <optional>
 
 #include "base/clock.h"
 #include "model/offset.h"
@@ -17,16 +18,16 @@ class PriorWrites {
   explicit PriorWrites(size_t window_bytes = 0) : window_bytes_(window_bytes) {}
 
   // The partition is opened: anybody may have written it until now.
-  void Suspect(BootTime now);
+  void Suspect();
 
-  // Whether the record may be there.
-  bool MayHave(Offset offset, BootTime now) const;
+  // Whether the record may be there, which is about to be sent.
+  bool MayHave(Offset offset, BootTime now);
 
   // Records below `end` have been sent from here.
   void Sent(Offset end);
 
   // A record that might have been there was.
-  void WasThere(BootTime now);
+  void WasThere();
   // One of so many bytes was not.
   void WasMissing(size_t bytes);
 
@@ -34,7 +35,8 @@ class PriorWrites {
   size_t window_bytes_;
   Offset sent_to_;
   size_t unproven_bytes_ = 0;  // while it is not 0, a relay before may have written what comes
-  BootTime unproven_until_{};
+  // Set by the first record that is sent under suspicion: until then nothing could be found.
+  std::optional<BootTime> unproven_until_;
 };
 
 }  // namespace drawbridge

@@ -22,18 +22,19 @@ class StormBreaker {
   // Fewer say nothing: three bad records in a row are three bad records.
   static constexpr size_t kLeast = 20;
   // So many in a row are a storm, however well it went before.
-  static constexpr size_t kInARow = 50;
+  static constexpr size_t kInARow = kLeast;
 
   void AddGood();
   // Whether records with this error are to be held back rather than written off, with this one.
-  bool AddBad(const std::string& group);
+  // Errors are told apart by what does not quote the record: see CauseOf.
+  bool AddBad(const std::string& cause);
   // The same of those that were added.
-  bool IsStorm(const std::string& group) const;
+  bool IsStorm(const std::string& cause) const;
   // Forgets all: the cause is gone.
   void Reset();
 
  private:
-  void Add(std::string group);
+  void Add(std::string cause);
 
   std::deque<std::string> last_;  // the error of each; empty: none
   std::map<std::string, size_t> bad_;
@@ -55,8 +56,8 @@ class StreamBreaker {
 
   void AddGood() { records_.AddGood(); }
   // Of a partition that is not held back yet.
-  bool AddBad(PartitionNumber partition, const std::string& group);
-  bool IsStorm(const std::string& group) const;
+  bool AddBad(PartitionNumber partition, const std::string& cause);
+  bool IsStorm(const std::string& cause) const;
   // Forgets all: the cause is gone.
   void Reset();
 

@@ -5,7 +5,7 @@
 
 namespace drawbridge {
 
-void WrittenPartitions::Open(Slot slot, std::shared_ptr<const Destination> to, BootTime now) {
+void WrittenPartitions::Open(Slot slot, std::shared_ptr<const Destination> to) {
   if (partitions_.size() <= slot) partitions_.resize(slot + 1);
   Partition& partition = partitions_[slot];
   const bool is_the_same = partition.to && partition.to->route.key == to->route.key &&
@@ -18,11 +18,14 @@ void WrittenPartitions::Open(Slot slot, std::shared_ptr<const Destination> to, B
   if (!is_the_same) {
     partition.storm.Reset();
     partition.blocked_in.reset();
+    partition.is_in_storm = false;
+    partition.trial = {};
+    partition.own_fault = {};
     partition.is_storm_open = false;
     partition.is_held_by_stream = false;
     partition.prior = PriorWrites(window_bytes_);
   }
-  partition.prior.Suspect(now);
+  partition.prior.Suspect();
 }
 
 void WrittenPartitions::Close(Slot slot) {
@@ -34,13 +37,17 @@ void WrittenPartitions::Close(Slot slot) {
 
 bool WrittenPartitions::TakesMore(Slot slot) const {
   const Partition& partition = partitions_[slot];
-  return !partition.blocked_in || partition.entries == 0;
+  if (!partition.blocked_in) return true;
+  return partition.entries < (partition.is_in_storm ? StormBreaker::kWindow : 1);
 }
 
 Pending WrittenPartitions::Admit(Slot slot, uint32_t window, OffsetRange covered, Record record,
                                  BootTime now) {
   Partition& partition = partitions_[slot];
   ++partition.entries;
+  if (partition.is_in_storm && partition.trial.window != window) {
+    partition.trial = Trial{.window = window, .range = {covered.first, covered.first}};
+  }
   Pending entry{.slot = slot,
                 .to = partition.to,
                 .window = window,
@@ -54,53 +61,96 @@ Pending WrittenPartitions::Admit(Slot slot, uint32_t window, OffsetRange covered
   return entry;
 }
 
-void WrittenPartitions::Passed(const Pending& entry, bool was_there, BootTime now) {
-  Prove(entry, was_there, now);
+void WrittenPartitions::Passed(const Pending& entry, bool was_there) {
+  Prove(entry, was_there);
   if (entry.refusal || IsOld(entry)) return;
-  Unblock(entry, !was_there);
+  NotePass(entry, !was_there);
   Partition& partition = partitions_[entry.slot];
+  if (partition.is_in_storm) return;
   partition.storm.AddGood();
   partition.stream->AddGood();
 }
 
-void WrittenPartitions::Found(const Pending& entry, BootTime now) {
-  Prove(entry, true, now);
-  Unblock(entry, false);
+void WrittenPartitions::Found(const Pending& entry) {
+  Prove(entry, true);
+  NotePass(entry, false);
 }
 
-void WrittenPartitions::Prove(const Pending& entry, bool was_there, BootTime now) {
+void WrittenPartitions::Prove(const Pending& entry, bool was_there) {
   if (IsOld(entry)) return;
   PriorWrites& prior = partitions_[entry.slot].prior;
   if (was_there) {
-    prior.WasThere(now);
+    prior.WasThere();
   } else {
     prior.WasMissing(entry.record.bytes());
   }
 }
 
-// What the partition was blocked for is gone. For the whole stream only a record can say so that
-// was held for the stream's sake, and is new: written, not found there.
-void WrittenPartitions::Unblock(const Pending& entry, bool is_new) {
-  Partition& partition = partitions_[entry.slot];
+bool WrittenPartitions::IsOnTrial(const Partition& partition, const Pending& entry) {
+  return partition.is_in_storm && partition.blocked_in && entry.window > *partition.blocked_in &&
+         entry.window == partition.trial.window;
+}
+
+void WrittenPartitions::NotePass(const Pending& entry, bool is_new) {
   if (IsOld(entry)) return;
-  if (partition.blocked_in && entry.window > *partition.blocked_in) {
-    partition.blocked_in.reset();
-    partition.is_storm_open = true;
-    if (std::exchange(partition.is_held_by_stream, false) && is_new) partition.stream->Reset();
+  Partition& partition = partitions_[entry.slot];
+  if (partition.is_in_storm) {
+    if (!IsOnTrial(partition, entry)) return;
+    ++partition.trial.passed;
+    if (is_new) ++partition.trial.written;
+    OffsetRange& range = partition.trial.range;
+    range.end = std::max(range.end, entry.covered.end);
+    on_trial_.insert(entry.slot);
+    return;
   }
+  // What it was blocked for is gone.
+  if (partition.blocked_in && entry.window > *partition.blocked_in) partition.blocked_in.reset();
   if (is_new && std::exchange(partition.is_storm_open, false)) partition.storm.Reset();
 }
 
-bool WrittenPartitions::IsStorm(const Pending& entry, const std::string& group) {
+bool WrittenPartitions::IsStorm(const Pending& entry, const std::string& cause) {
   Partition& partition = partitions_[entry.slot];
-  bool is_storm = partition.storm.IsStorm(group);
-  bool is_stream_storm = partition.stream->IsStorm(group);
+  const Offset offset = entry.record.offset;
+  if (partition.own_fault.first <= offset && offset < partition.own_fault.end) return false;
+  if (partition.is_in_storm) {
+    if (IsOnTrial(partition, entry)) ++partition.trial.refused;
+    return true;
+  }
+  bool is_storm = partition.storm.IsStorm(cause);
+  bool is_stream_storm = partition.stream->IsStorm(cause);
   if (!is_storm && !is_stream_storm) {
-    is_storm = partition.storm.AddBad(group);
-    is_stream_storm = partition.stream->AddBad(entry.to->route.partition, group);
+    is_storm = partition.storm.AddBad(cause);
+    is_stream_storm = partition.stream->AddBad(entry.to->route.partition, cause);
   }
   partition.is_held_by_stream = is_stream_storm;
-  return is_storm || is_stream_storm;
+  partition.is_in_storm = is_storm || is_stream_storm;
+  return partition.is_in_storm;
+}
+
+void WrittenPartitions::Judge() {
+  for (const Slot slot : std::exchange(on_trial_, {})) {
+    Partition& partition = partitions_[slot];
+    const Trial& trial = partition.trial;
+    const size_t tried = trial.passed + trial.refused;
+    const bool are_bad_records =
+        trial.refused > 0 && tried >= StormBreaker::kLeast && trial.refused * 2 < tried;
+    if (trial.refused > 0 && !are_bad_records) continue;
+    if (are_bad_records) partition.own_fault = trial.range;
+    EndStorm(partition);
+  }
+}
+
+// For the whole stream only a record can say that it is over which was held for the stream's sake,
+// and is new: written, not found there.
+void WrittenPartitions::EndStorm(Partition& partition) {
+  const bool is_proven = partition.trial.written > 0 || partition.trial.refused > 0;
+  partition.is_in_storm = false;
+  partition.blocked_in.reset();
+  partition.is_storm_open = !is_proven;
+  if (is_proven) partition.storm.Reset();
+  if (std::exchange(partition.is_held_by_stream, false) && partition.trial.written > 0) {
+    partition.stream->Reset();
+  }
 }
 
 void WrittenPartitions::BlockIn(Slot slot, uint32_t window) {

@@ -5,6 +5,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -19,7 +20,9 @@ namespace drawbridge {
 // are blocked, and whether a refusal is a record's own fault or its index's.
 //
 // A blocked partition sends one record at a time, until one passes that was submitted after it was
-// blocked. Runs on the lane's thread only.
+// blocked. One that is blocked by a storm of refusals sends those that lie ahead on trial: where
+// less than half of them are refused it was no storm but bad records side by side, which are
+// written off. Runs on the lane's thread only.
 class WrittenPartitions {
  public:
   // `window_bytes` is what a lane sends without a confirmation.
@@ -27,12 +30,13 @@ class WrittenPartitions {
 
   // The slot's partition is written from now on; or is opened anew for a replay, and what it was
   // blocked for lasts.
-  void Open(Slot slot, std::shared_ptr<const Destination> to, BootTime now);
+  void Open(Slot slot, std::shared_ptr<const Destination> to);
   // It has left. Harmless if none is open.
   void Close(Slot slot);
 
   // Whether the slot takes a record at present.
   bool TakesMore(Slot slot) const;
+  bool IsBlocked(Slot slot) const { return partitions_[slot].blocked_in.has_value(); }
   // A record as it was submitted.
   Pending Admit(Slot slot, uint32_t window, OffsetRange covered, Record record, BootTime now);
   // It is the lane's again, or nobody's.
@@ -41,24 +45,38 @@ class WrittenPartitions {
   bool IsOld(const Pending& entry) const { return entry.to != partitions_[entry.slot].to; }
 
   // The engine has the record: since it came, or it was there.
-  void Passed(const Pending& entry, bool was_there, BootTime now);
+  void Passed(const Pending& entry, bool was_there);
   // It was found there without being sent, which says nothing of what the engine takes.
-  void Found(const Pending& entry, BootTime now);
-  // It is refused with an error of this group. Whether the index is at fault, so that the record is
-  // to be held back rather than written off. It is not old.
-  bool IsStorm(const Pending& entry, const std::string& group);
+  void Found(const Pending& entry);
+  // It is refused for this cause (CauseOf). Whether the index is at fault, so that the record is to
+  // be held back rather than written off. It is not old.
+  bool IsStorm(const Pending& entry, const std::string& cause);
+  // An answer is through: whether those that were on trial in it end a storm.
+  void Judge();
 
   void Block(Slot slot) { BlockIn(slot, 0); }
   // Only a record passes for a proof that was submitted after this one.
   void Block(const Pending& entry) { BlockIn(entry.slot, entry.window); }
 
  private:
+  // What became of the records that a storm lets ahead.
+  struct Trial {
+    uint32_t window = 0;  // they were submitted under it
+    size_t passed = 0;
+    size_t written = 0;  // of those that passed: they were not there before
+    size_t refused = 0;
+    OffsetRange range{};  // from the first that was admitted to the last one that passed
+  };
   struct Partition {
     std::shared_ptr<const Destination> to;
     StormBreaker storm;
     StreamBreaker* stream = nullptr;
     // Set: blocked, until a record passes that was submitted under a later window.
     std::optional<uint32_t> blocked_in;
+    bool is_in_storm = false;  // it is blocked for that, or about to be
+    Trial trial;
+    // Records of it are refused for a fault of their own: others passed with them.
+    OffsetRange own_fault{};
     // Free because a record was found there, which does not say that the storm is over: the next
     // one that is written does, or is refused and blocks again.
     bool is_storm_open = false;
@@ -67,13 +85,16 @@ class WrittenPartitions {
     PriorWrites prior;
   };
 
+  static bool IsOnTrial(const Partition& partition, const Pending& entry);
   void BlockIn(Slot slot, uint32_t window);
-  void Unblock(const Pending& entry, bool is_new);
-  void Prove(const Pending& entry, bool was_there, BootTime now);
+  void NotePass(const Pending& entry, bool is_new);
+  void Prove(const Pending& entry, bool was_there);
+  static void EndStorm(Partition& partition);
 
   const size_t window_bytes_;
   std::vector<Partition> partitions_;             // by slot
   std::map<std::string, StreamBreaker> streams_;  // by topic of the source
+  std::set<Slot> on_trial_;                       // of the answer that is read
 };
 
 }  // namespace drawbridge

@@ -115,6 +115,16 @@ TEST(ReadErrorTest, TakesTheEnginesWordsOrQuotesAPage) {
   EXPECT_EQ(ReadError(500, "").Text(), "status 500");
 }
 
+TEST(ReadErrorTest, CutsWhatAnEngineQuotesOfALargeRecord) {
+  const std::string answer =
+      R"({"error":{"type":"t","reason":"x)" + std::string(10'000, '\'') + R"(\u00e4"}})";
+
+  const std::string text = ReadError(400, answer).Text();
+
+  EXPECT_LT(text.size(), 5000U);
+  EXPECT_NE(text.find("10003 bytes"), text.npos);
+}
+
 // --- Groups -------------------------------------------------------------------------------------
 
 TEST(ErrorGroupTest, IsTheSameForRecordsWithTheSameFault) {
@@ -134,6 +144,31 @@ TEST(ErrorGroupTest, IsTheSameForRecordsWithTheSameFault) {
   EXPECT_EQ(group("a", "1", "x"),
             "mapper_parsing_exception: failed to parse field [a] of type [long] "
             "(illegal_argument_exception)");
+}
+
+TEST(ErrorGroupTest, IsTheSameWhateverOfTheRecordIsQuoted) {
+  const auto group = [](const std::string& reason) {
+    return ErrorGroup(Item(400, "illegal_argument_exception", reason).error);
+  };
+
+  EXPECT_EQ(group("Provided Grok expressions do not match field value: [a [b] c]"),
+            group("Provided Grok expressions do not match field value: [d]"));
+  EXPECT_EQ(group("unable to parse date [x y]"), group("unable to parse date [z]"));
+  EXPECT_EQ(group("field value: [cut off"), group("field value: [cut elsewhere"));
+  EXPECT_EQ(group("dynamic introduction of [a1] within [_doc] is not allowed"),
+            group("dynamic introduction of [b] within [_doc] is not allowed"));
+  EXPECT_EQ(group("mapper [a] cannot be changed from type [long] to [text]"),
+            "illegal_argument_exception: mapper [a] cannot be changed from type [long] to [text]");
+  EXPECT_EQ(group("in []"), "illegal_argument_exception: in [*]");
+}
+
+TEST(CauseTest, DoesNotDependOnTheWords) {
+  const auto cause = [](const std::string& reason, const std::string& caused_by) {
+    return CauseOf(Item(400, "mapper_parsing_exception", reason, caused_by).error);
+  };
+
+  EXPECT_EQ(cause("a", "x"), cause("b", "x"));
+  EXPECT_NE(cause("a", "x"), cause("a", "y"));
 }
 
 TEST(ErrorGroupTest, FitsIntoACommitWhateverTheEngineSays) {

@@ -85,6 +85,34 @@ TEST_F(BulkQueueTest, LetsNewRecordsWaitForWhatFailed) {
   EXPECT_THAT(Next(), ElementsAre(2));
 }
 
+TEST_F(BulkQueueTest, LetsNobodyWaitForWhatHoldsNoOthers) {
+  Bulk failed = BulkOf({1});
+  failed.holds_others = false;
+  queue_.Later(std::move(failed), now_ + 5s);
+  queue_.Add(Entry(2, BulkQueue::kBytesMost), now_);
+
+  EXPECT_FALSE(queue_.has_waiting());
+  EXPECT_THAT(Next(), ElementsAre(2));
+}
+
+TEST_F(BulkQueueTest, KeepsProbesApartFromAllOthersAndFromEachOther) {
+  queue_.AddProbe(Entry(1), now_);
+  queue_.AddProbe(Entry(3), now_);
+  queue_.AddProbe(Entry(2), now_);
+  queue_.Add(Entry(4), now_);
+  EXPECT_EQ(queue_.NextProbe(), now_);
+
+  EXPECT_THAT(OffsetsOf(queue_.TakeProbe(now_)->entries), ElementsAre(1, 3)) << "of one slot";
+  std::optional<Bulk> second = queue_.TakeProbe(now_);
+  EXPECT_THAT(OffsetsOf(second->entries), ElementsAre(2));
+  EXPECT_FALSE(queue_.TakeProbe(now_).has_value());
+
+  queue_.Later(*std::move(second), now_ + 1s);
+  EXPECT_FALSE(queue_.has_waiting()) << "nobody waits for it";
+  EXPECT_FALSE(queue_.TakeProbe(now_).has_value());
+  EXPECT_TRUE(queue_.TakeProbe(now_ + 1s).has_value());
+}
+
 TEST_F(BulkQueueTest, SplitsInHalvesThatGoFirst) {
   queue_.Later(BulkOf({9}), now_);
 
@@ -110,6 +138,25 @@ TEST_F(BulkQueueTest, MakesSmallerRequestsOfWhatWasTooLarge) {
   EXPECT_FALSE(queue_.HasRoom());
 
   for (int i = 0; i < 100; ++i) queue_.Passed();
+
+  EXPECT_TRUE(queue_.HasRoom());
+}
+
+TEST_F(BulkQueueTest, MakesNoLargerRequestsForOneThatWasTooLargeByItself) {
+  const size_t size = size_t{1} << 20;
+  queue_.WasTooLarge(size);
+
+  queue_.WasTooLarge(20 * size);
+
+  queue_.Add(Entry(1, size / 2), now_);
+  EXPECT_FALSE(queue_.HasRoom());
+}
+
+TEST_F(BulkQueueTest, HasTheRoomThatIsMadeByTakingOut) {
+  queue_.Add(Entry(1, BulkQueue::kBytesMost), now_);
+  ASSERT_FALSE(queue_.HasRoom());
+
+  queue_.Extract([](const Pending&) { return true; });
 
   EXPECT_TRUE(queue_.HasRoom());
 }

@@ -182,7 +182,7 @@ TEST_F(OpenSearchSinkTest, SendsWhatEnginesAskFor) {
 
   const EngineRequest request = engine_.requests().at(0);
   EXPECT_EQ(request.method, "POST");
-  EXPECT_THAT(request.path, testing::StartsWith("/_bulk?filter_path="));
+  EXPECT_THAT(request.path, testing::StartsWith("/_bulk?"));
   EXPECT_EQ(request.headers.at("content-type"), "application/x-ndjson");
   EXPECT_EQ(request.headers.at("content-encoding"), "gzip");
   EXPECT_FALSE(request.headers.contains("transfer-encoding"));
@@ -406,6 +406,20 @@ TEST_F(OpenSearchSinkTest, AsksSeldomWhileNothingCanPassAndSaysWhatToDo) {
     ASSERT_TRUE(Until([&] { return Confirmed() == confirmed + 5; })) << status;
     EXPECT_EQ(sink_->Trouble(), std::nullopt) << status;
   }
+}
+
+TEST_F(OpenSearchSinkTest, ForgetsThatItWasNotKnownOnceItIs) {
+  engine_.SetScript([](const auto&, size_t) { return Say(401, "no"); });
+  Submit(Values(5));
+  ASSERT_TRUE(Until([&] { return sink_->Trouble().has_value(); }));
+
+  engine_.SetScript([](const EngineRequest& request, size_t) {
+    return SayOfAll(request, 400, {{"type", "index_closed_exception"}});
+  });
+
+  ASSERT_TRUE(Until([&] { return !Failures().empty(); }));
+  EXPECT_THAT(Failures()[0].status.message(), HasSubstr("index_closed_exception"));
+  EXPECT_EQ(sink_->Trouble(), std::nullopt);
 }
 
 TEST_F(OpenSearchSinkTest, SendsARecordAgainAsItsOwnThoughItsSlotIsAnotherPartitions) {
@@ -661,6 +675,24 @@ TEST_F(OpenSearchSinkTest, CountsWhatTheEngineKeepsAmongItsFailures) {
   EXPECT_THAT(DeadLetters()[0].error, HasSubstr("failure_store"));
 }
 
+TEST_F(OpenSearchSinkTest, CountsWhatAPipelineThrowsAway) {
+  engine_.SetScript([](const EngineRequest& request, size_t) {
+    json items = json::array();
+    for (size_t i = 0; i < request.documents.size(); ++i) {
+      items.push_back(
+          {{"create", {{"status", i == 1 ? 200 : 201}, {"result", i == 1 ? "noop" : "created"}}}});
+    }
+    return Say(200, json{{"errors", false}, {"items", items}}.dump());
+  });
+  Submit(Values(3));
+
+  ASSERT_TRUE(Until([&] { return Confirmed() == 3; }));
+
+  ASSERT_THAT(DeadLetters(), SizeIs(1));
+  EXPECT_EQ(DeadLetters()[0].offset, Offset{1});
+  EXPECT_THAT(DeadLetters()[0].error, HasSubstr("pipeline"));
+}
+
 TEST_F(OpenSearchSinkTest, DoesNotConfirmARefusedRecordBeforeItsDeadLetterIsKept) {
   std::atomic<bool> keeps = false;
   engine_.SetScript([&](const EngineRequest& request, size_t) {
@@ -805,6 +837,17 @@ TEST_F(OpenSearchSinkTest, FindsTheOneForWhichARequestIsRefused) {
   EXPECT_EQ(DeadLetters()[0].offset, Offset{21});
 }
 
+TEST_F(OpenSearchSinkTest, WritesNothingOffForWhatIsSaidOfEveryRequest) {
+  engine_.SetScript([](const auto&, size_t) { return Say(400, "blocked by a rule"); });
+  Submit(Values(64));
+
+  ASSERT_TRUE(Until([&] { return !Failures().empty(); }));
+
+  EXPECT_EQ(Failures()[0].failure, Disposition::kBlock);
+  EXPECT_THAT(Failures()[0].status.message(), HasSubstr("blocked by a rule"));
+  EXPECT_THAT(DeadLetters(), testing::IsEmpty());
+}
+
 TEST_F(OpenSearchSinkTest, SendsLessAtATimeToAnEngineThatTakesLess) {
   constexpr size_t kMost = 20'000;
   engine_.SetScript([&](const EngineRequest& request, size_t) {
@@ -935,6 +978,80 @@ TEST_F(OpenSearchSinkTest, WritesNotHalfOfAllRecordsOff) {
   ASSERT_TRUE(Until([&] { return !Failures().empty(); }));
   EXPECT_THAT(Failures()[0].status.message(), HasSubstr("none is written off"));
   EXPECT_LT(engine_.stored(kLetters).size(), 200U);
+}
+
+TEST_F(OpenSearchSinkTest, WritesBadRecordsOffThatLieSideBySide) {
+  engine_.SetScript([&](const EngineRequest& request, size_t) { return StoreNumbers(request); });
+  std::vector<std::string> values = Values(400);
+  for (size_t i = 0; i < 100; ++i) values[i] = R"({"n":"text"})";
+  Submit(values);
+  ASSERT_TRUE(Until([&] { return !Failures().empty(); }));
+
+  // The first replay finds that others pass, the second one writes them off.
+  for (const uint32_t window : {2U, 3U}) {
+    OpenSlot(0);
+    next_[0] = Offset{0};
+    confirmations_.clear();
+    ASSERT_EQ(Submit(values, 0, window), 400U);
+    ASSERT_TRUE(Until([&] {
+      int64_t back = 0;
+      for (const Confirmation& failure : Failures()) back += failure.records;
+      return Confirmed() + back == 400;
+    }));
+  }
+
+  EXPECT_THAT(Failures(), testing::IsEmpty());
+  EXPECT_THAT(DeadLetters(), SizeIs(100));
+  EXPECT_THAT(engine_.stored(kLetters), SizeIs(100));
+  EXPECT_THAT(engine_.stored(kIndex), SizeIs(300));
+}
+
+TEST_F(OpenSearchSinkTest, GivesARecordBackThatTheEngineFailsAtWhileOthersPass) {
+  std::atomic<bool> is_broken = true;
+  engine_.SetScript([&](const EngineRequest& request, size_t) {
+    json items = json::array();
+    for (const auto& document : request.documents) {
+      EngineRequest one;
+      one.documents = {document};
+      const bool fails = is_broken && document.second.find("poison") != std::string::npos;
+      items.push_back(
+          fails ? json{{"create",
+                        {{"status", 500},
+                         {"error", {{"type", "fail_processor_exception"}, {"reason", "no"}}}}}}
+                : json::parse(engine_.Store(one).body)["items"][0]);
+    }
+    return Say(200, json{{"errors", true}, {"items", items}}.dump());
+  });
+  Submit({R"({"n":"poison"})"}, 0);
+  int64_t sent = 0;
+  const auto neighbour_sends = [&] {
+    if (Confirmed() == sent) sent += static_cast<int64_t>(Submit(Values(1), 1));
+  };
+  ASSERT_TRUE(Until([&] {
+    neighbour_sends();
+    return !Failures().empty();
+  }));
+  EXPECT_GT(sent, 40) << "its neighbour does not wait for it";
+  ASSERT_THAT(Failures(), SizeIs(1));
+  EXPECT_EQ(Failures()[0].slot, 0U);
+  EXPECT_EQ(Failures()[0].failure, Disposition::kBlock);
+  EXPECT_THAT(Failures()[0].status.message(), HasSubstr("fail_processor_exception"));
+
+  const auto replay = [&](uint32_t window) {
+    OpenSlot(0);
+    next_[0] = Offset{0};
+    return Submit({R"({"n":"poison"})", R"({"n":1})"}, 0, window);
+  };
+  EXPECT_EQ(replay(2), 1U);
+  const BootTime since = clock_.Now();
+  ASSERT_TRUE(Until([&] { return Failures().size() == 2; }));
+  EXPECT_LT(clock_.Now() - since, 5s) << "it is known to fail";
+
+  is_broken = false;
+  const int64_t before = Confirmed();
+  ASSERT_EQ(replay(3), 1U);
+  ASSERT_TRUE(Until([&] { return Confirmed() == before + 1; }));
+  EXPECT_EQ(Submit(Values(10), 0, 3), 10U);
 }
 
 TEST_F(OpenSearchSinkTest, TakesAFewRefusalsOfEachPartitionForTheStreamsFault) {

@@ -20,10 +20,8 @@ class WrittenPartitionsTest : public testing::Test {
     route.target_topic = "logs";
     route.partition = static_cast<PartitionNumber>(slot);
     route.source_epoch = source_epoch;
-    partitions_.Open(slot,
-                     std::make_shared<const Destination>(
-                         Destination{route, *IndexTemplate::Create(route.target_topic)}),
-                     kNow);
+    partitions_.Open(slot, std::make_shared<const Destination>(
+                               Destination{route, *IndexTemplate::Create(route.target_topic)}));
   }
   Pending Admit(Slot slot, uint32_t window = 1) {
     Record record;
@@ -64,9 +62,9 @@ TEST_F(WrittenPartitionsTest, AreFreeOnceARecordPassesThatCameAfterTheBlock) {
   const Pending failed = Admit(0, 5);
   partitions_.Block(failed);
 
-  partitions_.Passed(before, false, kNow);
+  partitions_.Passed(before, false);
   EXPECT_FALSE(partitions_.TakesMore(0)) << "it was on its way before";
-  partitions_.Passed(Admit(0, 6), false, kNow);
+  partitions_.Passed(Admit(0, 6), false);
 
   EXPECT_TRUE(partitions_.TakesMore(0));
 }
@@ -110,13 +108,16 @@ TEST_F(WrittenPartitionsTest, HoldAStreamUntilARecordIsWrittenThatWasHeldForIt) 
   ASSERT_TRUE(partitions_.IsStorm(held, "closed"));
   partitions_.Block(held);
 
-  partitions_.Passed(Admit(3, 2), true, kNow);
+  partitions_.Passed(Admit(3, 2), true);
+  partitions_.Judge();
   EXPECT_TRUE(partitions_.IsStorm(Admit(3, 3), "closed")) << "it was there, which proves nothing";
   partitions_.Block(3);
-  partitions_.Found(Admit(3, 4), kNow);
+  partitions_.Found(Admit(3, 4));
+  partitions_.Judge();
   EXPECT_TRUE(partitions_.IsStorm(Admit(3, 5), "closed")) << "nor does a look";
   partitions_.Block(3);
-  partitions_.Passed(Admit(3, 6), false, kNow);
+  partitions_.Passed(Admit(3, 6), false);
+  partitions_.Judge();
 
   EXPECT_FALSE(partitions_.IsStorm(Admit(3, 7), "closed"));
 }
@@ -125,7 +126,8 @@ TEST_F(WrittenPartitionsTest, ForgetAStormWithItsCause) {
   ASSERT_GT(RefusedBeforeAStorm(0), 0);
   partitions_.Block(0);
 
-  partitions_.Passed(Admit(0, 2), false, kNow);
+  partitions_.Passed(Admit(0, 2), false);
+  partitions_.Judge();
 
   EXPECT_GT(RefusedBeforeAStorm(0), 0);
 }
@@ -133,14 +135,90 @@ TEST_F(WrittenPartitionsTest, ForgetAStormWithItsCause) {
 TEST_F(WrittenPartitionsTest, ForgetNoStormForWhatIsFoundThere) {
   ASSERT_GT(RefusedBeforeAStorm(0), 0);
   partitions_.Block(0);
-  partitions_.Found(Admit(0, 2), kNow);
+  partitions_.Found(Admit(0, 2));
+  partitions_.Judge();
   EXPECT_TRUE(partitions_.IsStorm(Admit(0, 3), "closed")) << "the next one that is refused";
   partitions_.Block(0);
-  partitions_.Found(Admit(0, 4), kNow);
+  partitions_.Found(Admit(0, 4));
+  partitions_.Judge();
 
-  partitions_.Passed(Admit(0, 5), false, kNow);
+  partitions_.Passed(Admit(0, 5), false);
+  partitions_.Judge();
 
   EXPECT_GT(RefusedBeforeAStorm(0), 0);
+}
+
+class TrialTest : public WrittenPartitionsTest {
+ protected:
+  TrialTest() {
+    RefusedBeforeAStorm(0);
+    const Pending last = Admit(0);
+    partitions_.Block(last);
+    partitions_.Release(last);
+  }
+
+  // An answer for records of the next replay: so many are refused, and so many pass.
+  void Try(int refused, int passed) {
+    next_ = Offset{1000};
+    ++window_;
+    for (int i = 0; i < refused; ++i) {
+      EXPECT_TRUE(partitions_.IsStorm(Admit(0, window_), "closed")) << i;
+    }
+    for (int i = 0; i < passed; ++i) partitions_.Passed(Admit(0, window_), false);
+    partitions_.Judge();
+  }
+  bool IsHeldBack(int64_t offset) {
+    next_ = Offset{offset};
+    return partitions_.IsStorm(Admit(0, ++window_), "closed");
+  }
+
+  uint32_t window_ = 1;
+};
+
+TEST_F(TrialTest, LetsManyRecordsAhead) {
+  for (size_t i = 0; i < StormBreaker::kWindow; ++i) {
+    ASSERT_TRUE(partitions_.TakesMore(0)) << i;
+    Admit(0, 2);
+  }
+  EXPECT_FALSE(partitions_.TakesMore(0));
+}
+
+TEST_F(TrialTest, EndsAStormOfBadRecordsSideBySide) {
+  Try(100, 400);
+
+  EXPECT_FALSE(partitions_.IsBlocked(0));
+  for (int64_t offset = 1000; offset < 1100; ++offset) {
+    EXPECT_FALSE(IsHeldBack(offset)) << "its own fault";
+  }
+}
+
+TEST_F(TrialTest, FindsTheIndexAtFaultWhereHalfOfThemAreRefused) {
+  Try(250, 250);
+
+  EXPECT_TRUE(partitions_.IsBlocked(0));
+  EXPECT_TRUE(IsHeldBack(1000));
+}
+
+TEST_F(TrialTest, SaysNothingWithTooFew) {
+  Try(1, 10);
+  EXPECT_TRUE(partitions_.IsBlocked(0));
+}
+
+TEST_F(TrialTest, SaysNothingOfWhatLiesElsewhere) {
+  Try(100, 400);
+
+  int written_off = 0;
+  while (written_off < 100 && !IsHeldBack(5000 + written_off)) ++written_off;
+  EXPECT_LT(written_off, 20) << "behind it a storm is one as ever";
+  EXPECT_TRUE(IsHeldBack(10)) << "before it as well";
+}
+
+TEST_F(TrialTest, CountsNobodyWhoWasOnTheWayBefore) {
+  const Pending early = Admit(0, 1);
+  for (int i = 0; i < 100; ++i) partitions_.Passed(early, false);
+  partitions_.Judge();
+
+  EXPECT_TRUE(partitions_.IsBlocked(0));
 }
 
 TEST_F(WrittenPartitionsTest, KnowWhatMayBeThereAlready) {
