@@ -56,6 +56,7 @@ never connects to a cluster. The exit code is 1 if a check fails.
 
 Examples:
   drawbridge endpoint test oci-fra
+  drawbridge endpoint test search --topic logs-audit-2026.03.14
   drawbridge endpoint test aws-iad --relay relay-aws-1 --topic oci.audit --topic oci.vcn-flow)";
 
 }  // namespace
@@ -70,7 +71,7 @@ void AddEndpoint(CLI::App& app, Verb& chosen) {
   test.add_option("--relay", options->relay,
                   "The relay that connects (default: one that may run its bridges)")
       ->type_name("NAME");
-  test.add_option("--topic", options->topics, "A topic to look at as well; can be repeated")
+  test.add_option("--topic", options->topics, "A topic to look at as well, or an index; can be repeated")
       ->type_name("TOPIC")
       ->allow_extra_args(false);
   test.footer(kExamples);

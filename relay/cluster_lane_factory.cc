@@ -90,7 +90,7 @@ StatusOr<std::unique_ptr<Survey>> ClusterLaneFactory::MakeSurvey(const BridgeAss
 std::vector<EndpointCheck> ClusterLaneFactory::TestEndpoint(
     const EndpointSpec& endpoint, const std::optional<CredentialSecret>& secret,
     const std::vector<std::string>& topics, Duration deadline) {
-  if (!endpoint.is_kafka()) return TestEngine({endpoint, secret}, deadline);
+  if (!endpoint.is_kafka()) return TestEngine({endpoint, secret}, topics, deadline, clock_);
   return drawbridge::TestEndpoint({endpoint, secret}, topics, deadline);
 }
 

@@ -68,7 +68,18 @@ bool EngineSurvey::Reach(SurveyResult& result) {
   result.target_cluster_id = identity->cluster_id;
   const Status made = make_letters_(kPatience);
   if (!made.ok()) Note(result, made, true);
+  CheckDisks();
+  if (!disks_.ok()) Note(result, disks_, false);
   return made.ok();
+}
+
+// Not every engine says how full its disks are, nor to everybody.
+void EngineSurvey::CheckDisks() {
+  const BootTime now = clock_.Now();
+  if (disks_at_ && now - *disks_at_ < (disks_.ok() ? kCheckEvery : kCheckTroubledEvery)) return;
+  disks_at_ = now;
+  const StatusOr<std::string> disks = engine_->CheckDisks(kPatience);
+  disks_ = disks.status().code() == StatusCode::kFailedPrecondition ? disks.status() : Status();
 }
 
 bool EngineSurvey::Checked::blocks() const {
@@ -94,12 +105,7 @@ EngineSurvey::Checked EngineSurvey::ProblemsOf(const std::string& topic, bool& i
   if (!is_seen) found.problems.emplace_back(pipelines.is_seen, false);
   const StatusOr<bool> is_durable = engine_->IsDurable(name, kPatience);
   if (is_durable.ok() && !*is_durable) {
-    found.problems.emplace_back(
-        Status(StatusCode::kFailedPrecondition, Reason::kGuaranteeUnsupported,
-               fmt::format("{}: the index {} has index.translog.durability async, so that it "
-                           "confirms what a power cut can take: set it to request",
-                           engine_->endpoint(), name)),
-        false);
+    found.problems.emplace_back(engine_->NotDurable(name), false);
   }
   return found;
 }

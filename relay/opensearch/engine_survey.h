@@ -35,6 +35,8 @@ class EngineSurvey final : public Survey {
                std::unique_ptr<Survey> source, const Clock& clock, MakeLetters make_letters);
 
   bool Reach(SurveyResult& result);
+  // Before the engine locks its indexes for it.
+  void CheckDisks();
   // What is known against the index that a topic goes to.
   struct Checked {
     std::vector<std::pair<Status, bool>> problems;  // bool: blocks
@@ -61,6 +63,8 @@ class EngineSurvey final : public Survey {
   const MakeLetters make_letters_;
   std::map<std::string, Checked> checked_;  // by topic
   bool was_reached_ = false;
+  Status disks_;
+  std::optional<BootTime> disks_at_;
 };
 
 }  // namespace drawbridge

@@ -1,12 +1,30 @@
 #include "relay/opensearch/engine_test.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "relay/opensearch/engine_view.h"
 
 namespace drawbridge {
+namespace {
 
-std::vector<EndpointCheck> TestEngine(SearchEngine engine, Duration deadline) {
+// What is worst of an index.
+Status KeepsPromises(EngineView& view, const std::string& index, Duration patience,
+                     const Clock& clock) {
+  const EngineView::PipelineVerdict pipelines = view.CheckPipelines(index, patience, clock);
+  for (const Status& status : {pipelines.keeps_ids, pipelines.keeps_all, pipelines.is_seen}) {
+    if (!status.ok()) return status;
+  }
+  const StatusOr<bool> is_durable = view.IsDurable(index, patience);
+  if (!is_durable.ok()) return is_durable.status();
+  return *is_durable ? Status() : view.NotDurable(index);
+}
+
+}  // namespace
+
+std::vector<EndpointCheck> TestEngine(SearchEngine engine, const std::vector<std::string>& indexes,
+                                      Duration deadline, const Clock& clock) {
+  const BootTime end = clock.Now() + deadline;
   std::vector<EndpointCheck> checks;
   const auto note = [&](std::string name, const Status& status, std::string detail) {
     checks.push_back({.name = std::move(name),
@@ -22,11 +40,19 @@ std::vector<EndpointCheck> TestEngine(SearchEngine engine, Duration deadline) {
   }
   const StatusOr<EngineIdentity> identity = (*view)->Identify(deadline / 2);
   if (!note("connect", identity.status(), identity.ok() ? identity->Text() : "")) return checks;
-  note("create", (*view)->CheckRights(deadline / 4), "we may create documents");
+  const Status rights = (*view)->CheckRights(deadline / 4);
+  if (rights.code() != StatusCode::kUnimplemented) {
+    note("create", rights, "we may create documents");
+  }
   const StatusOr<std::string> disks = (*view)->CheckDisks(deadline / 4);
   // Not every engine tells, nor tells everybody: that is no fault of the endpoint.
   if (disks.ok() || disks.status().code() == StatusCode::kFailedPrecondition) {
     note("disk", disks.status(), disks.ok() ? *disks : "");
+  }
+  for (const std::string& index : indexes) {
+    const Duration patience = std::max<Duration>(end - clock.Now(), std::chrono::seconds(1)) / 2;
+    const Status kept = KeepsPromises(**view, index, patience, clock);
+    note("index " + index, kept, "its pipelines and its translog keep what is promised");
   }
   return checks;
 }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <string>
 #include <vector>
 
 #include "base/clock.h"
@@ -8,8 +9,10 @@
 
 namespace drawbridge {
 
-// Tries, step by step, whether an engine can be a target: who answers, and whether we may create
-// documents, and how full its disks are. Creates none. Returns within about `deadline`.
-std::vector<EndpointCheck> TestEngine(SearchEngine engine, Duration deadline);
+// Tries, step by step, whether an engine can be a target: who answers, whether we may create
+// documents, how full its disks are, and of each of the indexes whether it, or the template that
+// would make it, keeps what a bridge promises. Creates none. Returns within about `deadline`.
+std::vector<EndpointCheck> TestEngine(SearchEngine engine, const std::vector<std::string>& indexes,
+                                      Duration deadline, const Clock& clock);
 
 }  // namespace drawbridge

@@ -147,6 +147,10 @@ Status EngineView::CheckRights(Duration patience) {
                                            .content_type = "application/x-ndjson"},
                                           patience);
   if (!answer.ok()) return answer.status();
+  if (answer->status == 400 && answer->body.find("require_alias") != std::string::npos) {
+    return {StatusCode::kUnimplemented, Reason::kBrokerError,
+            "before 7.10 an engine does not say whether we may create documents until we do"};
+  }
   if (answer->status != 200) return Refused(*answer);
   const StatusOr<std::vector<BulkItem>> items = ReadItems(answer->body, 1);
   if (!items.ok()) return items.status();
@@ -158,11 +162,29 @@ Status EngineView::CheckRights(Duration patience) {
   return error.status < 300 ? Status() : Refused(refused);
 }
 
+// An index that was deleted is made by the next letter, and not as we would.
+Status EngineView::CheckDeadLetterMapping(const std::string& index,
+                                          const std::string& answer) const {
+  constexpr const char* kBridge = "drawbridge-error-bridge";
+  const json mappings = json::parse(answer, nullptr, false);
+  for (const json& one : At(mappings, {})) {
+    const std::string type = TextAt(one, {"mappings", "properties", kBridge, "type"});
+    if (type.empty() || type == "keyword") continue;
+    return {StatusCode::kFailedPrecondition, Reason::kBrokerError,
+            fmt::format("{}: the index {} has {} as {} where a keyword is needed, so that its dead "
+                        "letters are not found: copy it to another index (_reindex), delete it, "
+                        "and copy them back once the relay has made it anew",
+                        endpoint(), index, kBridge, type)};
+  }
+  return {};
+}
+
 Status EngineView::MakeDeadLetterIndex(const std::string& index, Duration patience) {
   const StatusOr<HttpAnswer> there =
       Ask({.method = "GET", .path = fmt::format("/{}/_mapping", index)}, patience);
   if (!there.ok()) return there.status();
   if (there->status == 200) {
+    if (Status found = CheckDeadLetterMapping(index, there->body); !found.ok()) return found;
     // One that somebody else has made. Where we may not add to it, only a retry is the poorer.
     if (there->body.find("drawbridge-error-turn") != std::string::npos) return {};
     const json mapping = json::parse(DeadLetterMapping());
@@ -315,6 +337,13 @@ StatusOr<bool> EngineView::IsDurable(const std::string& index, Duration patience
     return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
   });
   return word != "async";
+}
+
+Status EngineView::NotDurable(const std::string& index) const {
+  return {StatusCode::kFailedPrecondition, Reason::kGuaranteeUnsupported,
+          fmt::format("{}: the index {} has index.translog.durability async, so that it confirms "
+                      "what a power cut can take: set it to request",
+                      endpoint(), index)};
 }
 
 StatusOr<std::string> EngineView::CheckDisks(Duration patience) {

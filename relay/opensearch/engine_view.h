@@ -29,10 +29,12 @@ class EngineView {
   // Who answers. Refuses what is no search engine, or a version that is not known to work.
   StatusOr<EngineIdentity> Identify(Duration patience);
 
-  // Whether we may create documents; nothing is created.
+  // Whether we may create documents; nothing is created. kUnimplemented where the engine cannot
+  // say.
   Status CheckRights(Duration patience);
 
-  // Makes the index for dead letters, if it is missing, and adds what its mapping lacks.
+  // Makes the index for dead letters, if it is missing, and adds what its mapping lacks. Refuses
+  // one in which they would not be found.
   Status MakeDeadLetterIndex(const std::string& index, Duration patience);
 
   // What the pipelines of an index, or of the template that would make it, do to the promises; of
@@ -45,6 +47,8 @@ class EngineView {
   PipelineVerdict CheckPipelines(const std::string& index, Duration patience, const Clock& clock);
   // Whether the engine confirms documents before they are on its disk.
   StatusOr<bool> IsDurable(const std::string& index, Duration patience);
+  // What to do where it does.
+  Status NotDurable(const std::string& index) const;
 
   // How near the engine's disks are to the mark where it locks its indexes: a sentence, or a status
   // when one is beyond it. kPermissionDenied where we may not ask.
@@ -64,6 +68,7 @@ class EngineView {
  private:
   explicit EngineView(std::unique_ptr<HttpClient> client) : client_(std::move(client)) {}
 
+  Status CheckDeadLetterMapping(const std::string& index, const std::string& answer) const;
   // One of the settings that the index has, or would be made with; empty: the engine's default.
   StatusOr<std::string> Setting(const std::string& index, const std::string& name,
                                 Duration patience);

@@ -11,6 +11,7 @@
 namespace drawbridge {
 namespace {
 
+constexpr int64_t kDeadLetterKindsMax = 100;
 constexpr int64_t kFilteredRowMicros = 3'600'000'000;  // an hour to a row
 
 std::string_view CauseName(GapCause cause) {
@@ -36,6 +37,7 @@ StatusOr<CommitOutcome> Classify(Database& database, const RelayName& relay,
 }
 
 // Those below `stored` came with a commit whose answer was lost, and are counted.
+// Beyond so many kinds of errors a partition's others are counted together.
 Status StoreDeadLetters(Database& database, const CommitItem& item, Offset stored, int64_t now) {
   for (const DeadLetters& letters : item.dead_letters) {
     if (letters.range.first < stored) continue;
@@ -44,7 +46,10 @@ Status StoreDeadLetters(Database& database, const CommitItem& item, Offset store
             .Prepare(
                 "INSERT INTO dead_letters (stream_id, partition, error, from_offset, to_offset, "
                 "records, bridge, topic, first_at_us, last_at_us) "
-                "SELECT s.id, ?2, ?3, ?4, ?5, ?6, b.name, s.topic, ?7, ?7 FROM streams s "
+                "SELECT s.id, ?2, iif((SELECT count(*) FROM dead_letters WHERE stream_id = ?1 "
+                "AND partition = ?2) < ?8 OR EXISTS (SELECT 1 FROM dead_letters "
+                "WHERE stream_id = ?1 AND partition = ?2 AND error = ?3), ?3, ?9), ?4, ?5, ?6, "
+                "b.name, s.topic, ?7, ?7 FROM streams s "
                 "JOIN bridges b ON b.id = s.bridge_id WHERE s.id = ?1 "
                 "ON CONFLICT (stream_id, partition, error) DO UPDATE SET "
                 "from_offset = min(from_offset, excluded.from_offset), "
@@ -57,6 +62,8 @@ Status StoreDeadLetters(Database& database, const CommitItem& item, Offset store
             .Bind(letters.range.end.value)
             .Bind(letters.records)
             .Bind(now)
+            .Bind(kDeadLetterKindsMax)
+            .Bind(std::string(kOtherErrors))
             .Run();
     if (!put.ok()) return put;
   }

@@ -80,10 +80,19 @@ class EngineSurveyTest : public testing::Test {
       processors.push_back(json::parse(processor_));
       return say({{"p", {{"processors", processors}}}});
     }
+    if (request.path.find("/_nodes/stats/fs") != std::string::npos) {
+      const json total{{"total_in_bytes", 1000}, {"available_in_bytes", disk_available_}};
+      return say({{"nodes", {{"a", {{"name", "a"}, {"fs", {{"total", total}}}}}}}});
+    }
+    if (request.path.find("/_cluster/settings") != std::string::npos) {
+      return say(
+          {{"defaults", {{"cluster.routing.allocation.disk.watermark.flood_stage", "95%"}}}});
+    }
     return say(json::object());
   }
 
   FakeClock clock_;
+  int64_t disk_available_ = 900;
   bool is_down_ = false;
   std::string pipeline_;
   std::string processor_ = R"({"set": {"field": "_id"}})";
@@ -188,6 +197,18 @@ TEST_F(EngineSurveyTest, WarnsOfAPipelineThatThrowsRecordsAway) {
   EXPECT_EQ(result.topics[0].target_partitions, 2) << "that is the operator's will";
   ASSERT_THAT(result.conditions, SizeIs(1));
   EXPECT_FALSE(result.conditions[0].blocks);
+}
+
+TEST_F(EngineSurveyTest, WarnsOfAFullDiskAndStartsAllTheSame) {
+  pipeline_ = "";
+  disk_available_ = 1;
+
+  const SurveyResult result = Look();
+
+  ASSERT_THAT(result.conditions, SizeIs(1));
+  EXPECT_FALSE(result.conditions[0].blocks);
+  EXPECT_THAT(result.conditions[0].text, testing::HasSubstr("disk"));
+  EXPECT_EQ(result.topics[0].target_partitions, 2);
 }
 
 TEST_F(EngineSurveyTest, StartsNothingWhereDeadLettersCannotBeKept) {

@@ -139,6 +139,21 @@ TEST_F(EngineViewTest, IsContentWithAnIndexThatSomebodyElseHasJustMade) {
   EXPECT_TRUE(view_->MakeDeadLetterIndex("dead", 5s).ok());
 }
 
+TEST_F(EngineViewTest, RefusesAnIndexInWhichDeadLettersAreNotFound) {
+  const auto with_bridge_as = [](const json& field) {
+    return json{{"dead",
+                 {{"mappings",
+                   {{"properties",
+                     {{"drawbridge-error-bridge", field}, {"drawbridge-error-turn", field}}}}}}}};
+  };
+  Answer(with_bridge_as({{"type", "text"}}));
+  EXPECT_THAT(view_->MakeDeadLetterIndex("dead", 5s).message(),
+              AllOf(HasSubstr("dead"), HasSubstr("_reindex")));
+
+  Answer(with_bridge_as({{"type", "keyword"}}));
+  EXPECT_TRUE(view_->MakeDeadLetterIndex("dead", 5s).ok());
+}
+
 // --- What would break a promise -----------------------------------------------------------------
 
 TEST_F(EngineViewTest, NamesAPipelineThatGivesDocumentsAnotherId) {

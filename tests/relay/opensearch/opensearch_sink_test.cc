@@ -1047,10 +1047,10 @@ TEST_F(OpenSearchSinkTest, GivesARecordBackThatTheEngineFailsAtWhileOthersPass) 
   ASSERT_TRUE(Until([&] { return Failures().size() == 2; }));
   EXPECT_LT(clock_.Now() - since, 5s) << "it is known to fail";
 
+  ASSERT_TRUE(Until([&] { return Confirmed() == sent; }));
   is_broken = false;
-  const int64_t before = Confirmed();
   ASSERT_EQ(replay(3), 1U);
-  ASSERT_TRUE(Until([&] { return Confirmed() == before + 1; }));
+  ASSERT_TRUE(Until([&] { return Confirmed() == sent + 1; }));
   EXPECT_EQ(Submit(Values(10), 0, 3), 10U);
 }
 

@@ -322,6 +322,21 @@ TEST_F(CheckpointStoreTest, CountsDeadLettersByWhatTheyWereRefusedFor) {
   EXPECT_EQ(streams().PassedByStream()->at(0).dead_letters, 6);
 }
 
+TEST_F(CheckpointStoreTest, CountsTheDeadLettersOfAPartitionInSoManyKindsAtMost) {
+  CommitItem item = Item(first_, 100, 400);
+  for (int64_t i = 0; i < 150; ++i) {
+    item.dead_letters.push_back(
+        {.range = {{100 + i}, {101 + i}}, .records = 1, .error = fmt::format("error {}", i)});
+  }
+  item.dead_letters.push_back({.range = {{300}, {301}}, .records = 1, .error = "error 7"});
+  ASSERT_EQ(Outcome("fra-1", item), "STORED");
+
+  EXPECT_EQ(Number("SELECT count(*) FROM dead_letters"), 101);
+  EXPECT_EQ(Number("SELECT records FROM dead_letters WHERE error = 'other errors'"), 50);
+  EXPECT_EQ(Number("SELECT records FROM dead_letters WHERE error = 'error 7'"), 2);
+  EXPECT_EQ(Number("SELECT sum(records) FROM dead_letters"), 151);
+}
+
 TEST_F(CheckpointStoreTest, TellsDeadLettersThatWereBroughtInFromThoseThatWait) {
   CommitItem item = Item(first_, 100, 150);
   item.dead_letters = {{.range = {{110}, {120}}, .records = 5, .error = "a"}};
