@@ -8,6 +8,7 @@ Ends with 1 if a mutant survives.
 from __future__ import annotations
 
 import argparse
+import os
 import subprocess
 import sys
 import tempfile
@@ -32,8 +33,8 @@ MUTANTS = [
     Mutant(
         "a record that is there already is an error",
         "relay/opensearch/bulk_answer.cc",
-        "    case 409:\n      return ItemOutcome::kThere;",
-        "    case 409:\n      return ItemOutcome::kBadRecord;",
+        "                 ? ItemOutcome::kThere",
+        "                 ? ItemOutcome::kSystemic",
     ),
     Mutant(
         "errors: false is believed",
@@ -70,26 +71,68 @@ MUTANTS = [
     Mutant(
         "a refusal of all records is written off",
         "relay/opensearch/storm_breaker.cc",
-        "  return are_half || in_a_row_ >= kInARow;",
+        "  return are_half || (row_ == cause && in_a_row_ >= kInARow);",
         "  return false && are_half;",
     ),
     Mutant(
         "a refusal is looked at in its partition alone",
         PARTITIONS,
-        "  return is_storm || is_stream_storm;",
-        "  return is_storm;",
+        "  partition.is_in_storm = is_storm || is_stream_storm;",
+        "  partition.is_in_storm = is_storm;",
     ),
     Mutant(
         "what is found there frees a stream that is held back",
         PARTITIONS,
-        "std::exchange(partition.is_held_by_stream, false) && is_new",
+        "std::exchange(partition.is_held_by_stream, false) && partition.trial.written > 0",
         "std::exchange(partition.is_held_by_stream, false)",
     ),
     Mutant(
         "a partition is free once anything passes that was on its way",
         PARTITIONS,
-        "  if (partition.blocked_in && entry.window > *partition.blocked_in) {",
-        "  if (partition.blocked_in) {",
+        "  if (partition.blocked_in && entry.window > *partition.blocked_in) partition",
+        "  if (partition.blocked_in) partition",
+    ),
+    Mutant(
+        "bad records side by side block their partition for good",
+        PARTITIONS,
+        "    if (trial.refused > 0 && !are_bad_records) continue;",
+        "    if (trial.refused > 0 || are_bad_records) continue;",
+    ),
+    Mutant(
+        "a storm ends with the first record that passes",
+        PARTITIONS,
+        "trial.refused * 2 < tried;",
+        "trial.refused < tried;",
+    ),
+    Mutant(
+        "reasons that quote the record tell causes apart",
+        "relay/opensearch/bulk_answer.cc",
+        'fmt::format("{} {} {}", error.status, error.type, error.caused_by);',
+        'fmt::format("{} {} {}", error.status, error.type, error.reason);',
+    ),
+    Mutant(
+        "a record that fails on and on is never given back",
+        SINK,
+        "now - *entry.failing_since >= kStuckAfter",
+        "now - *entry.failing_since >= kStuckAfter * 1000",
+    ),
+    Mutant(
+        "new records wait for one that fails by itself",
+        SINK,
+        "  again.holds_others = is_pushed_back;",
+        "  again.holds_others = true;",
+    ),
+    Mutant(
+        "a blocked partition shares requests with the others",
+        SINK,
+        "    const bool is_probe = partitions_.IsBlocked(batch.slot);",
+        "    const bool is_probe = false;",
+    ),
+    Mutant(
+        "what a pipeline throws away counts as delivered",
+        "relay/opensearch/bulk_answer.cc",
+        "  if (item.is_dropped) return",
+        "  if (item.is_dropped && item.is_diverted) return",
     ),
     Mutant(
         "a proxy that answers what is looked for is waited for in silence",
@@ -106,27 +149,48 @@ MUTANTS = [
 ]
 
 
-def run(command: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+# A mutant may make tests wait for ever: that is seen as well.
+TESTS_SECONDS = 300
 
 
 def must(command: list[str], folder: Path) -> None:
-    done = run(command, folder)
+    # ccache finds what the tree has built, wherever the copy is.
+    environment = {**os.environ, "CCACHE_BASEDIR": str(folder), "CCACHE_NOHASHDIR": "1"}
+    done = subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, text=True, check=False
+    )
     if done.returncode != 0:
         sys.exit(f"{' '.join(command)} ended with {done.returncode}:\n{done.stdout[-3000:]}")
+
+
+def passes(program: Path) -> bool:
+    try:
+        done = subprocess.run(
+            [program], capture_output=True, timeout=TESTS_SECONDS, check=False
+        )
+    except subprocess.TimeoutExpired:
+        return False
+    return done.returncode == 0
+
+
+def outdated() -> list[str]:
+    """Those whose place in the sources is not there any more, or not the only one."""
+    return [
+        f"{mutant.file} has changed, and this mutant with it: {mutant.name}"
+        for mutant in MUTANTS
+        if (ROOT / mutant.file).read_text().count(mutant.what) != 1
+    ]
 
 
 def survives(mutant: Mutant, copy: Path, target: str) -> bool:
     """Whether all tests of `target` pass with the guarantee broken."""
     file = copy / mutant.file
     sound = file.read_text()
-    if sound.count(mutant.what) != 1:
-        sys.exit(f"{mutant.file} has changed, and this mutant with it: {mutant.name}")
     file.write_text(sound.replace(mutant.what, mutant.instead))
     try:
         must(["cmake", "--build", "--preset", "check", "--target", target], copy)
         [program] = (copy / "build/check/tests").rglob(target)
-        return run([str(program)], copy).returncode == 0
+        return passes(program)
     finally:
         file.write_text(sound)
 
@@ -134,7 +198,12 @@ def survives(mutant: Mutant, copy: Path, target: str) -> bool:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--target", default="relay_opensearch_test", help="the tests to run")
+    parser.add_argument("--check", action="store_true", help="only whether all have a place")
     arguments = parser.parse_args()
+    if found := outdated():
+        sys.exit("\n".join(found))
+    if arguments.check:
+        return 0
     survivors = []
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder) / "copy"

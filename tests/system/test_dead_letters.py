@@ -241,6 +241,86 @@ def test_no_record_is_written_off_when_all_are_refused(searching: Searching) -> 
     assert len(searching.letters(topic)) < 100
 
 
+@pytest.mark.both_engines
+def test_no_record_is_written_off_for_a_pipeline_that_quotes_each(searching: Searching) -> None:
+    """Each reason is another one, and all have one cause."""
+    topic = unique("grok")
+    searching.deployment.make_topics(topic, partitions=1)
+    grok = {"field": "message", "patterns": ["^%{IP:address} %{WORD:verb}$"]}
+    searching.client.put_pipeline(topic, [{"grok": grok}])
+    searching.client.put_template(
+        topic, [f"logs-{topic}-*"], settings={"index.default_pipeline": topic}
+    )
+    searching.deployment.oci.admin.produce(
+        topic, [{"value": f"[{n}] a line of {n}".encode(), "partition": 0} for n in range(500)]
+    )
+    searching.apply(topic, [topic])
+    searching.deployment.wait_until_shown(
+        topic, "RECORD_REFUSED", side="target", says=["none is written off"], seconds=SECONDS
+    )
+    letters = searching.letters(topic)
+    assert len(letters) < 100
+    assert len({letter["drawbridge-error-group"] for letter in letters}) <= 1
+
+    searching.client.put_pipeline(topic, [])
+    searching.deployment.wait_until_carried(topic, [topic], 120)
+    searching.assert_once([topic], keys_of(topic, searching.letters(topic)))
+
+
+@pytest.mark.both_engines
+def test_bad_records_side_by_side_are_kept_and_hold_nobody_up(searching: Searching) -> None:
+    """More of them in a row than a storm needs: at the start of a log, and in its midst."""
+    topic, deployment = unique("row"), searching.deployment
+    deployment.make_topics(topic, partitions=2)
+    searching.client.put_template(
+        topic, [f"logs-{topic}-*"], mappings={"properties": {"n": {"type": "long"}}}
+    )
+    good = [f'{{"n": {number}}}' for number in range(1000)]
+    bad = [f'{{"n": "text {number}"}}' for number in range(150)]
+    for partition, values in enumerate([bad + good, good + bad + good]):
+        deployment.oci.admin.produce(
+            topic, [{"value": value.encode(), "partition": partition} for value in values]
+        )
+    searching.apply(topic, [topic])
+    deployment.wait_until_carried(topic, [topic], 120)
+
+    letters = searching.letters(topic)
+    assert sorted(letter["value"] for letter in letters) == sorted(2 * bad)
+    searching.assert_once([topic], keys_of(topic, letters))
+
+
+@pytest.mark.both_engines
+def test_what_a_pipeline_throws_away_is_counted(searching: Searching) -> None:
+    topic, deployment = unique("dropped"), searching.deployment
+    deployment.make_topics(topic, partitions=1)
+    searching.client.put_pipeline(topic, [{"drop": {"if": "ctx.n % 10 == 0"}}])
+    searching.client.put_template(
+        topic, [f"logs-{topic}-*"], settings={"index.default_pipeline": topic}
+    )
+    deployment.oci.admin.produce(
+        topic, [{"value": f'{{"n": {n}}}'.encode(), "partition": 0} for n in range(100)]
+    )
+    searching.apply(topic, [topic])
+    deployment.wait_until_carried(topic, [topic], 60)
+
+    assert searching.arrived(f"logs-{topic}-*") == 90
+    [group] = deployment.cli_json("dead-letters", "list", topic)["groups"]
+    assert group["records"] == 10 and "pipeline" in group["error"], group
+
+
+def test_an_index_that_hides_dead_letters_is_named(searching: Searching) -> None:
+    """As the next letter makes it, when somebody has deleted it."""
+    topic, index = unique("hidden"), unique("hiding")
+    searching.deployment.make_topics(topic, partitions=1)
+    searching.client.create_index(
+        index, mappings={"properties": {"drawbridge-error-bridge": {"type": "text"}}}
+    )
+    searching.apply(topic, [topic], dead_letter_index=index)
+    searching.deployment.wait_until_shown(
+        topic, "BROKER_ERROR", side="target", says=[index, "_reindex"], seconds=SECONDS
+    )
+
+
 # What an index of these fields refuses, and takes when it is told to ignore what is malformed.
 KINDS = {"n": "long", "at": "date", "from": "ip", "small": "short", "ratio": "float"}
 BAD = {"n": "text", "at": "yesterday", "from": "nowhere", "small": 70_000, "ratio": "much"}

@@ -228,6 +228,62 @@ def test_a_pipeline_of_a_legacy_template_is_named(searching: Searching) -> None:
     searching.assert_once([topic])
 
 
+@pytest.mark.both_engines
+def test_a_record_that_an_engine_fails_at_holds_nobody_else_up(searching: Searching) -> None:
+    sick, well, deployment = unique("sick"), unique("well"), searching.deployment
+    deployment.make_topics(sick, well, partitions=1)
+    searching.client.put_pipeline(sick, [{"fail": {"if": "ctx.n == 0", "message": "poisoned"}}])
+    searching.client.put_template(
+        sick, [behind(sick)], settings={"index.default_pipeline": sick}
+    )
+    deployment.oci.admin.produce(
+        sick, [{"value": f'{{"n": {n}}}'.encode(), "partition": 0} for n in range(100)]
+    )
+    with deployment.start_logs([well], rate=500) as logs:
+        searching.apply(sick, [sick, well], index="logs-{topic}-{+yyyy.MM.dd}")
+        deployment.wait_until_shown(
+            sick, "BROKER_ERROR", side="target", says=["poisoned"], seconds=45
+        )
+        deployment.wait(
+            lambda: "BLOCKED" in deployment.motions(sick), 45, "the sick stream is blocked"
+        )
+        searching.wait_until_more(behind(well), 5000, 20)
+        logs.stop()
+    deployment.wait_until_carried(sick, [well])
+    assert not searching.letters(sick)
+
+    searching.client.put_pipeline(sick, [])
+    deployment.wait_until_carried(sick, [sick], 120)
+    searching.assert_once([sick, well])
+
+
+@pytest.mark.slow
+def test_an_index_without_a_primary_holds_nobody_else_up(searching: Searching) -> None:
+    sick, well, deployment = unique("red"), unique("green"), searching.deployment
+    deployment.make_topics(sick, well, partitions=1)
+    nowhere = "index.routing.allocation.require.zone"
+    searching.client.put_template(sick, [behind(sick)], settings={nowhere: "nowhere"})
+    deployment.write_logs([sick], 1000)
+    with deployment.start_logs([well], rate=500) as logs:
+        searching.apply(sick, [sick, well], index="logs-{topic}-{+yyyy.MM.dd}")
+        deployment.wait(
+            lambda: "BLOCKED" in deployment.motions(sick), 120, "the sick stream is blocked"
+        )
+        deployment.wait_until_shown(
+            sick, "BROKER_ERROR", side="target", says=["primary shard"], seconds=SECONDS
+        )
+        # The engine takes 20 s to say no of the sick one.
+        searching.wait_until_more(behind(well), 5000, 18)
+        logs.stop()
+    deployment.wait_until_carried(sick, [well], 60)
+    assert not searching.letters(sick)
+
+    searching.client.put_template(sick, [behind(sick)], settings={})
+    searching.client.call("PUT", f"{behind(sick)}/_settings", {nowhere: None})
+    deployment.wait_until_carried(sick, [sick], 120)
+    searching.assert_once([sick, well])
+
+
 @pytest.fixture(scope="module")
 def crowded(
     tmp_path_factory: pytest.TempPathFactory,
