@@ -117,7 +117,8 @@ void AddDeadLetters(CLI::App& app, Verb& chosen) {
   AddVerb(letters, chosen, "list", "Show how many there are, by what for",
           std::make_shared<DeadLetterOptions>(), List)
       .footer(
-          "WAITING are in the bridge's index or topic of dead letters, byte for byte;\n"
+          "WAITING are in the bridge's index or topic of dead letters, byte for byte, but for\n"
+          "those of failure_store (the engine has them) and dropped (nobody has);\n"
           "RETRIED have been brought into the target since.\n\n"
           "Examples:\n  drawbridge dead-letters list\n"
           "  drawbridge dead-letters list oci-search/audit -o json");
