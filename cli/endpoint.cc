@@ -71,7 +71,8 @@ void AddEndpoint(CLI::App& app, Verb& chosen) {
   test.add_option("--relay", options->relay,
                   "The relay that connects (default: one that may run its bridges)")
       ->type_name("NAME");
-  test.add_option("--topic", options->topics, "A topic to look at as well, or an index; can be repeated")
+  test.add_option("--topic", options->topics,
+                  "A topic to look at as well, or an index; can be repeated")
       ->type_name("TOPIC")
       ->allow_extra_args(false);
   test.footer(kExamples);
