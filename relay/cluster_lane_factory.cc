@@ -50,6 +50,7 @@ StatusOr<LaneEnds> ClusterLaneFactory::MakeLane(const BridgeAssignment& bridge,
                              {.bridge = bridge.spec.name,
                               .relay = relay_,
                               .dead_letter_index = bridge.spec.target.letters(),
+                              .cluster_id = bridge.target_cluster_id,
                               .window_bytes = budget.window_bytes},
                              clock_, std::move(letters));
     if (!sink.ok()) return sink.status();

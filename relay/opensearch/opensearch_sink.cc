@@ -6,12 +6,14 @@
 #include <utility>
 
 #include <fmt/format.h>
+#include <nlohmann/json.hpp>
 #include <sys/timerfd.h>
 #include <unistd.h>
 
 #include "base/failpoint.h"
 #include "base/log.h"
 #include "relay/opensearch/bulk_request.h"
+#include "relay/opensearch/json_at.h"
 
 namespace drawbridge {
 namespace {
@@ -24,6 +26,8 @@ const Log kLog("relay.opensearch");
 constexpr Duration kAskAgainAfter = 250ms;
 // What fails for longer while others pass holds up its own partition only.
 constexpr Duration kStuckAfter = 10s;
+// Behind a name there may be another cluster one day.
+constexpr Duration kKnownFor = 60s;
 
 }  // namespace
 
@@ -55,6 +59,7 @@ OpenSearchSink::OpenSearchSink(std::unique_ptr<HttpClient> client, OpenSearchSin
       block_backoff_(2s, 30s),
       partitions_(settings_.window_bytes),
       addresses_(client_->addresses()),
+      known_until_(client_->addresses()),
       trouble_(client_->engine().endpoint.name) {}
 
 Status OpenSearchSink::Open(Slot slot, const Route& route) {
@@ -141,6 +146,10 @@ bool OpenSearchSink::Send(Bulk bulk, BootTime now) {
     queue_.Later(std::move(bulk), addresses_.MayBeAsked());
     return false;
   }
+  if (!settings_.cluster_id.empty() && known_until_[*address] <= now) {
+    AskWho(std::move(bulk), *address, now);
+    return true;
+  }
   if (IsSuspect(bulk)) {
     SendCheck(std::move(bulk), *address, now);
     return true;
@@ -162,13 +171,51 @@ bool OpenSearchSink::Send(Bulk bulk, BootTime now) {
        .is_gzip = true,
        .opaque_id = fmt::format("{}{}/{}", TaskPrefix(settings_.bridge), settings_.relay, id)},
       *address);
-  Await(id, std::move(bulk), *address, now);
+  Await(id, {.bulk = std::move(bulk), .at = now, .address = *address});
   return true;
 }
 
-void OpenSearchSink::Await(uint64_t id, Bulk bulk, size_t address, BootTime now) {
-  if (bulk.is_probe) ++probes_out_;
-  in_flight_.emplace(id, Sent{.bulk = std::move(bulk), .at = now, .address = address});
+void OpenSearchSink::Await(uint64_t id, Sent sent) {
+  if (sent.bulk.is_probe) ++probes_out_;
+  in_flight_.emplace(id, std::move(sent));
+}
+
+void OpenSearchSink::AskWho(Bulk bulk, size_t address, BootTime now) {
+  const uint64_t id = ++last_id_;
+  client_->Send(id, {.method = "GET", .path = "/?filter_path=cluster_uuid"}, address);
+  Await(id, {.bulk = std::move(bulk), .at = now, .address = address, .asks_who = true});
+}
+
+void OpenSearchSink::TakeWho(Sent sent, const HttpAnswer& answer, BootTime now) {
+  if (answer.status == 0) {
+    StandDown(sent.address, now);
+    trouble_.Note(answer.failure.reason(), answer.failure.message(), false, now);
+    Retry(std::move(sent.bulk), {}, false, now);
+    return;
+  }
+  if (answer.status != 200) {
+    TakeRefused(std::move(sent), answer, now);
+    return;
+  }
+  const std::string seen =
+      TextAt(nlohmann::json::parse(answer.body, nullptr, false), {"cluster_uuid"});
+  if (seen == settings_.cluster_id) {
+    known_until_[sent.address] = now + kKnownFor;
+    Send(std::move(sent.bulk), now);
+    return;
+  }
+  const std::string text = fmt::format(
+      "{} answers where cluster {} was before, and no record is sent to it: correct the endpoint's "
+      "addresses, or make another endpoint for the new cluster",
+      seen.empty() ? "what does not say which cluster it is" : "cluster " + seen,
+      settings_.cluster_id);
+  if (client_->addresses() > 1) {
+    StandDown(sent.address, now);
+    trouble_.Note(Reason::kSourceChanged, text, false, now);
+    Retry(std::move(sent.bulk), {}, false, now);
+    return;
+  }
+  BlockAll(std::move(sent.bulk), Reason::kSourceChanged, text, now);
 }
 
 // Writes the request's body. What no engine must get is taken out of it; false if nothing is left.
@@ -229,7 +276,7 @@ void OpenSearchSink::SendCheck(Bulk bulk, size_t address, BootTime now) {
   }
   const uint64_t id = ++last_id_;
   client_->Send(id, bulk.check->Next(), address);
-  Await(id, std::move(bulk), address, now);
+  Await(id, {.bulk = std::move(bulk), .at = now, .address = address});
 }
 
 void OpenSearchSink::TakeCheck(Sent sent, const HttpAnswer& answer, BootTime now) {
@@ -307,11 +354,16 @@ void OpenSearchSink::SetTimer(BootTime now) const {
 void OpenSearchSink::StandDown(size_t address, BootTime now) {
   limit_.PushedBack();
   addresses_.StayedAway(address, now);
+  known_until_[address] = {};
 }
 
 // --- Answers ------------------------------------------------------------------------------------
 
 void OpenSearchSink::Take(Sent sent, const HttpAnswer& answer, BootTime now) {
+  if (sent.asks_who) {
+    TakeWho(std::move(sent), answer, now);
+    return;
+  }
   if (sent.bulk.check) {
     TakeCheck(std::move(sent), answer, now);
     return;

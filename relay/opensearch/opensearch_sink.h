@@ -29,6 +29,7 @@ struct OpenSearchSinkSettings {
   std::string bridge;                      // its name, for dead letters
   std::string relay;                       // its name, for documents
   std::string dead_letter_index;           // of the same engine
+  std::string cluster_id = {};             // of the one that is meant; empty: any
   size_t window_bytes = size_t{64} << 20;  // what a lane sends without a confirmation
 };
 
@@ -41,6 +42,9 @@ struct OpenSearchSinkSettings {
 // that is closed, a full disk, half of all records refused for one reason), and a record that fails
 // on and on while others pass, is given back to the lane as blocked. A blocked partition is tried
 // in requests of its own, beside the others, until its records pass.
+//
+// Nothing is sent to another cluster than the one that is meant: an address that was changed by
+// mistake may lead to one where the same credential works.
 //
 // Order within a partition is not kept: the engine has none. Runs on the lane's thread only. The
 // clock outlives it.
@@ -64,6 +68,7 @@ class OpenSearchSink final : public Sink {
     Bulk bulk;  // or what its check asks
     BootTime at;
     size_t address = 0;
+    bool asks_who = false;  // which cluster is there, before the bulk is sent
   };
   // What became of the records of one answer, but for those that are in.
   struct Turned {
@@ -81,7 +86,9 @@ class OpenSearchSink final : public Sink {
   void SendDue(BootTime now);
   bool Send(Bulk bulk, BootTime now);
   bool Frame(Bulk& bulk);
-  void Await(uint64_t id, Bulk bulk, size_t address, BootTime now);
+  void Await(uint64_t id, Sent sent);
+  void AskWho(Bulk bulk, size_t address, BootTime now);
+  void TakeWho(Sent sent, const HttpAnswer& answer, BootTime now);
   static bool IsSuspect(const Bulk& bulk);
   void SendCheck(Bulk bulk, size_t address, BootTime now);
   void TakeCheck(Sent sent, const HttpAnswer& answer, BootTime now);
@@ -120,6 +127,7 @@ class OpenSearchSink final : public Sink {
   Backoff block_backoff_;
   WrittenPartitions partitions_;
   AddressRing addresses_;
+  std::vector<BootTime> known_until_;  // by address: till then the cluster there is the right one
   EngineTrouble trouble_;
   BulkQueue queue_;
   std::map<uint64_t, Sent> in_flight_;

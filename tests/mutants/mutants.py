@@ -166,7 +166,10 @@ def must(command: list[str], folder: Path) -> None:
 def passes(program: Path) -> bool:
     try:
         done = subprocess.run(
-            [program], capture_output=True, timeout=TESTS_SECONDS, check=False
+            [program, "--gtest_fail_fast"],
+            capture_output=True,
+            timeout=TESTS_SECONDS,
+            check=False,
         )
     except subprocess.TimeoutExpired:
         return False

@@ -59,6 +59,7 @@ class OpenSearchSinkTest : public testing::Test {
         {.bridge = "logs",
          .relay = "relay-1",
          .dead_letter_index = kLetters,
+         .cluster_id = cluster_id_,
          .window_bytes = window_bytes},
         clock_, std::move(letters));
     ASSERT_TRUE(sink.ok());
@@ -158,6 +159,7 @@ class OpenSearchSinkTest : public testing::Test {
 
   ScriptedEngine engine_;
   FakeClock clock_;
+  std::string cluster_id_;
   std::unique_ptr<OpenSearchSink> sink_;
   std::map<Slot, Offset> next_;
   std::vector<Confirmation> confirmations_;
@@ -288,6 +290,64 @@ TEST_F(OpenSearchSinkTest, LeavesAnAddressAloneThatStaysAwayWhileOthersAnswer) {
 
   EXPECT_THAT(engine_.stored(kIndex), SizeIs(600));
   EXPECT_LT(away.requests().size(), 40U) << "in ten hours";
+}
+
+class AnotherClusterTest : public OpenSearchSinkTest {
+ protected:
+  AnotherClusterTest() {
+    cluster_id_ = "meant";
+    Open({engine_.address()});
+    Answer(engine_, "other");
+  }
+  // Which cluster the engine says that it is.
+  static void Answer(ScriptedEngine& engine, const std::string& cluster) {
+    engine.SetScript([&engine, cluster](const EngineRequest& request, size_t) {
+      if (!request.path.starts_with("/?")) return engine.Store(request);
+      return Say(200, json{{"cluster_uuid", cluster}}.dump());
+    });
+  }
+};
+
+TEST_F(AnotherClusterTest, GetsNoRecordUntilTheRightOneAnswers) {
+  Submit(Values(5));
+
+  ASSERT_TRUE(Until([&] { return sink_->Trouble().has_value(); }));
+  EXPECT_EQ(sink_->Trouble()->reason, Reason::kSourceChanged);
+  EXPECT_TRUE(sink_->Trouble()->blocks);
+  EXPECT_THAT(sink_->Trouble()->text, HasSubstr("cluster other answers where cluster meant"));
+  const BootTime since = clock_.Now();
+  Until([&] { return clock_.Now() - since > 60s; });
+  EXPECT_THAT(engine_.stored(kIndex), SizeIs(0));
+
+  Answer(engine_, "meant");
+  ASSERT_TRUE(Until([&] { return Confirmed() == 5; }));
+  EXPECT_EQ(sink_->Trouble(), std::nullopt);
+}
+
+TEST_F(AnotherClusterTest, IsLeftAloneAmongAddressesOfTheRightOne) {
+  ScriptedEngine right;
+  Answer(right, "meant");
+  Open({engine_.address(), right.address()});
+  for (int i = 0; i < 20; ++i) Submit(Values(5));
+
+  ASSERT_TRUE(Until([&] { return Confirmed() == 100; }));
+
+  EXPECT_THAT(engine_.stored(kIndex), SizeIs(0));
+  EXPECT_THAT(right.stored(kIndex), SizeIs(100));
+  sink_.reset();
+}
+
+TEST_F(AnotherClusterTest, IsSeenBehindAnAddressThatWasRight) {
+  Answer(engine_, "meant");
+  Submit(Values(5));
+  ASSERT_TRUE(Until([&] { return Confirmed() == 5; }));
+  Answer(engine_, "other");
+  clock_.Advance(60s);
+
+  Submit(Values(5));
+
+  ASSERT_TRUE(Until([&] { return sink_->Trouble().has_value(); }));
+  EXPECT_THAT(engine_.stored(kIndex), SizeIs(5));
 }
 
 TEST_F(OpenSearchSinkTest, WaitsAsLongAsTheEngineAsksFor) {
