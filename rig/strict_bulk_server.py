@@ -116,6 +116,7 @@ class StrictBulkServer:
         requires_ids: bool = True,
         allows_external_versions: bool = False,
         stream_patterns: tuple[str, ...] = (),
+        cluster_uuid: str = "c3RyaWN0",
     ) -> None:
         """Plain HTTP, or TLS with `certificates`. Without users and keys everybody may come in."""
         self.product = product
@@ -124,6 +125,7 @@ class StrictBulkServer:
         self.requires_ids = requires_ids
         self.allows_external_versions = allows_external_versions
         self.certificates = certificates
+        self.cluster_uuid = cluster_uuid
         self.store = BulkStore()
         for pattern in stream_patterns:
             self.store.add_stream_pattern(pattern)
@@ -861,7 +863,7 @@ class _BulkHandler(_Handler):
                 {
                     "name": "strict",
                     "cluster_name": "strict",
-                    "cluster_uuid": "c3RyaWN0",
+                    "cluster_uuid": self.owner.cluster_uuid,
                     "version": version,
                     "tagline": "The OpenSearch Project: https://opensearch.org/"
                     if self.owner.product.startswith("opensearch")

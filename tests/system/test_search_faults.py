@@ -45,10 +45,14 @@ def deployed(
 def start(deployed: Deployment, strict: StrictBulkServer, topic: str) -> None:
     """A bridge of the topic into the strict engine."""
     deployed.make_topics(topic, partitions=2)
+    apply(deployed, strict, topic)
+
+
+def apply(deployed: Deployment, engine: StrictBulkServer, topic: str) -> None:
     deployed.apply({
         "endpoints": {
             **deployed.endpoints(),
-            "strict": {"opensearch": {"addresses": [strict.url]}},
+            "strict": {"opensearch": {"addresses": [engine.url]}},
         },
         "bridges": {
             topic: {
@@ -90,6 +94,38 @@ def test_no_answer_loses_or_repeats_a_record(
     deployed.wait_until_carried(topic, [topic])
     assert_once(deployed, strict, topic)
     assert not letters(strict, topic)
+
+
+def test_an_address_of_another_engine_gets_no_record(
+    deployed: Deployment, strict: StrictBulkServer
+) -> None:
+    topic = unique("elsewhere")
+    start(deployed, strict, topic)
+    with (
+        StrictBulkServer(cluster_uuid="b3RoZXI") as other,
+        deployed.start_logs([topic], rate=300) as logs,
+    ):
+        deployed.wait(
+            lambda: len(strict.sources(f"logs-{topic}")) > 300, 30, "records flow"
+        )
+        apply(deployed, other, topic)
+        deployed.wait_until_shown(
+            topic, "SOURCE_CHANGED", side="target", says=["addresses"], seconds=15
+        )
+        stored = strict.sources(f"logs-{topic}")
+        deployed.wait(
+            lambda: "HALTED" in deployed.motions(topic) or "BLOCKED" in deployed.motions(topic),
+            15,
+            "the stream is held",
+        )
+        assert not other.bulks
+        apply(deployed, strict, topic)
+        deployed.wait(
+            lambda: len(strict.sources(f"logs-{topic}")) > len(stored), 30, "records flow again"
+        )
+        logs.stop()
+    deployed.wait_until_carried(topic, [topic])
+    assert_once(deployed, strict, topic)
 
 
 def test_a_rollover_under_ambiguity_repeats_nothing(

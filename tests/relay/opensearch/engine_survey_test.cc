@@ -54,6 +54,7 @@ class EngineSurveyTest : public testing::Test {
     BridgeAssignment bridge;
     bridge.bridge = {1};
     bridge.spec.target.index = "logs-{topic}";
+    bridge.target_cluster_id = meant_;
     survey_ = *EngineSurvey::Open(
         std::move(bridge),
         {.endpoint = {.name = "search", .cluster = endpoint}, .secret = std::nullopt},
@@ -93,6 +94,7 @@ class EngineSurveyTest : public testing::Test {
 
   FakeClock clock_;
   int64_t disk_available_ = 900;
+  std::string meant_;
   bool is_down_ = false;
   std::string pipeline_;
   std::string processor_ = R"({"set": {"field": "_id"}})";
@@ -197,6 +199,21 @@ TEST_F(EngineSurveyTest, WarnsOfAPipelineThatThrowsRecordsAway) {
   EXPECT_EQ(result.topics[0].target_partitions, 2) << "that is the operator's will";
   ASSERT_THAT(result.conditions, SizeIs(1));
   EXPECT_FALSE(result.conditions[0].blocks);
+}
+
+TEST_F(EngineSurveyTest, MakesNothingInAnotherClusterThanTheOneThatIsMeant) {
+  bool has_made = false;
+  meant_ = "another";
+  Open([&](Duration) {
+    has_made = true;
+    return Status();
+  });
+
+  const SurveyResult result = Look();
+
+  EXPECT_FALSE(has_made);
+  EXPECT_FALSE(result.is_complete);
+  EXPECT_EQ(result.target_cluster_id, "engine") << "the server says what is wrong";
 }
 
 TEST_F(EngineSurveyTest, WarnsOfAFullDiskAndStartsAllTheSame) {
