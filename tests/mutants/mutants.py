@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import resource
 import subprocess
 import sys
 import tempfile
@@ -149,8 +150,9 @@ MUTANTS = [
 ]
 
 
-# A mutant may make tests wait for ever: that is seen as well.
-TESTS_SECONDS = 300
+# A mutant may make tests wait for ever, or take all memory: that is seen as well.
+TESTS_SECONDS = 120
+TESTS_BYTES = 8 << 30
 
 
 def must(command: list[str], folder: Path) -> None:
@@ -169,6 +171,9 @@ def passes(program: Path) -> bool:
             [program, "--gtest_fail_fast"],
             capture_output=True,
             timeout=TESTS_SECONDS,
+            preexec_fn=lambda: resource.setrlimit(
+                resource.RLIMIT_AS, (TESTS_BYTES, TESTS_BYTES)
+            ),
             check=False,
         )
     except subprocess.TimeoutExpired:

@@ -1114,6 +1114,28 @@ TEST_F(OpenSearchSinkTest, GivesARecordBackThatTheEngineFailsAtWhileOthersPass) 
   EXPECT_EQ(Submit(Values(10), 0, 3), 10U);
 }
 
+TEST_F(OpenSearchSinkTest, LetsNobodyWaitForTheTrialOfABlockedPartition) {
+  std::promise<void> answers;
+  const std::shared_future<void> answered = answers.get_future().share();
+  std::atomic<bool> is_slow = false;
+  engine_.SetScript([&, answered](const EngineRequest& request, size_t) {
+    if (request.body.find("sick") == std::string::npos) return engine_.Store(request);
+    if (is_slow) answered.wait();
+    return SayOfAll(request, 400, {{"type", "index_closed_exception"}});
+  });
+  Submit({R"({"n":"sick"})"}, 0);
+  ASSERT_TRUE(Until([&] { return Failures().size() == 1; }));
+  is_slow = true;
+  OpenSlot(0);
+  next_[0] = Offset{0};
+  Submit({R"({"n":"sick"})"}, 0, 2);
+  Submit(Values(5), 1, 2);
+
+  EXPECT_TRUE(Until([&] { return Confirmed() == 5; }));
+  answers.set_value();
+  EXPECT_TRUE(Until([&] { return Failures().size() == 2; }));
+}
+
 TEST_F(OpenSearchSinkTest, TakesAFewRefusalsOfEachPartitionForTheStreamsFault) {
   engine_.SetScript([&](const EngineRequest& request, size_t) {
     if (IsFor(request, kLetters)) return engine_.Store(request);
