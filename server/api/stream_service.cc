@@ -64,10 +64,14 @@ Status NoBridge(const std::string& name) {
           "bridge"};
 }
 
-}  // namespace
+// A stream and its bridge, as long as the view lives.
+struct FoundStream {
+  const StoredStream* stream;
+  const StoredBridge* bridge;
+};
 
-StatusOr<v1::Stream> StreamServiceImpl::Find(const FleetView& view, const std::string& bridge,
-                                             const std::string& topic) {
+StatusOr<FoundStream> Find(const FleetView& view, const std::string& bridge,
+                           const std::string& topic) {
   const StoredBridge* const its_bridge = FindBridge(view, bridge);
   if (its_bridge == nullptr) return NoBridge(bridge);
   if (topic.empty()) return InvalidField("name the topic of the stream too", "topic");
@@ -81,7 +85,19 @@ StatusOr<v1::Stream> StreamServiceImpl::Find(const FleetView& view, const std::s
                               bridge, topic),
                   "topic");
   }
-  return ToProto(*found, *its_bridge, view);
+  return FoundStream{&*found, its_bridge};
+}
+
+}  // namespace
+
+StatusOr<v1::Stream> StreamServiceImpl::Read(const std::string& bridge, const std::string& topic) {
+  const StatusOr<FleetView> view = fleet_.View();
+  if (!view.ok()) return view.status();
+  const StatusOr<FoundStream> found = Find(*view, bridge, topic);
+  if (!found.ok()) return found.status();
+  const auto passed = streams_.PassedByStream();
+  if (!passed.ok()) return passed.status();
+  return ToProto(*found->stream, *found->bridge, *view, *passed);
 }
 
 grpc::ServerUnaryReactor* StreamServiceImpl::GetStream(grpc::CallbackServerContext* context,
@@ -89,9 +105,7 @@ grpc::ServerUnaryReactor* StreamServiceImpl::GetStream(grpc::CallbackServerConte
                                                        v1::Stream* response) {
   return gate_.Run(context, "/drawbridge.v1.StreamService/GetStream", request, response,
                    [this](const Actor&, const auto& asked, v1::Stream& answer) -> Status {
-                     const StatusOr<FleetView> view = fleet_.View();
-                     if (!view.ok()) return view.status();
-                     StatusOr<v1::Stream> stream = Find(*view, asked.bridge(), asked.topic());
+                     StatusOr<v1::Stream> stream = Read(asked.bridge(), asked.topic());
                      if (!stream.ok()) return stream.status();
                      answer = *std::move(stream);
                      return {};
@@ -115,13 +129,7 @@ grpc::ServerUnaryReactor* StreamServiceImpl::ListStreams(grpc::CallbackServerCon
           if (!asked.bridge().empty() && bridge.spec.name != asked.bridge()) continue;
           for (const StoredStream& stream : view->stored.streams) {
             if (stream.bridge != bridge.id) continue;
-            v1::Stream* const message = answer.add_streams();
-            *message = ToProto(stream, bridge, *view);
-            const auto counts = std::ranges::find(*passed, stream.id, &StreamStore::Passed::stream);
-            if (counts == passed->end()) continue;
-            message->mutable_status()->set_gap_offsets(counts->gap_offsets);
-            message->mutable_status()->set_records_filtered(counts->filtered_records);
-            message->mutable_status()->set_dead_letters(counts->dead_letters);
+            *answer.add_streams() = ToProto(stream, bridge, *view, *passed);
           }
         }
         return {};
@@ -276,17 +284,15 @@ Status StreamServiceImpl::SetPaused(const std::string& bridge, const std::string
                                     bool is_paused, const StatusOr<Mutation>& mutation,
                                     v1::Stream& response) {
   if (!mutation.ok()) return mutation.status();
-  StatusOr<FleetView> view = fleet_.View();
+  const StatusOr<FleetView> view = fleet_.View();
   if (!view.ok()) return view.status();
-  const StatusOr<v1::Stream> stream = Find(*view, bridge, topic);
-  if (!stream.ok()) return stream.status();
-  const StatusOr<Receipt> receipt =
-      streams_.SetPaused({stream->id()}, fmt::format("{}/{}", bridge, topic), is_paused, *mutation);
+  const StatusOr<FoundStream> found = Find(*view, bridge, topic);
+  if (!found.ok()) return found.status();
+  const StatusOr<Receipt> receipt = streams_.SetPaused(
+      found->stream->id, fmt::format("{}/{}", bridge, topic), is_paused, *mutation);
   if (!receipt.ok()) return receipt.status();
   fleet_.Wake();
-  view = fleet_.View();
-  if (!view.ok()) return view.status();
-  StatusOr<v1::Stream> changed = Find(*view, bridge, topic);
+  StatusOr<v1::Stream> changed = Read(bridge, topic);
   if (!changed.ok()) return changed.status();
   response = *std::move(changed);
   return {};

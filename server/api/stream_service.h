@@ -42,8 +42,8 @@ class StreamServiceImpl final : public v1::StreamService::CallbackService {
                                          v1::Stream* response) override;
 
  private:
-  StatusOr<v1::Stream> Find(const FleetView& view, const std::string& bridge,
-                            const std::string& topic);
+  // A stream as it is now.
+  StatusOr<v1::Stream> Read(const std::string& bridge, const std::string& topic);
   // kNotFound if there is no such bridge, or no such stream of it; empty names mean any.
   Status CheckKnown(const std::string& bridge, const std::string& topic);
   Status SetPaused(const std::string& bridge, const std::string& topic, bool is_paused,

@@ -83,7 +83,8 @@ v1::Bridge ToProto(const StoredBridge& bridge, const FleetView& view) {
   return message;
 }
 
-v1::Stream ToProto(const StoredStream& stream, const StoredBridge& bridge, const FleetView& view) {
+v1::Stream ToProto(const StoredStream& stream, const StoredBridge& bridge, const FleetView& view,
+                   const std::vector<StreamStore::Passed>& passed) {
   v1::Stream message;
   message.set_id(stream.id.value);
   message.set_bridge(bridge.spec.name);
@@ -126,6 +127,12 @@ v1::Stream ToProto(const StoredStream& stream, const StoredBridge& bridge, const
   if (lag && is_lag_known) *status->mutable_lag() = ToProto(*lag);
   if (age && is_age_known) *status->mutable_age() = ToProto(*age);
   status->set_records_delivered(delivered);
+  const auto counts = std::ranges::find(passed, stream.id, &StreamStore::Passed::stream);
+  if (counts != passed.end()) {
+    status->set_records_filtered(counts->filtered_records);
+    status->set_gap_offsets(counts->gap_offsets);
+    status->set_dead_letters(counts->dead_letters);
+  }
   const auto seen = view.bridges.find(bridge.id);
   if (seen != view.bridges.end()) {
     for (const SeenCondition& condition : seen->second.conditions) {
