@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 #include <pthread.h>
 
+#include "base/guarded.h"
 #include "base/log.h"
 
 namespace drawbridge {
@@ -15,6 +16,7 @@ namespace {
 using namespace std::chrono_literals;
 
 const Log kLog("relay.supervisor");
+constexpr std::string_view kFailed = "supervisor failed";
 
 constexpr Duration kTick = 1s;
 constexpr size_t kWindowLeast = size_t{4} << 20;
@@ -29,15 +31,6 @@ bool NeedsNewClients(const BridgeAssignment& was, const BridgeAssignment& is) {
          was.source_secret != is.source_secret || was.target_secret != is.target_secret ||
          was.spec.target != is.spec.target || was.source_cluster_id != is.source_cluster_id ||
          was.target_cluster_id != is.target_cluster_id;
-}
-
-// What fails here is tried again at the next tick; the lanes run on.
-void DoGuarded(const std::function<void()>& task) {
-  try {
-    task();
-  } catch (const std::exception& error) {
-    kLog.Error("supervisor failed", {{"text", error.what()}});
-  }
 }
 
 std::string ClusterName(const EndpointSpec& endpoint, const std::string& cluster_id) {
@@ -120,9 +113,10 @@ void Supervisor::Loop() {
       if (is_ending_) return;
       tasks.swap(tasks_);
     }
-    for (const auto& task : tasks) DoGuarded(task);
+    // What fails here is tried again at the next tick; the lanes run on.
+    for (const auto& task : tasks) DoGuarded(kLog, kFailed, task);
     if (clock_.Now() < tick_at) continue;
-    DoGuarded([this] { Tick(); });
+    DoGuarded(kLog, kFailed, [this] { Tick(); });
     tick_at = clock_.Now() + kTick;
   }
 }

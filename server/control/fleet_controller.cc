@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 #include <pthread.h>
 
+#include "base/guarded.h"
 #include "base/log.h"
 #include "server/control/assignment_plan.h"
 
@@ -15,6 +16,7 @@ namespace {
 using namespace std::chrono_literals;
 
 const Log kLog("server.control");
+constexpr std::string_view kFailed = "controller failed";
 
 constexpr Duration kAckPatience = 30s;
 constexpr Duration kSendAgainAfter = 5s;  // what a relay could not take over
@@ -95,7 +97,13 @@ template <typename T>
 T FleetController::Call(std::function<T()> task) {
   auto promise = std::make_shared<std::promise<T>>();
   std::future<T> future = promise->get_future();
-  Post([promise, task = std::move(task)] { promise->set_value(task()); });
+  Post([promise, task = std::move(task)] {
+    try {
+      promise->set_value(task());
+    } catch (...) {
+      promise->set_exception(std::current_exception());
+    }
+  });
   return future.get();
 }
 
@@ -123,9 +131,9 @@ void FleetController::Loop() {
       is_due = is_woken_ || clock_.Now() >= tick_at;
       is_woken_ = false;
     }
-    for (const auto& task : tasks) task();
+    for (const auto& task : tasks) DoGuarded(kLog, kFailed, task);
     if (!is_due) continue;
-    Reconcile();
+    DoGuarded(kLog, kFailed, [this] { Reconcile(); });
     tick_at = clock_.Now() + settings_.tick;
   }
 }
@@ -327,7 +335,9 @@ void FleetController::SendAssignments() {
 // --- Sessions -----------------------------------------------------------------------------------
 
 void FleetController::Connect(std::shared_ptr<RelaySession> session, RelayHello hello) {
-  Post([this, session = std::move(session), hello = std::move(hello)] { Accept(session, hello); });
+  Post([this, session = std::move(session), hello = std::move(hello)] {
+    if (!DoGuarded(kLog, kFailed, [&] { Accept(session, hello); })) CloseFailed(*session);
+  });
 }
 
 Status FleetController::Refusal(const RelayHello& hello) {
@@ -442,6 +452,12 @@ void FleetController::AdoptHeld(const RelayHello& hello) {
   if (!items.empty()) checkpoint_store_.Commit(hello.relay, std::move(items), [](const auto&) {});
 }
 
+// A message of the session was dealt with in part at most. It connects again, and all is compared.
+void FleetController::CloseFailed(RelaySession& session) {
+  session.Close({StatusCode::kUnavailable, Reason::kInternal,
+                 "the server could not deal with a message: connect again"});
+}
+
 FleetController::Relay* FleetController::RelayOf(const RelaySession* session, RelayName& name) {
   for (auto& [known, relay] : relays_) {
     if (relay.session.get() != session) continue;
@@ -470,8 +486,14 @@ void FleetController::Receive(const RelaySession* session, FromRelay message) {
     Relay* const relay = RelayOf(session, name);
     if (relay == nullptr) return;
     relay->last_seen = clock_.WallNow();
-    std::visit([&](auto& content) { Take(name, *relay, std::move(content)); }, message);
-    relay->session->ReadOn();
+    const bool is_done = DoGuarded(kLog, kFailed, [&] {
+      std::visit([&](auto& content) { Take(name, *relay, std::move(content)); }, message);
+      // None: it was found revoked meanwhile.
+      if (relay->session) relay->session->ReadOn();
+    });
+    if (is_done || !relay->session) return;
+    CloseFailed(*relay->session);
+    relay->session.reset();
   });
 }
 

@@ -44,8 +44,9 @@ struct FleetSettings {
 // owner is told. No relay is given a partition before its start is stored and its target partition
 // exists.
 //
-// All work is done on one thread of its own; the public methods are thread-safe and, but for those
-// that return something, do not wait. The stores outlive it.
+// All work is done on one thread of its own, which goes on when something throws: what was not done
+// is looked at again, and a session whose message was not dealt with is closed. The public methods
+// are thread-safe and, but for those that return something, do not wait. The stores outlive it.
 class FleetController {
  public:
   FleetController(FleetSettings settings, ControlDatabase& database, StreamStore& streams,
@@ -126,6 +127,7 @@ class FleetController {
   void Accept(std::shared_ptr<RelaySession> session, const RelayHello& hello);
   Status Refusal(const RelayHello& hello);
   void AdoptHeld(const RelayHello& hello);
+  void CloseFailed(RelaySession& session);
   Relay* RelayOf(const RelaySession* session, RelayName& name);
   std::set<RelayName> Connected() const;
   StatusOr<AnsweredQuery> Ask(const std::function<StatusOr<PlannedQuery>()>& plan);

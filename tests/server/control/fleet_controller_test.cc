@@ -2,6 +2,7 @@
 
 #include <future>
 #include <limits>
+#include <new>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -22,10 +23,12 @@ class FakeSession final : public RelaySession {
  public:
   void ReadOn() override {
     const MutexLock lock(mutex_);
+    if (is_failing_) throw std::bad_alloc();
     ++reads_;
   }
   void Send(ToRelay message) override {
     const MutexLock lock(mutex_);
+    if (is_failing_) throw std::bad_alloc();
     sent_.push_back(std::move(message));
   }
   void Close(Status why) override {
@@ -33,6 +36,11 @@ class FakeSession final : public RelaySession {
     if (!closed_) closed_ = std::move(why);
   }
 
+  // There is no memory for what it shall do.
+  void SetFailing(bool is_failing) {
+    const MutexLock lock(mutex_);
+    is_failing_ = is_failing;
+  }
   // "OPEN", or the reason of its end.
   std::string end() const {
     const MutexLock lock(mutex_);
@@ -55,6 +63,7 @@ class FakeSession final : public RelaySession {
 
  private:
   mutable Mutex mutex_;
+  bool is_failing_ DRAWBRIDGE_GUARDED_BY(mutex_) = false;
   int reads_ DRAWBRIDGE_GUARDED_BY(mutex_) = 0;
   std::vector<ToRelay> sent_ DRAWBRIDGE_GUARDED_BY(mutex_);
   std::optional<Status> closed_ DRAWBRIDGE_GUARDED_BY(mutex_);
@@ -813,6 +822,75 @@ TEST_F(PartitionsTest, AreNotMovedWhenMostRelaysFallSilentAtOnce) {
   }
 
   EXPECT_EQ(OwnerOf(Key(0)), owner);
+}
+
+// --- Failures of our own ---
+
+TEST_F(FleetControllerTest, GoesOnAfterAFailureAndLetsTheRelayConnectAgain) {
+  Enrol("fra-1");
+  StartFleet();
+  auto session = std::make_shared<FakeSession>();
+  session->SetFailing(true);
+  fleet_->Connect(session, HelloOf("fra-1"));
+  Settle();
+  EXPECT_EQ(session->end(), "INTERNAL") << "its Hello was not dealt with";
+
+  session = Connect("fra-1");
+  EXPECT_EQ(session->end(), "OPEN");
+  session->SetFailing(true);
+  Beat(session);
+  Settle();
+  EXPECT_EQ(session->end(), "INTERNAL");
+
+  EXPECT_EQ(Connect("fra-1")->end(), "OPEN");
+}
+
+TEST_F(FleetControllerTest, GoesOnAfterAFailureOfItsOwnStep) {
+  Enrol("fra-1");
+  StartFleet();
+  const auto session = Connect("fra-1");
+  Acknowledge(session);
+  session->SetFailing(true);
+
+  DefineBridge();  // the relay is to be told
+  Settle();
+  session->SetFailing(false);
+  clock_.Advance(29s);
+  Beat(session);
+  Pass(2s);
+
+  EXPECT_EQ(session->end(), "UNAVAILABLE") << "it never answered what it was never sent";
+  EXPECT_THAT(Connect("fra-1")->all<NumberedAssignments>(), SizeIs(1));
+}
+
+TEST_F(QueryTest, FailForTheCallerAloneWhenTheyCannotBeSent) {
+  Enrol("fra-1");
+  DefineSearch();
+  StartFleet();
+  const auto session = Connect("fra-1");
+  session->SetFailing(true);
+
+  EXPECT_THROW(std::ignore = fleet_->ReadDeadLetters("to-search", {}, 1), std::bad_alloc);
+
+  EXPECT_TRUE(fleet_->View().ok());
+}
+
+TEST_F(PartitionsTest, AreSurveyedByARelayThatIsRevokedMeanwhile) {
+  StartFleet();
+  const auto session = Connect("fra-1");
+  Acknowledge(session);
+
+  ASSERT_EQ(WhyNot(relays().Revoke({"fra-1"}, Request())), "OK");
+  fleet_->Receive(session.get(), SurveyResult{.bridge = BridgeNamed("logs").id,
+                                              .generation = BridgeNamed("logs").generation,
+                                              .source_cluster_id = "",
+                                              .target_cluster_id = "",
+                                              .topics = {},
+                                              .conditions = {},
+                                              .is_complete = true});
+  Settle();
+
+  EXPECT_EQ(session->end(), "RELAY_REVOKED");
 }
 
 }  // namespace
