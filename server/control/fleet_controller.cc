@@ -383,6 +383,10 @@ void FleetController::Accept(std::shared_ptr<RelaySession> session, const RelayH
     session->Close(std::move(refusal));
     return;
   }
+  if (Status adopted = AdoptHeld(hello); !adopted.ok()) {
+    session->Close(std::move(adopted));
+    return;
+  }
   Relay& relay = relays_[hello.relay];
   if (relay.session) {
     relay.session->Close({StatusCode::kAborted, Reason::kUnavailable, "a newer session took over"});
@@ -393,7 +397,6 @@ void FleetController::Accept(std::shared_ptr<RelaySession> session, const RelayH
   relay.certificate_not_after = hello.certificate_not_after;
   relay.last_seen = clock_.WallNow();
   leases_.Renew(hello.relay, clock_.Now());
-  AdoptHeld(hello);
   for (const HeldPartition& held : hello.held) {
     if (held.is_running) relay.held.insert(held.key);
   }
@@ -417,8 +420,8 @@ void FleetController::Accept(std::shared_ptr<RelaySession> session, const RelayH
 }
 
 // Takes what the relay confirmed while nobody listened, and notices a database that was rolled
-// back.
-void FleetController::AdoptHeld(const RelayHello& hello) {
+// back: then nothing may go on before all that was issued is fenced.
+Status FleetController::AdoptHeld(const RelayHello& hello) {
   bool is_rolled_back =
       hello.incarnation > desired_.incarnation ||
       (hello.incarnation == desired_.incarnation && hello.revision > desired_.revision);
@@ -445,11 +448,15 @@ void FleetController::AdoptHeld(const RelayHello& hello) {
                {{"relay_id", hello.relay}, {"revision", hello.revision}});
     const StatusOr<int64_t> bumped = checkpoint_store_.BumpIncarnation(
         "relay " + hello.relay.value + " knew a newer state", NewestIncarnation(hello) + 1);
-    if (!bumped.ok()) kLog.Error("fencing failed", {{"text", bumped.status().message()}});
-    LoadDesired();
-    return;
+    if (!bumped.ok() || !LoadDesired()) {
+      kLog.Error("fencing failed", {{"text", bumped.status().message()}});
+      return {StatusCode::kUnavailable, Reason::kStorageDegraded,
+              "the database was rolled back, and cannot store that: connect again"};
+    }
+    return {};
   }
   if (!items.empty()) checkpoint_store_.Commit(hello.relay, std::move(items), [](const auto&) {});
+  return {};
 }
 
 // A message of the session was dealt with in part at most. It connects again, and all is compared.

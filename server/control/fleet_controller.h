@@ -126,7 +126,7 @@ class FleetController {
 
   void Accept(std::shared_ptr<RelaySession> session, const RelayHello& hello);
   Status Refusal(const RelayHello& hello);
-  void AdoptHeld(const RelayHello& hello);
+  Status AdoptHeld(const RelayHello& hello);
   void CloseFailed(RelaySession& session);
   Relay* RelayOf(const RelaySession* session, RelayName& name);
   std::set<RelayName> Connected() const;

@@ -804,6 +804,38 @@ TEST_F(PartitionsTest, AreFencedWhenARelayKnowsANewerStateThanTheDatabase) {
   EXPECT_EQ(Partition(Key(0)).checkpoint.next, Offset{100}) << "repeats, but loses nothing";
 }
 
+TEST_F(PartitionsTest, AreGivenToNobodyWhenAFenceCannotBeStored) {
+  const Grant grant = GrantTo("fra-1", Key(0));
+  ASSERT_EQ(WhyNot(writer().Run([](Database& database) {
+              return database
+                  .Prepare(
+                      "CREATE TEMP TRIGGER no_fence BEFORE UPDATE OF incarnation ON meta "
+                      "BEGIN SELECT RAISE(ABORT, 'no'); END")
+                  .Run();
+            })),
+            "OK");
+  StartFleet();
+  RelayHello hello = HelloOf("fra-1");
+  hello.held = {{.key = Key(0),
+                 .token = {.incarnation = grant.token.incarnation, .epoch = grant.token.epoch + 1},
+                 .base = {100},
+                 .checkpoint = {.next = {150}, .anchor = std::nullopt},
+                 .is_running = true}};
+
+  const auto session = Connect(hello);
+
+  EXPECT_EQ(session->end(), "STORAGE_DEGRADED") << "so it comes again";
+  EXPECT_THAT(session->all<Welcome>(), IsEmpty());
+  EXPECT_THAT(session->all<NumberedAssignments>(), IsEmpty());
+
+  ASSERT_EQ(WhyNot(writer().Run([](Database& database) {
+              return database.Prepare("DROP TRIGGER no_fence").Run();
+            })),
+            "OK");
+  EXPECT_EQ(Connect(hello)->end(), "OPEN");
+  EXPECT_EQ(Partition(Key(0)).token.incarnation, grant.token.incarnation + 1);
+}
+
 TEST_F(PartitionsTest, AreNotMovedWhenMostRelaysFallSilentAtOnce) {
   for (const char* relay : {"fra-3", "fra-4"}) Enrol(relay);
   StartFleet();
