@@ -145,6 +145,7 @@ void FleetController::Reconcile() {
   ChooseSurveyors(candidates);
 
   std::vector<Placeable> placeable;
+  std::set<PartitionKey> wanted;
   std::map<BridgeId, Labels> placements;
   for (const StoredBridge& bridge : desired_.bridges) {
     placements[bridge.id] = bridge.spec.placement;
@@ -163,8 +164,9 @@ void FleetController::Reconcile() {
     if (!partition.owner && !can_start) continue;
     placeable.push_back(
         {.key = partition.key, .bridge = stream->second->bridge, .owner = partition.owner});
+    wanted.insert(partition.key);
   }
-  Reassign(Assigner::Place(placeable, placements, candidates));
+  Reassign(wanted, Assigner::Place(placeable, placements, candidates));
   SendAssignments();
   ages_.See(ConditionsOf(desired_, Evidence()), clock_.Now());
 }
@@ -259,28 +261,42 @@ void FleetController::ChooseSurveyors(const std::vector<Candidate>& candidates) 
 
 // --- Owners -------------------------------------------------------------------------------------
 
-void FleetController::Reassign(const Assigner::Placement& placement) {
+OwnerState FleetController::OwnerOf(const StoredPartition& partition) const {
+  if (!partition.owner) return OwnerState::kNone;
+  const auto stored = std::ranges::find(desired_.relays, *partition.owner, &StoredRelay::name);
+  if (stored == desired_.relays.end() || stored->is_revoked) return OwnerState::kRevoked;
+  const auto known = relays_.find(*partition.owner);
+  if (known != relays_.end() && known->second.session) {
+    const bool may_run = known->second.held.contains(partition.key);
+    return may_run ? OwnerState::kRunning : OwnerState::kReleased;
+  }
+  const bool has_run_out = leases_.HasRunOut(*partition.owner, clock_.Now());
+  return has_run_out ? OwnerState::kSilent : OwnerState::kLeased;
+}
+
+void FleetController::Reassign(const std::set<PartitionKey>& wanted,
+                               const Assigner::Placement& placement) {
   placement_ = placement;
   const bool is_frozen = GuardsAgainstMassSilence();
+  const BootTime now = clock_.Now();
   std::vector<Reassignment> changes;
   for (const StoredPartition& partition : desired_.partitions) {
-    const auto wanted = placement.find(partition.key);
+    const auto placed = placement.find(partition.key);
     const std::optional<RelayName> to =
-        wanted == placement.end() ? std::nullopt : std::optional(wanted->second);
+        placed == placement.end() ? std::nullopt : std::optional(placed->second);
     if (partition.owner == to) continue;
-    if (!partition.owner) {
-      changes.push_back({partition.key, partition.token, to, "granted"});
-      continue;
-    }
-    const auto owner = relays_.find(*partition.owner);
-    const bool is_connected = owner != relays_.end() && owner->second.session;
-    const bool may_run = owner != relays_.end() && owner->second.held.contains(partition.key);
-    if (is_connected && !may_run) {
-      changes.push_back({partition.key, partition.token, to, "released"});
-    } else if (!is_connected && !is_frozen && leases_.HasRunOut(*partition.owner, clock_.Now())) {
-      observations_.ForgetConditions(*partition.owner);
-      changes.push_back({partition.key, partition.token, to, "lease expired"});
-    }
+    const OwnerState owner = OwnerOf(partition);
+    const bool is_silent = owner == OwnerState::kSilent;
+    // What it said was wrong may be so no more.
+    if (is_silent) observations_.ForgetConditions(*partition.owner);
+    const std::optional<std::string_view> why = WhyToReassign(
+        {.owner = owner,
+         .is_wanted = wanted.contains(partition.key),
+         .has_taker = to.has_value(),
+         .may_reclaim = is_silent && !is_frozen && reclaim_pace_.Allows(*partition.owner, now)});
+    if (!why) continue;
+    if (is_silent) reclaim_pace_.Reclaimed(*partition.owner, now);
+    changes.push_back({partition.key, partition.token, to, std::string(*why)});
   }
   if (changes.empty()) return;
   const StatusOr<std::vector<StoredPartition>> changed = checkpoint_store_.Reassign(changes);

@@ -17,6 +17,7 @@
 #include "server/control/fleet_observations.h"
 #include "server/control/fleet_view.h"
 #include "server/control/lease_table.h"
+#include "server/control/owner_change.h"
 #include "server/control/pending_queries.h"
 #include "server/control/query_plan.h"
 #include "server/control/relay_session.h"
@@ -40,9 +41,9 @@ struct FleetSettings {
 // message that is lost, doubled or late changes nothing for good.
 //
 // A partition changes hands in this order: it leaves the assignments of the relay that has it; that
-// relay releases it, or its lease runs out; the database gives it a new epoch and owner; the new
-// owner is told. No relay is given a partition before its start is stored and its target partition
-// exists.
+// relay releases it, or its lease runs out while another can take it; the database gives it a new
+// epoch and owner; the new owner is told. No relay is given a partition before its start is stored
+// and its target partition exists.
 //
 // All work is done on one thread of its own, which goes on when something throws: what was not done
 // is looked at again, and a session whose message was not dealt with is closed. The public methods
@@ -144,7 +145,8 @@ class FleetController {
   bool GuardsAgainstMassSilence();
   std::vector<Candidate> Candidates() const;
   void ChooseSurveyors(const std::vector<Candidate>& candidates);
-  void Reassign(const Assigner::Placement& placement);
+  OwnerState OwnerOf(const StoredPartition& partition) const;
+  void Reassign(const std::set<PartitionKey>& wanted, const Assigner::Placement& placement);
   void SendAssignments();
   FleetEvidence Evidence() const;
 
@@ -166,6 +168,7 @@ class FleetController {
   std::map<PartitionKey, RelayName> placement_;
   PendingQueries queries_;
   bool is_suspect_ = false;
+  ReclaimPace reclaim_pace_;
   uint64_t last_number_ = 0;
 
   Mutex mutex_;

@@ -547,6 +547,97 @@ TEST_F(PartitionsTest, StayWithADeadRelayUntilItsLeaseHasRunOut) {
   EXPECT_EQ(OwnerOf(Key(1)), "fra-2");
 }
 
+TEST_F(PartitionsTest, StayWithASilentRelayWhileNobodyElseCanTakeThem) {
+  StartFleet();
+  const auto session = Connect("fra-1");
+  Acknowledge(session);
+  const StoredPartition before = Partition(Key(0));
+  ASSERT_EQ(before.owner, RelayName{"fra-1"});
+
+  Disconnect(session);
+  Pass(1h);
+
+  EXPECT_EQ(OwnerOf(Key(0)), "fra-1");
+  EXPECT_EQ(Partition(Key(0)).token, before.token);
+  const auto view = fleet_->View();
+  EXPECT_EQ(view->partitions.at(Key(0)).motion, Motion::kUnknown) << "it may be delivering";
+  EXPECT_EQ(view->relays.at({"fra-1"}).partitions, 2);
+
+  // It was cut off and went on: what it delivered counts, and is not delivered again.
+  RelayHello hello = HelloOf("fra-1");
+  hello.held = {{.key = Key(0),
+                 .token = before.token,
+                 .base = {100},
+                 .checkpoint = {.next = {150}, .anchor = std::nullopt},
+                 .is_running = true}};
+  const auto again = Connect(std::move(hello));
+  EXPECT_THAT(Assigned(again), ElementsAre(0, 1));
+  EXPECT_EQ(Partition(Key(0)).token, before.token);
+  EXPECT_EQ(Partition(Key(0)).checkpoint.next, Offset{150});
+}
+
+TEST_F(PartitionsTest, ForgetWhatASilentRelaySaidWasWrong) {
+  StartFleet();
+  const auto session = Connect("fra-1");
+  Acknowledge(session);
+  const BridgeId bridge = BridgeNamed("logs").id;
+  Report report;
+  report.conditions = {{.side = Side::kTarget,
+                        .reason = Reason::kUnreachable,
+                        .text = "nobody is there",
+                        .bridge = bridge,
+                        .stream = std::nullopt,
+                        .partition = std::nullopt,
+                        .topic = {},
+                        .age = std::nullopt,
+                        .blocks = false}};
+  fleet_->Receive(session.get(), report);
+  const auto reasons = [&] {
+    std::vector<std::string> all;
+    const auto view = fleet_->View();
+    for (const SeenCondition& seen : view->bridges.at(bridge).conditions) {
+      all.emplace_back(Name(seen.condition.reason));
+    }
+    return all;
+  };
+  ASSERT_THAT(reasons(), ElementsAre("UNREACHABLE"));
+
+  Disconnect(session);
+  Pass(43s);
+
+  EXPECT_THAT(reasons(), ElementsAre("NO_RELAY"));
+}
+
+TEST_F(PartitionsTest, LeaveASilentRelayWhenTheyAreNotToRunAnyMore) {
+  StartFleet();
+  const auto session = Connect("fra-1");
+  Acknowledge(session);
+  Disconnect(session);
+  Pass(1h);
+  BridgeSpec narrowed = BridgeNamed("logs").spec;
+  narrowed.source.topics = {"another"};
+
+  ASSERT_EQ(WhyNot(Apply({PutBridge{narrowed}})), "OK");
+  Settle();
+
+  EXPECT_EQ(OwnerOf(Key(0)), "nobody");
+}
+
+TEST_F(PartitionsTest, LeaveASilentRelayThatIsRevoked) {
+  StartFleet();
+  const auto session = Connect("fra-1");
+  Acknowledge(session);
+  const FencingToken token = Partition(Key(0)).token;
+  Disconnect(session);
+  Pass(1h);
+
+  ASSERT_EQ(WhyNot(relays().Revoke({"fra-1"}, Request())), "OK");
+  Settle();
+
+  EXPECT_EQ(OwnerOf(Key(0)), "nobody");
+  EXPECT_GT(Partition(Key(0)).token, token) << "what it may still send is fenced";
+}
+
 TEST_F(PartitionsTest, AreNotTakenFromARelayRightAfterAStartOfTheServer) {
   GrantTo("fra-1", Key(0));
   StartFleet();
@@ -854,6 +945,81 @@ TEST_F(PartitionsTest, AreNotMovedWhenMostRelaysFallSilentAtOnce) {
   }
 
   EXPECT_EQ(OwnerOf(Key(0)), owner);
+}
+
+// --- Silence ---
+
+// Six relays, each with a partition of its own.
+class SilenceTest : public FleetControllerTest {
+ protected:
+  SilenceTest() {
+    stream_ = LearnStream(DefineBridge(), "audit", std::vector<int64_t>(kRelays, 0));
+    for (int i = 0; i < kRelays; ++i) Enrol(NameOf(i));
+    for (int i = 0; i < kRelays; ++i) GrantTo(NameOf(i), KeyOf(i));
+    StartFleet();
+  }
+  static std::string NameOf(int relay) { return "fra-" + std::to_string(relay); }
+  PartitionKey KeyOf(int relay) const { return {.stream = stream_, .partition = relay}; }
+
+  // A relay that runs its partition comes.
+  void Come(int relay) {
+    RelayHello hello = HelloOf(NameOf(relay));
+    const StoredPartition partition = Partition(KeyOf(relay));
+    if (partition.owner == RelayName{NameOf(relay)}) {
+      hello.held = {{.key = KeyOf(relay),
+                     .token = partition.token,
+                     .base = partition.checkpoint.next,
+                     .checkpoint = partition.checkpoint,
+                     .is_running = true}};
+    }
+    sessions_[relay] = Connect(std::move(hello));
+    Acknowledge(sessions_[relay]);
+  }
+  void ComeAll(const std::vector<int>& relays) {
+    for (const int relay : relays) Come(relay);
+  }
+  void CutOff(const std::vector<int>& relays) {
+    for (const int relay : relays) {
+      Disconnect(sessions_.at(relay));
+      sessions_.erase(relay);
+    }
+  }
+  // Those that are connected go on saying so, and take what they are given.
+  void PassBeating(Duration time) {
+    for (Duration passed{}; passed < time; passed += 5s) {
+      for (const auto& [relay, session] : sessions_) {
+        Beat(session);
+        Acknowledge(session);
+      }
+      Pass(5s);
+    }
+  }
+  // Which of these relays have what they had.
+  std::vector<int> Keeping(const std::vector<int>& relays) {
+    std::vector<int> keeping;
+    for (const int relay : relays) {
+      if (OwnerOf(KeyOf(relay)) == NameOf(relay)) keeping.push_back(relay);
+    }
+    return keeping;
+  }
+
+  static constexpr int kRelays = 6;
+  StreamId stream_;
+  std::map<int, std::shared_ptr<FakeSession>> sessions_;
+};
+
+TEST_F(SilenceTest, LetsOneRelayInTenSecondsLoseWhatItHas) {
+  ComeAll({0, 1, 2, 3, 4, 5});
+
+  CutOff({0, 1});
+  Pass(42s);
+  EXPECT_THAT(Keeping({0, 1}), ElementsAre(0, 1));
+  Pass(1s);
+  EXPECT_THAT(Keeping({0, 1}), ElementsAre(1));
+  Pass(9s);
+  EXPECT_THAT(Keeping({0, 1}), ElementsAre(1));
+  Pass(1s);
+  EXPECT_THAT(Keeping({0, 1}), IsEmpty());
 }
 
 // --- Failures of our own ---

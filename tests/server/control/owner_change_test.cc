@@ -1,0 +1,73 @@
+#include "server/control/owner_change.h"
+
+#include <string>
+
+#include <gtest/gtest.h>
+
+namespace drawbridge {
+namespace {
+
+using namespace std::chrono_literals;
+
+std::string Why(OwnerCase partition) {
+  return std::string(WhyToReassign(partition).value_or("stays"));
+}
+
+TEST(OwnerChangeTest, FollowsTheTable) {
+  struct Row {
+    OwnerState owner;
+    bool is_wanted;
+    bool has_taker;
+    bool may_reclaim;
+    std::string expected;
+  };
+  const Row rows[] = {
+      {OwnerState::kNone, true, true, false, "granted"},
+      {OwnerState::kNone, true, false, true, "stays"},
+      // What its owner has to do with it no more leaves it, whoever is there.
+      {OwnerState::kRevoked, true, false, false, "revoked"},
+      {OwnerState::kRevoked, true, true, true, "revoked"},
+      {OwnerState::kReleased, true, true, false, "released"},
+      {OwnerState::kReleased, true, false, false, "released"},
+      {OwnerState::kReleased, false, false, false, "released"},
+      // What its owner may be running waits for it.
+      {OwnerState::kRunning, true, true, true, "stays"},
+      {OwnerState::kRunning, false, false, true, "stays"},
+      {OwnerState::kLeased, true, true, true, "stays"},
+      {OwnerState::kLeased, false, false, true, "stays"},
+      // What its owner may have been delivering all the time leaves it only for a reason.
+      {OwnerState::kSilent, true, true, true, "lease expired"},
+      {OwnerState::kSilent, true, false, true, "stays"},
+      {OwnerState::kSilent, false, false, true, "lease expired"},
+      {OwnerState::kSilent, false, true, true, "lease expired"},
+      {OwnerState::kSilent, true, true, false, "stays"},
+      {OwnerState::kSilent, false, false, false, "stays"},
+  };
+  for (const Row& row : rows) {
+    EXPECT_EQ(Why({.owner = row.owner,
+                   .is_wanted = row.is_wanted,
+                   .has_taker = row.has_taker,
+                   .may_reclaim = row.may_reclaim}),
+              row.expected)
+        << "row " << &row - rows;
+  }
+}
+
+TEST(ReclaimPaceTest, LetsARelayLoseAllThatItHasBeforeTheNextOneIsDue) {
+  const BootTime start{1h};
+  ReclaimPace pace;
+  EXPECT_TRUE(pace.Allows({"a"}, start));
+
+  pace.Reclaimed({"a"}, start);
+  EXPECT_TRUE(pace.Allows({"a"}, start));
+  EXPECT_FALSE(pace.Allows({"b"}, start));
+  pace.Reclaimed({"a"}, start + 9s);
+  EXPECT_FALSE(pace.Allows({"b"}, start + 9s));
+  EXPECT_TRUE(pace.Allows({"b"}, start + 10s)) << "the first does not hold the others up";
+
+  pace.Reclaimed({"b"}, start + 10s);
+  EXPECT_FALSE(pace.Allows({"a"}, start + 11s));
+}
+
+}  // namespace
+}  // namespace drawbridge
