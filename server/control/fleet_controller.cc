@@ -58,6 +58,7 @@ FleetController::FleetController(FleetSettings settings, ControlDatabase& databa
       relay_store_(relays),
       clock_(clock),
       leases_(settings.lease, clock.Now()),
+      guard_(settings.lease.reclaim_after()),
       thread_([this] { Loop(); }) {}
 
 FleetController::~FleetController() {
@@ -141,6 +142,7 @@ void FleetController::Loop() {
 // One step towards agreement between what is stored and what relays hold.
 void FleetController::Reconcile() {
   if (!LoadDesired()) return;
+  GuardAgainstMassSilence();
   const std::vector<Candidate> candidates = Candidates();
   ChooseSurveyors(candidates);
 
@@ -196,26 +198,48 @@ bool FleetController::LoadDesired() {
   return true;
 }
 
+bool FleetController::IsSilent(const RelayName& relay) const {
+  const auto known = relays_.find(relay);
+  const bool is_connected = known != relays_.end() && known->second.session;
+  return !is_connected && leases_.SilentFor(relay, clock_.Now()) >= settings_.lease.ttl;
+}
+
+// Whether all relays have been silent for longer than their leases.
+bool FleetController::HearsNobody() const {
+  return std::ranges::all_of(desired_.relays, [this](const StoredRelay& stored) {
+    return stored.is_revoked || IsSilent(stored.name);
+  });
+}
+
 // If most relays fall silent at once, the fault is more likely here than there.
-bool FleetController::GuardsAgainstMassSilence() {
-  const BootTime now = clock_.Now();
-  size_t alive = 0;
-  size_t fresh_silence = 0;
-  for (const auto& [name, relay] : relays_) {
-    const Duration silent = leases_.SilentFor(name, now);
-    if (relay.session || silent < settings_.lease.ttl) {
-      ++alive;
-    } else if (silent < settings_.lease.reclaim_after() + settings_.lease.ttl) {
-      ++fresh_silence;
-    }
+void FleetController::GuardAgainstMassSilence() {
+  std::set<RelayName> owners;
+  for (const StoredPartition& partition : desired_.partitions) {
+    if (partition.owner) owners.insert(*partition.owner);
   }
-  const bool is_suspect = fresh_silence >= 3 && fresh_silence > alive;
-  if (is_suspect != is_suspect_) {
-    is_suspect_ = is_suspect;
-    if (is_suspect) kLog.Error("control plane is suspect", {{"silent_relays", fresh_silence}});
-    if (!is_suspect) kLog.Info("control plane is trusted again");
+  std::vector<RelayPresence> relays;
+  for (const StoredRelay& stored : desired_.relays) {
+    const auto known = relays_.find(stored.name);
+    const bool has_left = known != relays_.end() && known->second.is_leaving;
+    if (stored.is_revoked || has_left) continue;
+    relays.push_back({.relay = stored.name,
+                      .is_silent = IsSilent(stored.name),
+                      .is_owner = owners.contains(stored.name),
+                      .was_connected = known != relays_.end()});
   }
-  return is_suspect;
+  if (!guard_.See(relays, clock_.Now())) return;
+  if (guard_.is_suspect()) {
+    kLog.Error("control plane is suspect",
+               {{"silent_relays", guard_.suspects().size()},
+                {"text",
+                 "most relays fell silent at once: nothing is taken from a silent relay until most "
+                 "of these are back. Look at the server's own network; revoke relays that are gone "
+                 "for good"}});
+    return;
+  }
+  kLog.Info("control plane is trusted again");
+  // The others are on their way back too, if not as fast.
+  leases_.RenewAll(clock_.Now());
 }
 
 std::vector<Candidate> FleetController::Candidates() const {
@@ -227,7 +251,9 @@ std::vector<Candidate> FleetController::Candidates() const {
     const bool is_connected = is_known && known->second.session != nullptr;
     if (is_known && known->second.is_leaving) continue;
     // One that went without a word keeps its partitions until its lease has run out.
-    if (!is_connected && leases_.HasRunOut(stored.name, clock_.Now()) && !is_suspect_) continue;
+    if (!is_connected && leases_.HasRunOut(stored.name, clock_.Now()) && !guard_.is_suspect()) {
+      continue;
+    }
     candidates.push_back({.name = stored.name, .labels = stored.labels, .can_take = is_connected});
   }
   return candidates;
@@ -277,7 +303,6 @@ OwnerState FleetController::OwnerOf(const StoredPartition& partition) const {
 void FleetController::Reassign(const std::set<PartitionKey>& wanted,
                                const Assigner::Placement& placement) {
   placement_ = placement;
-  const bool is_frozen = GuardsAgainstMassSilence();
   const BootTime now = clock_.Now();
   std::vector<Reassignment> changes;
   for (const StoredPartition& partition : desired_.partitions) {
@@ -289,11 +314,12 @@ void FleetController::Reassign(const std::set<PartitionKey>& wanted,
     const bool is_silent = owner == OwnerState::kSilent;
     // What it said was wrong may be so no more.
     if (is_silent) observations_.ForgetConditions(*partition.owner);
-    const std::optional<std::string_view> why = WhyToReassign(
-        {.owner = owner,
-         .is_wanted = wanted.contains(partition.key),
-         .has_taker = to.has_value(),
-         .may_reclaim = is_silent && !is_frozen && reclaim_pace_.Allows(*partition.owner, now)});
+    const std::optional<std::string_view> why =
+        WhyToReassign({.owner = owner,
+                       .is_wanted = wanted.contains(partition.key),
+                       .has_taker = to.has_value(),
+                       .may_reclaim = is_silent && !guard_.is_suspect() &&
+                                      reclaim_pace_.Allows(*partition.owner, now)});
     if (!why) continue;
     if (is_silent) reclaim_pace_.Reclaimed(*partition.owner, now);
     changes.push_back({partition.key, partition.token, to, std::string(*why)});
@@ -403,6 +429,8 @@ void FleetController::Accept(std::shared_ptr<RelaySession> session, const RelayH
     session->Close(std::move(adopted));
     return;
   }
+  // Others were cut off with it, and are on their way back: their leases are no sign of death.
+  if (!guard_.is_suspect() && HearsNobody()) leases_.RenewAll(clock_.Now());
   Relay& relay = relays_[hello.relay];
   if (relay.session) {
     relay.session->Close({StatusCode::kAborted, Reason::kUnavailable, "a newer session took over"});

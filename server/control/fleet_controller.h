@@ -21,6 +21,7 @@
 #include "server/control/pending_queries.h"
 #include "server/control/query_plan.h"
 #include "server/control/relay_session.h"
+#include "server/control/silence_guard.h"
 #include "server/control/survey_controller.h"
 #include "server/store/checkpoint_store.h"
 #include "server/store/control_database.h"
@@ -142,10 +143,12 @@ class FleetController {
   void Take(const RelayName& name, Relay& relay, RelayReleased released);
 
   bool LoadDesired();
-  bool GuardsAgainstMassSilence();
+  bool IsSilent(const RelayName& relay) const;
+  bool HearsNobody() const;
+  void GuardAgainstMassSilence();
+  OwnerState OwnerOf(const StoredPartition& partition) const;
   std::vector<Candidate> Candidates() const;
   void ChooseSurveyors(const std::vector<Candidate>& candidates);
-  OwnerState OwnerOf(const StoredPartition& partition) const;
   void Reassign(const std::set<PartitionKey>& wanted, const Assigner::Placement& placement);
   void SendAssignments();
   FleetEvidence Evidence() const;
@@ -167,7 +170,7 @@ class FleetController {
   std::map<BridgeId, SurveyState> surveys_;
   std::map<PartitionKey, RelayName> placement_;
   PendingQueries queries_;
-  bool is_suspect_ = false;
+  SilenceGuard guard_;
   ReclaimPace reclaim_pace_;
   uint64_t last_number_ = 0;
 

@@ -1,7 +1,7 @@
 #pragma once
 
+#include <algorithm>
 #include <map>
-#include <optional>
 
 #include "base/clock.h"
 #include "model/ids.h"
@@ -19,31 +19,33 @@ struct LeaseSettings {
 
 // Until when each relay may be running what it was given. A lease only saves duplicates: what makes
 // a second writer harmless is the fence in the database. After a start of the server every lease
-// counts as just renewed. Thread-compatible.
+// counts as just renewed: relays could not renew it before. Thread-compatible.
 class LeaseTable {
  public:
   LeaseTable(LeaseSettings settings, BootTime started_at)
-      : settings_(settings), started_at_(started_at) {}
+      : settings_(settings), started_at_(started_at), all_renewed_at_(started_at) {}
 
   const LeaseSettings& settings() const { return settings_; }
 
   void Renew(const RelayName& relay, BootTime now) { renewed_at_[relay] = now; }
+  // The server was cut off from relays, which could not renew theirs: as after its start. It makes
+  // none of them less silent.
+  void RenewAll(BootTime now) { all_renewed_at_ = now; }
 
   bool HasRunOut(const RelayName& relay, BootTime now) const {
-    return now - LastRenewal(relay) >= settings_.reclaim_after();
+    return now - std::max(LastHeard(relay), all_renewed_at_) >= settings_.reclaim_after();
   }
-  Duration SilentFor(const RelayName& relay, BootTime now) const {
-    return now - LastRenewal(relay);
-  }
+  Duration SilentFor(const RelayName& relay, BootTime now) const { return now - LastHeard(relay); }
 
  private:
-  BootTime LastRenewal(const RelayName& relay) const {
+  BootTime LastHeard(const RelayName& relay) const {
     const auto found = renewed_at_.find(relay);
     return found == renewed_at_.end() ? started_at_ : found->second;
   }
 
   LeaseSettings settings_;
   BootTime started_at_;
+  BootTime all_renewed_at_;
   std::map<RelayName, BootTime> renewed_at_;
 };
 

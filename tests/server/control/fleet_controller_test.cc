@@ -638,6 +638,23 @@ TEST_F(PartitionsTest, LeaveASilentRelayThatIsRevoked) {
   EXPECT_GT(Partition(Key(0)).token, token) << "what it may still send is fenced";
 }
 
+TEST_F(PartitionsTest, StayWithARelayThatComesBackAfterTheOtherWhenBothWereCutOff) {
+  StartFleet();
+  const auto one = Connect("fra-1");
+  Acknowledge(one);
+  ASSERT_EQ(OwnerOf(Key(0)), "fra-1");
+  Disconnect(one);
+  Pass(1h);
+
+  const auto two = Connect("fra-2");
+  Acknowledge(two);
+  Pass(42s);
+  EXPECT_EQ(OwnerOf(Key(0)), "fra-1") << "it has a lease's time to come back too";
+
+  Pass(1s);
+  EXPECT_EQ(OwnerOf(Key(0)), "fra-2");
+}
+
 TEST_F(PartitionsTest, AreNotTakenFromARelayRightAfterAStartOfTheServer) {
   GrantTo("fra-1", Key(0));
   StartFleet();
@@ -927,26 +944,6 @@ TEST_F(PartitionsTest, AreGivenToNobodyWhenAFenceCannotBeStored) {
   EXPECT_EQ(Partition(Key(0)).token.incarnation, grant.token.incarnation + 1);
 }
 
-TEST_F(PartitionsTest, AreNotMovedWhenMostRelaysFallSilentAtOnce) {
-  for (const char* relay : {"fra-3", "fra-4"}) Enrol(relay);
-  StartFleet();
-  std::vector<std::shared_ptr<FakeSession>> sessions;
-  for (const char* relay : {"fra-1", "fra-2", "fra-3", "fra-4"}) {
-    sessions.push_back(Connect(relay));
-    Acknowledge(sessions.back());
-  }
-  const std::string owner = OwnerOf(Key(0));
-  ASSERT_NE(owner, "fra-4");
-
-  for (int i = 0; i < 3; ++i) Disconnect(sessions[static_cast<size_t>(i)]);
-  for (int i = 0; i < 10; ++i) {
-    Beat(sessions[3]);
-    Pass(5s);
-  }
-
-  EXPECT_EQ(OwnerOf(Key(0)), owner);
-}
-
 // --- Silence ---
 
 // Six relays, each with a partition of its own.
@@ -1007,6 +1004,104 @@ class SilenceTest : public FleetControllerTest {
   StreamId stream_;
   std::map<int, std::shared_ptr<FakeSession>> sessions_;
 };
+
+TEST_F(SilenceTest, OfMostRelaysTakesNothingFromThemHoweverLongItLasts) {
+  ComeAll({0, 1, 2, 3, 4, 5});
+
+  CutOff({0, 1, 2, 3});
+  PassBeating(10min);
+
+  EXPECT_THAT(Keeping({0, 1, 2, 3}), ElementsAre(0, 1, 2, 3));
+}
+
+TEST_F(SilenceTest, OfMostRelaysSinceTheServerStartedTakesNothingFromThemEither) {
+  ComeAll({4, 5});
+
+  PassBeating(10min);
+
+  EXPECT_THAT(Keeping({0, 1, 2, 3}), ElementsAre(0, 1, 2, 3)) << "they have not come back yet";
+}
+
+TEST_F(SilenceTest, OfMostRelaysLeavesThemWhatIsNotToRunAnyMoreToo) {
+  ComeAll({0, 1, 2, 3, 4, 5});
+  CutOff({0, 1, 2, 3});
+  PassBeating(1min);
+  BridgeSpec narrowed = BridgeNamed("logs").spec;
+  narrowed.source.topics = {"another"};
+
+  ASSERT_EQ(WhyNot(Apply({PutBridge{narrowed}})), "OK");
+  PassBeating(1min);
+
+  EXPECT_THAT(Keeping({0, 1, 2, 3}), ElementsAre(0, 1, 2, 3)) << "until they give it back";
+}
+
+TEST_F(SilenceTest, IsOverWhenHalfAreBackAndTheOthersHaveHadTheirTime) {
+  ComeAll({0, 1, 2, 3, 4, 5});
+  CutOff({0, 1, 2, 3});
+  PassBeating(10min);
+
+  Come(0);
+  PassBeating(2min);
+  EXPECT_THAT(Keeping({1, 2, 3}), ElementsAre(1, 2, 3));
+
+  Come(1);
+  PassBeating(40s);
+  EXPECT_THAT(Keeping({0, 1, 2, 3}), ElementsAre(0, 1, 2, 3)) << "they may be slower to come back";
+  PassBeating(30s);
+  EXPECT_THAT(Keeping({0, 1, 2, 3}), ElementsAre(0, 1));
+}
+
+TEST_F(SilenceTest, IsOverWhenTheRestIsRevoked) {
+  ComeAll({0, 1, 2, 3, 4, 5});
+  CutOff({0, 1, 2, 3});
+  PassBeating(10min);
+
+  for (const int relay : {0, 1, 2, 3}) {
+    ASSERT_EQ(WhyNot(relays().Revoke({NameOf(relay)}, Request())), "OK");
+  }
+  Settle();
+  EXPECT_THAT(Keeping({0, 1, 2, 3}), IsEmpty());
+
+  CutOff({4});
+  PassBeating(1min);
+  EXPECT_THAT(Keeping({4, 5}), ElementsAre(5)) << "deaths are believed again";
+}
+
+TEST_F(SilenceTest, OfRelaysThatSaidThatTheyLeaveIsNone) {
+  ComeAll({0, 1, 2, 3, 4, 5});
+  for (const int relay : {0, 1, 2, 3}) {
+    const auto session = sessions_.at(relay);
+    fleet_->Receive(session.get(), RelayReleased{.key = KeyOf(relay),
+                                                 .token = Partition(KeyOf(relay)).token,
+                                                 .final_offset = {0},
+                                                 .is_leaving = true});
+  }
+  CutOff({0, 1, 2, 3});
+  PassBeating(2min);
+
+  CutOff({4});
+  PassBeating(1min);
+
+  EXPECT_EQ(OwnerOf(KeyOf(4)), "fra-5");
+}
+
+TEST_F(SilenceTest, OfRelaysThatDiedLongAgoIsNoneWhenTheOthersWereCutOffMeanwhile) {
+  ComeAll({0, 1, 2, 3, 4, 5});
+  for (const int relay : {0, 1, 2, 3}) {
+    CutOff({relay});
+    PassBeating(1min);
+  }
+  ASSERT_THAT(Keeping({0, 1, 2, 3}), IsEmpty());
+  CutOff({4, 5});
+  Pass(1h);
+  ComeAll({4, 5});
+  PassBeating(2min);
+
+  CutOff({4});
+  PassBeating(1min);
+
+  EXPECT_EQ(OwnerOf(KeyOf(4)), "fra-5");
+}
 
 TEST_F(SilenceTest, LetsOneRelayInTenSecondsLoseWhatItHas) {
   ComeAll({0, 1, 2, 3, 4, 5});
