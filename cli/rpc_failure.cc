@@ -120,12 +120,17 @@ Problem Plain(const grpc::Status& status, const Callee& callee) {
   }
 }
 
-// Whether nobody of ours has answered, or only to say "not now": a reason like NO_RELAY shows that
-// the server did.
+// Whether nobody of ours has answered, or only to say "not now". A reason shows that the server did
+// answer: with a deadline it is one that the server has run out of, waiting for a relay.
 bool IsUnanswered(const grpc::Status& status, const std::string& reason) {
-  const bool is_transport = status.error_code() == grpc::StatusCode::UNAVAILABLE ||
-                            status.error_code() == grpc::StatusCode::DEADLINE_EXCEEDED;
-  return is_transport && (reason.empty() || reason == Name(Reason::kUnavailable));
+  switch (status.error_code()) {
+    case grpc::StatusCode::UNAVAILABLE:
+      return reason.empty() || reason == Name(Reason::kUnavailable);
+    case grpc::StatusCode::DEADLINE_EXCEEDED:
+      return reason.empty();
+    default:
+      return false;
+  }
 }
 
 }  // namespace

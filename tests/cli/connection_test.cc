@@ -7,6 +7,7 @@
 #include "drawbridge/v1/bridge.grpc.pb.h"
 #include "google/rpc/error_details.pb.h"
 #include "google/rpc/status.pb.h"
+#include "model/convert/status.h"
 #include "tests/cli/test_certificate.h"
 #include "tests/cli/verb_fixture.h"
 
@@ -72,6 +73,25 @@ TEST_F(ConnectionTest, DoesNotRepeatWhatTheServerRefused) {
   EXPECT_EQ(Run({"pause", "bridge", "b"}), ExitCode::kRefused);
 
   EXPECT_EQ(server_.Requests<v1::PauseBridgeRequest>().size(), 1U);
+}
+
+TEST_F(ConnectionTest, DoesNotRepeatWhatTheServerGotNoAnswerToItself) {
+  server_.WillRefuse(v1::PauseBridgeRequest{}, Status(StatusCode::kDeadlineExceeded,
+                                                      Reason::kUnavailable, "the relay is away"));
+
+  EXPECT_EQ(Run({"pause", "bridge", "b"}), ExitCode::kRefused) << "the server was reached";
+
+  EXPECT_EQ(err(), "error: UNAVAILABLE: the relay is away\n");
+  EXPECT_EQ(server_.Requests<v1::PauseBridgeRequest>().size(), 1U);
+}
+
+TEST_F(ConnectionTest, RepeatsWhatTheServerCannotDoAtPresent) {
+  server_.WillRefuseOnce(v1::PauseBridgeRequest{},
+                         ToGrpc(Status(StatusCode::kUnavailable, Reason::kUnavailable, "not now")));
+
+  EXPECT_EQ(Run({"pause", "bridge", "b"}), ExitCode::kOk) << err();
+
+  EXPECT_EQ(server_.Requests<v1::PauseBridgeRequest>().size(), 2U);
 }
 
 TEST_F(ConnectionTest, UsesAnotherIdForAnotherChange) {
