@@ -20,6 +20,21 @@ namespace {
 constexpr KafkaBudget kLetterBudget{
     .prefetch_bytes = size_t{8} << 20, .window_bytes = size_t{32} << 20, .keeps_order = false};
 
+// One end of a bridge. Where its endpoint has a cluster_key, that is the name by which the server
+// knows it, whatever the cluster calls itself.
+KafkaCluster ClusterOf(const EndpointSpec& endpoint, const std::optional<CredentialSecret>& secret,
+                       const std::string& cluster_id) {
+  return {endpoint, secret, endpoint.kafka().cluster_key.empty() ? cluster_id : std::string()};
+}
+
+KafkaCluster SourceOf(const BridgeAssignment& bridge, const BridgeSecrets& secrets) {
+  return ClusterOf(bridge.source, secrets.source, bridge.source_cluster_id);
+}
+
+KafkaCluster TargetOf(const BridgeAssignment& bridge, const BridgeSecrets& secrets) {
+  return ClusterOf(bridge.target, secrets.target, bridge.target_cluster_id);
+}
+
 }  // namespace
 
 StatusOr<std::unique_ptr<TopicLetterSink>> ClusterLaneFactory::LettersTo(const BridgeSpec& bridge,
@@ -35,13 +50,13 @@ StatusOr<LaneEnds> ClusterLaneFactory::MakeLane(const BridgeAssignment& bridge,
   const KafkaBudget kafka_budget{.prefetch_bytes = budget.prefetch_bytes,
                                  .window_bytes = budget.window_bytes};
   StatusOr<std::unique_ptr<KafkaSource>> source =
-      KafkaSource::Open({bridge.source, secrets.source},
-                        fmt::format("drawbridge-{}", bridge.bridge), kafka_budget, reaper_, clock_);
+      KafkaSource::Open(SourceOf(bridge, secrets), fmt::format("drawbridge-{}", bridge.bridge),
+                        kafka_budget, reaper_, clock_);
   if (!source.ok()) return source.status();
   if (!bridge.target.is_kafka()) {
     std::unique_ptr<TopicLetterSink> letters;
     if (!bridge.spec.target.dead_letter_topic.empty()) {
-      auto opened = LettersTo(bridge.spec, {bridge.source, secrets.source});
+      auto opened = LettersTo(bridge.spec, SourceOf(bridge, secrets));
       if (!opened.ok()) return opened.status();
       letters = *std::move(opened);
     }
@@ -56,9 +71,8 @@ StatusOr<LaneEnds> ClusterLaneFactory::MakeLane(const BridgeAssignment& bridge,
     if (!sink.ok()) return sink.status();
     return LaneEnds{.source = *std::move(source), .sink = *std::move(sink)};
   }
-  StatusOr<std::unique_ptr<KafkaSink>> sink =
-      KafkaSink::Open({bridge.target, secrets.target}, bridge.spec.target.compression, kafka_budget,
-                      reaper_, clock_);
+  StatusOr<std::unique_ptr<KafkaSink>> sink = KafkaSink::Open(
+      TargetOf(bridge, secrets), bridge.spec.target.compression, kafka_budget, reaper_, clock_);
   if (!sink.ok()) return sink.status();
   return LaneEnds{.source = *std::move(source), .sink = *std::move(sink)};
 }
@@ -67,11 +81,11 @@ StatusOr<std::unique_ptr<Survey>> ClusterLaneFactory::MakeSurvey(const BridgeAss
                                                                  const BridgeSecrets& secrets) {
   if (!bridge.target.is_kafka()) {
     StatusOr<std::unique_ptr<KafkaSurveyor>> source =
-        KafkaSurveyor::OpenSource(bridge, {bridge.source, secrets.source}, reaper_, clock_);
+        KafkaSurveyor::OpenSource(bridge, SourceOf(bridge, secrets), reaper_, clock_);
     if (!source.ok()) return source.status();
     EngineSurvey::MakeLetters make_letters;
     if (const std::string& topic = bridge.spec.target.dead_letter_topic; !topic.empty()) {
-      auto opened = LetterTopic::Open({bridge.source, secrets.source}, topic, reaper_, clock_);
+      auto opened = LetterTopic::Open(SourceOf(bridge, secrets), topic, reaper_, clock_);
       if (!opened.ok()) return opened.status();
       make_letters = [letters = std::shared_ptr<LetterTopic>(*std::move(opened))](
                          Duration patience) { return letters->Make(patience); };
@@ -83,7 +97,7 @@ StatusOr<std::unique_ptr<Survey>> ClusterLaneFactory::MakeSurvey(const BridgeAss
     return std::unique_ptr<Survey>(*std::move(survey));
   }
   StatusOr<std::unique_ptr<KafkaSurveyor>> surveyor = KafkaSurveyor::Open(
-      bridge, {bridge.source, secrets.source}, {bridge.target, secrets.target}, reaper_, clock_);
+      bridge, SourceOf(bridge, secrets), TargetOf(bridge, secrets), reaper_, clock_);
   if (!surveyor.ok()) return surveyor.status();
   return std::unique_ptr<Survey>(*std::move(surveyor));
 }

@@ -55,6 +55,8 @@ class ClusterView {
   const TopicView* Find(std::string_view topic) const;
   // What the cluster says, or the endpoint's cluster_key; empty: neither.
   const std::string& cluster_id() const { return cluster_id_; }
+  // It is not the cluster that is meant: another client may reach that, after a while.
+  void Doubt() { is_suspect_ = true; }
   int brokers() const { return brokers_; }
 
   // The first offset with at least this time, by partition; -1 if there is none. kLogStart and
@@ -80,6 +82,7 @@ class ClusterView {
   rd_kafka_t* client() const { return client_.get(); }
   const ErrorContext& context() const { return trouble_.context(); }
   const EndpointSpec& endpoint() const { return cluster_.endpoint; }
+  const std::string& expected_id() const { return cluster_.expected_id; }
 
  private:
   struct Settings {

@@ -16,6 +16,9 @@ namespace drawbridge {
 struct KafkaCluster {
   EndpointSpec endpoint;
   std::optional<CredentialSecret> secret;
+  // What the cluster that is meant calls itself, where that is known: another one is neither read
+  // nor written. Empty: any.
+  std::string expected_id = {};
 };
 
 // What a client of a cluster may hold in memory.

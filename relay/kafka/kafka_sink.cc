@@ -57,6 +57,7 @@ KafkaSink::KafkaSink(KafkaCluster cluster, Compression compression, KafkaBudget 
       reaper_(reaper),
       clock_(clock),
       trouble_(Side::kTarget, ContextOf(cluster_)),
+      identity_(Side::kTarget, cluster_),
       grow_after_(kGrowFirst) {}
 
 KafkaSink::~KafkaSink() {
@@ -84,6 +85,7 @@ Status KafkaSink::Connect() {
   StatusOr<FileDescriptor> wake = WakeOn(queue_.get());
   if (!wake.ok()) return wake.status();
   wake_ = *std::move(wake);
+  identity_.Reset(clock_.Now());
   is_ending_ = false;
   drain_.reset();
   for (Writing& writing : writings_) {
@@ -241,6 +243,8 @@ void KafkaSink::Poll(std::vector<Confirmation>& confirmations) {
     }
   }
   const BootTime now = clock_.Now();
+  identity_.Look(client_, trouble_.last_success(), now);
+  if (identity_.IsWorthAnother(now)) EndClient("another cluster answered");
   FitBatches(confirmations, now);
   if (const auto why = watch_.Verdict(now)) StartDrain(*why, now);
   if (drain_ && (watch_.in_flight() == watch_.stuck(now) || now >= drain_->by)) {
@@ -393,10 +397,17 @@ void KafkaSink::Recycle(InFlight* in_flight) {
   free_ = in_flight;
 }
 
-std::optional<Condition> KafkaSink::Trouble() const { return trouble_.At(clock_.Now()); }
+std::optional<Condition> KafkaSink::Trouble() const {
+  if (std::optional<Condition> other = identity_.Trouble()) return other;
+  return trouble_.At(clock_.Now());
+}
 
 std::vector<int> KafkaSink::descriptors() const {
-  return wake_.is_open() ? std::vector<int>{wake_.get()} : std::vector<int>{};
+  std::vector<int> all;
+  for (const int fd : {wake_.get(), identity_.descriptor()}) {
+    if (fd >= 0) all.push_back(fd);
+  }
+  return all;
 }
 
 }  // namespace drawbridge

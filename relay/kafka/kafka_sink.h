@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "relay/kafka/cluster_identity.h"
 #include "relay/kafka/confirmation_watch.h"
 #include "relay/kafka/kafka_config.h"
 #include "relay/kafka/kafka_handle.h"
@@ -21,8 +22,9 @@ namespace drawbridge {
 //
 // A producer that ends with a fatal error is routine (an idempotent one does so after an ordinary
 // timeout), and one that lost sight of a partition does not find it by itself: what is in flight
-// comes back as failed, a new producer takes its place, and the lane replays. Runs on the lane's
-// thread only. The reaper and the clock outlive it.
+// comes back as failed, a new producer takes its place, and the lane replays. Where another cluster
+// answers than the one that is meant, no record is taken. Runs on the lane's thread only. The
+// reaper and the clock outlive it.
 class KafkaSink final : public Sink {
  public:
   static StatusOr<std::unique_ptr<KafkaSink>> Open(KafkaCluster cluster, Compression compression,
@@ -33,7 +35,9 @@ class KafkaSink final : public Sink {
   Status Open(Slot slot, const Route& route) override;
   size_t Submit(Batch& batch, size_t from, uint32_t window) override;
   void Poll(std::vector<Confirmation>& confirmations) override;
-  bool IsReady() const override { return client_ != nullptr && !is_ending_ && !drain_; }
+  bool IsReady() const override {
+    return client_ != nullptr && !is_ending_ && !drain_ && identity_.is_right();
+  }
   std::optional<Condition> Trouble() const override;
   std::vector<int> descriptors() const override;
 
@@ -82,6 +86,7 @@ class KafkaSink final : public Sink {
   Reaper& reaper_;
   const Clock& clock_;
   ClientTrouble trouble_;
+  ClusterIdentity identity_;
   int64_t batch_bytes_ = kBatchBytesMost;
   Duration grow_after_;
   BootTime grow_at_{};  // when batches below the most may be larger again

@@ -82,7 +82,8 @@ KafkaSource::KafkaSource(KafkaCluster cluster, std::string group, KafkaBudget bu
       budget_(budget),
       reaper_(reaper),
       clock_(clock),
-      trouble_(Side::kSource, ContextOf(cluster_)) {}
+      trouble_(Side::kSource, ContextOf(cluster_)),
+      identity_(Side::kSource, cluster_) {}
 
 KafkaSource::~KafkaSource() {
   consumer_queue_.reset();
@@ -95,6 +96,7 @@ Status KafkaSource::Connect() {
   if (!client.ok()) return client.status();
   client_ = *std::move(client);
   connected_at_ = clock_.Now();
+  identity_.Reset(connected_at_);
   main_queue_.reset(rd_kafka_queue_get_main(client_.get()));
   consumer_queue_.reset(rd_kafka_queue_get_consumer(client_.get()));
   StatusOr<FileDescriptor> main_wake = WakeOn(main_queue_.get());
@@ -107,13 +109,24 @@ Status KafkaSource::Connect() {
 }
 
 std::vector<int> KafkaSource::descriptors() const {
-  return {main_wake_.get(), consumer_wake_.get()};
+  std::vector<int> all{main_wake_.get(), consumer_wake_.get()};
+  if (identity_.descriptor() >= 0) all.push_back(identity_.descriptor());
+  return all;
+}
+
+bool KafkaSource::MayRead() {
+  const bool was_other = identity_.is_other();
+  identity_.Look(client_, trouble_.last_success(), clock_.Now());
+  // What is assigned stays with us: a client that reaches the right cluster reads it.
+  if (identity_.is_other() && !was_other) rd_kafka_assign(client_.get(), nullptr);
+  return identity_.is_right();
 }
 
 // --- Positions ----------------------------------------------------------------------------------
 
 Status KafkaSource::AssignInLibrary(const Reading& reading) {
   if (!client_) return {StatusCode::kUnavailable, Reason::kUnreachable, "no client for the source"};
+  if (identity_.is_other()) return {};  // the next client does it
   const PartitionListHandle list(rd_kafka_topic_partition_list_new(1));
   rd_kafka_topic_partition_list_add(list.get(), reading.name.first.c_str(), reading.name.second)
       ->offset = reading.position.value;
@@ -146,7 +159,7 @@ void KafkaSource::Unassign(Slot slot) {
   reading.is_assigned = false;
   slots_.erase(reading.name);
   last_topic_ = nullptr;
-  if (!client_) return;
+  if (!client_ || identity_.is_other()) return;
   const PartitionListHandle list(rd_kafka_topic_partition_list_new(1));
   rd_kafka_topic_partition_list_add(list.get(), reading.name.first.c_str(), reading.name.second);
   const ErrorHandle error(rd_kafka_incremental_unassign(client_.get(), list.get()));
@@ -181,7 +194,7 @@ KafkaSource::Reading* KafkaSource::Find(const rd_kafka_topic_t* topic, Partition
 // --- What arrives -------------------------------------------------------------------------------
 
 void KafkaSource::Poll(size_t bytes_max, std::vector<SourceEvent>& events) {
-  if (!consumer_queue_) return;  // between two attempts to make the client anew
+  if (!consumer_queue_ || !MayRead()) return;  // or between two attempts to make the client anew
   const size_t before = events.size();
   size_t bytes = 0;
   while (bytes < bytes_max) {
@@ -237,7 +250,7 @@ void KafkaSource::TakeError(rd_kafka_event_t* event, std::vector<SourceEvent>& e
   Slot slot = 0;
   Reading* const reading =
       about && about->topic != nullptr ? Find({about->topic, about->partition}, slot) : nullptr;
-  if (reading == nullptr) {
+  if (reading == nullptr || !identity_.is_right()) {
     trouble_.Note(error, text, clock_.Now());
     return;
   }
@@ -306,6 +319,7 @@ void KafkaSource::Serve(std::vector<SourceEvent>& events) {
         break;
     }
   }
+  if (client_) MayRead();  // somebody must hear of it, whether or not records are wanted
   RebuildIfDead(events);
 }
 
@@ -325,6 +339,7 @@ void KafkaSource::TakeStatistics(const char* text) {
       std::ranges::any_of(answered, [&](const auto& seen) { return now - seen.second < 5s; })) {
     trouble_.Succeeded(now);
   }
+  if (!identity_.is_right()) return;
   const auto topics = json.value("topics", nlohmann::json::object());
   for (auto& [slot, reading] : readings_) {
     if (!reading.is_assigned || !topics.contains(reading.name.first)) continue;
@@ -346,7 +361,8 @@ void KafkaSource::RebuildIfDead(std::vector<SourceEvent>& events) {
   const BootTime alive_at = std::max(trouble_.last_success().value_or(BootTime{}), connected_at_);
   const bool is_dead = client_ ? now - alive_at >= kDeadAfter && trouble_.At(now)
                                : now - alive_at >= kReconnectAfter;
-  if (!is_dead) return;
+  const bool is_elsewhere = client_ && identity_.IsWorthAnother(now);
+  if (!is_dead && !is_elsewhere) return;
   kLog.Warn("source client is made anew", {{"endpoint", cluster_.endpoint.name}});
   consumer_queue_.reset();
   main_queue_.reset();
@@ -384,6 +400,9 @@ std::optional<Duration> KafkaSource::SinceSeen(Slot slot, BootTime now) const {
   return std::max<Duration>(Duration::zero(), now - *found->second.seen_at);
 }
 
-std::optional<Condition> KafkaSource::Trouble() const { return trouble_.At(clock_.Now()); }
+std::optional<Condition> KafkaSource::Trouble() const {
+  if (std::optional<Condition> other = identity_.Trouble()) return other;
+  return trouble_.At(clock_.Now());
+}
 
 }  // namespace drawbridge

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "relay/kafka/cluster_identity.h"
 #include "relay/kafka/kafka_config.h"
 #include "relay/kafka/kafka_handle.h"
 #include "relay/pipeline/io.h"
@@ -15,7 +16,8 @@ namespace drawbridge {
 
 // Reads partitions of one cluster by assign() and positions of our own: no group is ever joined, so
 // there are no rebalances, and a checkpoint means what it says. Records come as events from the
-// consumer queue, one each, and stay in the library's buffer until their owner is destroyed.
+// consumer queue, one each, and stay in the library's buffer until their owner is destroyed. Where
+// another cluster answers than the one that is meant, nothing is read.
 //
 // Runs on the lane's thread only. The reaper and the clock outlive it.
 class KafkaSource final : public Source {
@@ -51,6 +53,8 @@ class KafkaSource final : public Source {
   KafkaSource(KafkaCluster cluster, std::string group, KafkaBudget budget, Reaper& reaper,
               const Clock& clock);
   Status Connect();
+  // Whether what has arrived may be handed out.
+  bool MayRead();
   Status AssignInLibrary(const Reading& reading);
   void Take(EventHandle event, std::vector<SourceEvent>& events, size_t& bytes);
   void TakeError(rd_kafka_event_t* event, std::vector<SourceEvent>& events);
@@ -67,6 +71,7 @@ class KafkaSource final : public Source {
   Reaper& reaper_;
   const Clock& clock_;
   ClientTrouble trouble_;
+  ClusterIdentity identity_;
   BootTime connected_at_{};  // or tried to
   ClientHandle client_;
   QueueHandle main_queue_;  // destroyed before the client

@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include "relay/kafka/cluster_identity.h"
 #include "relay/kafka/topic_creation.h"
 
 namespace drawbridge {
@@ -94,7 +95,13 @@ Status LetterTopic::CheckSettings() const {
 
 Status LetterTopic::Make(Duration most) {
   const Patience patience(clock_, most, {});
-  if (Status seen = cluster_->Refresh(patience); !seen.ok()) return seen;
+  if (Status reached = cluster_->Refresh(patience); !reached.ok()) return reached;
+  const std::string& expected = cluster_->expected_id();
+  const std::string& answers = cluster_->cluster_id();
+  if (!expected.empty() && !answers.empty() && answers != expected) {
+    cluster_->Doubt();
+    return AnotherCluster(Side::kTarget, cluster_->endpoint().name, answers, expected);
+  }
   if (cluster_->Find(topic_) == nullptr) {
     if (Status seen = cluster_->LookUp({topic_}, patience); !seen.ok()) return seen;
     const auto found = cluster_->topics().find(topic_);

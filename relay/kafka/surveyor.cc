@@ -115,7 +115,7 @@ SurveyResult KafkaSurveyor::Look(const std::stop_token& stop) {
                       .conditions = {},
                       .is_complete = false};
   ReadClusters(result, patience);
-  if (!is_source_seen_ || IsOntoItself(result)) return result;
+  if (!is_source_seen_ || IsOntoItself(result) || IsElsewhere(result)) return result;
   result.is_complete = target_ == nullptr || is_target_seen_;
   ChooseTopics(result, patience);
   ReadPositions(result, patience);
@@ -173,6 +173,20 @@ void KafkaSurveyor::ReadClusters(SurveyResult& result, const Patience& patience)
                     "as \"copy.{{topic}}\", or choose another target",
                     result.source_cluster_id)},
        true);
+}
+
+// Whether other clusters answer than before. The server is told which, says so, and stops the
+// bridge; until it has, nothing is made or counted there. What does not say who it is (or was) is
+// let pass, as the server does.
+bool KafkaSurveyor::IsElsewhere(const SurveyResult& result) {
+  const auto differs = [](const std::string& was, const std::string& is) {
+    return !was.empty() && !is.empty() && was != is;
+  };
+  const bool is_source = differs(bridge_.source_cluster_id, result.source_cluster_id);
+  const bool is_target = differs(bridge_.target_cluster_id, result.target_cluster_id);
+  if (is_source) source_->Doubt();
+  if (is_target) target_->Doubt();
+  return is_source || is_target;
 }
 
 // --- The source ---------------------------------------------------------------------------------

@@ -52,6 +52,7 @@ class KafkaSurveyor final : public Survey {
   void AwaitTarget(const Patience& patience);
   void ReadTarget(SurveyResult& result, const Patience& patience);
 
+  bool IsElsewhere(const SurveyResult& result);
   bool IsOntoItself(const SurveyResult& result) const;
   std::map<std::string, WantedTopic> WantedTopics(const SurveyResult& result) const;
   void Note(SurveyResult& result, Side side, const Status& status, bool blocks,

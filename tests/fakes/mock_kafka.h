@@ -54,11 +54,34 @@ class MockKafka {
   }
   std::string bootstrap() const { return rd_kafka_mock_cluster_bootstraps(cluster_.get()); }
 
+  // What it calls itself.
+  std::string id() const {
+    char* const id = rd_kafka_clusterid(writer_.get(), 10'000);
+    if (id == nullptr) Fail("no cluster id");
+    std::string text = id;
+    rd_kafka_mem_free(writer_.get(), id);
+    return text;
+  }
+
   void CreateTopic(const std::string& topic, int partitions) {
     rd_kafka_mock_topic_create(cluster_.get(), topic.c_str(), partitions, 1);
   }
   void SetTopicError(const std::string& topic, rd_kafka_resp_err_t error) {
     rd_kafka_mock_topic_set_error(cluster_.get(), topic.c_str(), error);
+  }
+
+  // Without asking for it, which would make it.
+  bool HasTopic(const std::string& topic) const {
+    const rd_kafka_metadata_t* metadata = nullptr;
+    if (rd_kafka_metadata(writer_.get(), 1, nullptr, &metadata, 10'000) !=
+        RD_KAFKA_RESP_ERR_NO_ERROR) {
+      Fail("metadata");
+    }
+    const MetadataHandle all(metadata);
+    for (int i = 0; i < all->topic_cnt; ++i) {
+      if (all->topics[i].topic == topic) return true;
+    }
+    return false;
   }
 
   // The next requests of this kind fail so, one error each.

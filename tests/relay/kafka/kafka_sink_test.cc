@@ -49,6 +49,13 @@ class KafkaSinkTest : public testing::Test {
                     .ok());
   }
 
+  // A sink that is meant for the cluster of this id.
+  void Expect(const std::string& id, const Clock& clock = Clock::System()) {
+    KafkaCluster cluster = kafka_.cluster();
+    cluster.expected_id = id;
+    sink_ = *KafkaSink::Open(cluster, Compression::kNone, {}, reaper_, clock);
+  }
+
   // A batch of these records from offset `first` on; it owns copies of their bytes.
   Batch BatchOf(const std::vector<RawRecord>& records, int64_t first = 0, Slot slot = 0) {
     Batch batch;
@@ -471,6 +478,72 @@ TEST_F(KafkaSinkTest, SaysWhatIsWrongUntilItIsRight) {
 
   EXPECT_EQ(Failure(), nullptr);
   EXPECT_FALSE(sink_->Trouble());
+}
+
+// --- The right cluster --------------------------------------------------------------------------
+
+TEST_F(KafkaSinkTest, WritesToTheClusterThatItIsMeantFor) {
+  Expect(kafka_.id());
+  OpenSlot(0, false);
+
+  Submit(Numbered(3));
+  Await(3);
+
+  EXPECT_EQ(kafka_.Read("copy", 0, 3), Numbered(3));
+  EXPECT_EQ(sink_->Trouble(), std::nullopt);
+}
+
+TEST_F(KafkaSinkTest, TakesNoRecordBeforeItKnowsWhichClusterAnswers) {
+  kafka_.SetRoundTrip(300);
+  Expect(kafka_.id());
+  OpenSlot(0, false);
+  Batch batch = BatchOf(Numbered(3));
+
+  EXPECT_FALSE(sink_->IsReady());
+  EXPECT_EQ(sink_->Submit(batch, 0, 1), 0U);
+
+  Submit(batch);
+  Await(3);
+}
+
+TEST_F(KafkaSinkTest, TakesNoRecordForAnotherCluster) {
+  Expect("the-one-before");
+  OpenSlot(0, false);
+  Batch batch = BatchOf(Numbered(3));
+
+  EXPECT_TRUE(TurnUntil(sink_->descriptors(), [&] {
+    EXPECT_EQ(sink_->Submit(batch, 0, 1), 0U);
+    sink_->Poll(confirmations_);
+    return sink_->Trouble().has_value();
+  }));
+
+  EXPECT_EQ(sink_->Submit(batch, 0, 1), 0U);
+  EXPECT_THAT(confirmations_, IsEmpty());
+  ASSERT_TRUE(sink_->Trouble());
+  const Condition trouble = *sink_->Trouble();
+  EXPECT_EQ(trouble.side, Side::kTarget);
+  EXPECT_EQ(trouble.reason, Reason::kSourceChanged);
+  EXPECT_TRUE(trouble.blocks) << "whoever gives a partition back need not wait";
+  EXPECT_EQ(trouble.text,
+            "mock: cluster " + kafka_.id() +
+                " answers where cluster the-one-before was before, and nothing is written to it: "
+                "correct the endpoint's addresses, or make another endpoint for the new cluster");
+}
+
+TEST_F(KafkaSinkTest, TriesAnotherProducerWhereAnotherClusterAnswered) {
+  Expect("the-one-before", clock_);
+  OpenSlot(0, false);
+  const auto shows_trouble = [&] {
+    sink_->Poll(confirmations_);
+    return sink_->Trouble().has_value();
+  };
+  EXPECT_TRUE(TurnUntil(sink_->descriptors(), shows_trouble));
+
+  clock_.Advance(std::chrono::seconds(31));
+  sink_->Poll(confirmations_);
+
+  EXPECT_EQ(sink_->Trouble(), std::nullopt) << "the new one has not looked yet";
+  EXPECT_TRUE(TurnUntil(sink_->descriptors(), shows_trouble));
 }
 
 }  // namespace

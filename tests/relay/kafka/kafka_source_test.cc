@@ -15,6 +15,7 @@ namespace drawbridge {
 namespace {
 
 using testing::ElementsAre;
+using testing::IsEmpty;
 
 class KafkaSourceTest : public testing::Test {
  protected:
@@ -37,6 +38,18 @@ class KafkaSourceTest : public testing::Test {
     std::vector<RawRecord> records;
     for (int i = 0; i < count; ++i) records.push_back({.key = {}, .value = std::to_string(i)});
     return records;
+  }
+
+  // A source that is meant for the cluster of this id.
+  void Expect(const std::string& id, const Clock& clock = Clock::System()) {
+    KafkaCluster cluster = kafka_.cluster();
+    cluster.expected_id = id;
+    source_ = *KafkaSource::Open(cluster, "group", {}, reaper_, clock);
+  }
+  // Takes what comes for a while.
+  void TakeFor(Duration span) {
+    const BootTime end = Clock::System().Now() + span;
+    TakeUntil([&] { return Clock::System().Now() >= end; });
   }
 
   // Takes what comes until `is_enough`.
@@ -293,6 +306,74 @@ TEST_F(KafkaSourceTest, ReportsWhatBefallsOnePartition) {
   EXPECT_EQ(fault.status.reason(), Reason::kAuthorizationFailed);
   EXPECT_EQ(fault.fetch, 3U);
   EXPECT_FALSE(fault.halts);
+}
+
+// --- The right cluster --------------------------------------------------------------------------
+
+TEST_F(KafkaSourceTest, ReadsTheClusterThatItIsMeantFor) {
+  kafka_.Write("audit", 0, Numbered(3));
+  Expect(kafka_.id());
+  Assign(0);
+
+  TakeRecords(3);
+
+  EXPECT_EQ(source_->Trouble(), std::nullopt);
+}
+
+TEST_F(KafkaSourceTest, ReadsNothingFromAnotherCluster) {
+  kafka_.Write("audit", 0, Numbered(3));
+  Expect("the-one-before");
+  Assign(0);
+  Assign(500, 1, 1);  // what it says of its log would count as a truncation
+
+  TakeUntil([&] { return source_->Trouble().has_value(); });
+  TakeFor(std::chrono::milliseconds(600));
+
+  EXPECT_THAT(events_, IsEmpty());
+  ASSERT_TRUE(source_->Trouble());
+  const Condition trouble = *source_->Trouble();
+  EXPECT_EQ(trouble.side, Side::kSource);
+  EXPECT_EQ(trouble.reason, Reason::kSourceChanged);
+  EXPECT_TRUE(trouble.blocks);
+  EXPECT_EQ(trouble.text,
+            "mock: cluster " + kafka_.id() +
+                " answers where cluster the-one-before was before, and nothing is read from it: "
+                "correct the endpoint's addresses, or make another endpoint for the new cluster");
+}
+
+TEST_F(KafkaSourceTest, SaysThatAnotherClusterAnswersAlsoWhileNoRecordsAreWanted) {
+  Expect("the-one-before");
+  Assign(0);
+
+  EXPECT_TRUE(TurnUntil(source_->descriptors(), [&] {
+    source_->Serve(events_);
+    return source_->Trouble().has_value();
+  }));
+}
+
+TEST_F(KafkaSourceTest, KnowsNothingOfALogInAnotherCluster) {
+  kafka_.Write("audit", 0, Numbered(3));
+  Expect("the-one-before");
+  Assign(0);
+  TakeUntil([&] { return source_->Trouble().has_value(); });
+
+  TakeFor(std::chrono::seconds(6));  // some statistics
+
+  EXPECT_EQ(source_->SinceSeen(0, Clock::System().Now()), std::nullopt);
+  EXPECT_EQ(source_->View(0).end, std::nullopt);
+}
+
+TEST_F(KafkaSourceTest, TriesAnotherClientWhereAnotherClusterAnswered) {
+  Expect("the-one-before", clock_);
+  Assign(0);
+  TakeUntil([&] { return source_->Trouble().has_value(); });
+
+  clock_.Advance(std::chrono::seconds(31));
+  source_->Serve(events_);
+
+  EXPECT_EQ(source_->Trouble(), std::nullopt) << "the new client has not looked yet";
+  TakeUntil([&] { return source_->Trouble().has_value(); });
+  EXPECT_THAT(events_, IsEmpty());
 }
 
 }  // namespace

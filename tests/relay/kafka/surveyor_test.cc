@@ -238,5 +238,39 @@ TEST_F(KafkaSurveyorTest, OpensNothingForATemplateThatMakesNoTopic) {
   EXPECT_EQ(surveyor.status().field(), "target.topic");
 }
 
+// --- The right clusters -------------------------------------------------------------------------
+
+TEST_F(KafkaSurveyorTest, MakesNothingInAnotherClusterAndSaysWhichOneAnswers) {
+  bridge_.source_cluster_id = "oci";
+  bridge_.target_cluster_id = "aws-before";
+  bridge_.spec.target.topic = "made.{topic}";
+
+  const SurveyResult result = Look();
+
+  EXPECT_EQ(result.target_cluster_id, "aws") << "it is for the server to tell";
+  EXPECT_FALSE(result.is_complete);
+  EXPECT_THAT(result.topics, IsEmpty());
+  EXPECT_FALSE(target_.HasTopic("made.audit"));
+}
+
+TEST_F(KafkaSurveyorTest, TakesNothingFromAnotherSource) {
+  bridge_.source_cluster_id = "oci-before";
+  bridge_.target_cluster_id = "aws";
+  bridge_.spec.target.topic = "made.{topic}";
+
+  const SurveyResult result = Look();
+
+  EXPECT_EQ(result.source_cluster_id, "oci");
+  EXPECT_THAT(result.topics, IsEmpty());
+  EXPECT_FALSE(target_.HasTopic("made.audit"));
+}
+
+TEST_F(KafkaSurveyorTest, GoesOnWhereTheClustersAreThoseOfBefore) {
+  bridge_.source_cluster_id = "oci";
+  bridge_.target_cluster_id = "aws";
+
+  EXPECT_THAT(Names(Look()), ElementsAre("audit"));
+}
+
 }  // namespace
 }  // namespace drawbridge
