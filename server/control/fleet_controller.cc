@@ -304,6 +304,7 @@ void FleetController::Reassign(const std::set<PartitionKey>& wanted,
                                const Assigner::Placement& placement) {
   placement_ = placement;
   const BootTime now = clock_.Now();
+  const std::map<PartitionKey, BootTime> were_leaving = std::exchange(leaving_since_, {});
   std::vector<Reassignment> changes;
   for (const StoredPartition& partition : desired_.partitions) {
     const auto placed = placement.find(partition.key);
@@ -312,6 +313,13 @@ void FleetController::Reassign(const std::set<PartitionKey>& wanted,
     if (partition.owner == to) continue;
     const OwnerState owner = OwnerOf(partition);
     const bool is_silent = owner == OwnerState::kSilent;
+    bool is_overdue = false;
+    if (owner == OwnerState::kRunning) {
+      const auto known = were_leaving.find(partition.key);
+      const BootTime since = known == were_leaving.end() ? now : known->second;
+      leaving_since_[partition.key] = since;
+      is_overdue = now - since >= settings_.release_patience;
+    }
     // What it said was wrong may be so no more.
     if (is_silent) observations_.ForgetConditions(*partition.owner);
     const std::optional<std::string_view> why =
@@ -319,7 +327,8 @@ void FleetController::Reassign(const std::set<PartitionKey>& wanted,
                        .is_wanted = wanted.contains(partition.key),
                        .has_taker = to.has_value(),
                        .may_reclaim = is_silent && !guard_.is_suspect() &&
-                                      reclaim_pace_.Allows(*partition.owner, now)});
+                                      reclaim_pace_.Allows(*partition.owner, now),
+                       .is_overdue = is_overdue});
     if (!why) continue;
     if (is_silent) reclaim_pace_.Reclaimed(*partition.owner, now);
     changes.push_back({partition.key, partition.token, to, std::string(*why)});

@@ -35,6 +35,9 @@ struct FleetSettings {
   Duration commit_interval = std::chrono::seconds(1);
   Duration report_interval = std::chrono::seconds(1);
   Duration tick = std::chrono::milliseconds(500);
+  // How long a connected relay may take to release a partition: what it drains for, and then the
+  // rule of leases.
+  Duration release_patience = std::chrono::seconds(65);
 };
 
 // Makes relays do what the database says. It works on levels, not on events: whatever happens, it
@@ -42,9 +45,9 @@ struct FleetSettings {
 // message that is lost, doubled or late changes nothing for good.
 //
 // A partition changes hands in this order: it leaves the assignments of the relay that has it; that
-// relay releases it, or its lease runs out while another can take it; the database gives it a new
-// epoch and owner; the new owner is told. No relay is given a partition before its start is stored
-// and its target partition exists.
+// relay releases it, or does not in time, or its lease runs out while another can take it; the
+// database gives it a new epoch and owner; the new owner is told. No relay is given a partition
+// before its start is stored and its target partition exists.
 //
 // All work is done on one thread of its own, which goes on when something throws: what was not done
 // is looked at again, and a session whose message was not dealt with is closed. The public methods
@@ -169,6 +172,9 @@ class FleetController {
   std::map<RelayName, Twin> twins_;
   std::map<BridgeId, SurveyState> surveys_;
   std::map<PartitionKey, RelayName> placement_;
+  // Those that run where they should not: a lane that hangs releases nothing, while its relay goes
+  // on to answer.
+  std::map<PartitionKey, BootTime> leaving_since_;
   PendingQueries queries_;
   SilenceGuard guard_;
   ReclaimPace reclaim_pace_;

@@ -11,7 +11,9 @@ std::optional<std::string_view> WhyToReassign(const OwnerCase& partition) {
       return "revoked";
     case OwnerState::kReleased:
       return "released";
-    case OwnerState::kRunning:  // until it has released it
+    case OwnerState::kRunning:  // until it has released it, or does not
+      if (partition.is_overdue && partition.has_taker) return "not released";
+      return std::nullopt;
     case OwnerState::kLeased:
       return std::nullopt;
     case OwnerState::kSilent:

@@ -26,6 +26,7 @@ struct OwnerCase {
   bool is_wanted = false;    // some relay shall run it
   bool has_taker = false;    // another relay can take it now
   bool may_reclaim = false;  // silent relays may lose what they have
+  bool is_overdue = false;   // its owner was told long ago to release it
 };
 
 // Why the partition changes hands now, for the log; nullopt: it stays with its token. A new token

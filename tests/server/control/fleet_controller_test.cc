@@ -450,6 +450,29 @@ TEST_F(PartitionsTest, StayWithTheirOwnerUntilItHasReleasedThem) {
   EXPECT_THAT(Assigned(two), ElementsAre(moving));
 }
 
+TEST_F(PartitionsTest, LeaveARelayThatDoesNotReleaseThem) {
+  StartFleet();
+  const auto one = Connect("fra-1");
+  Acknowledge(one);
+  const auto two = Connect("fra-2");
+  Acknowledge(two);
+  Acknowledge(one);
+  ASSERT_THAT(Assigned(one), SizeIs(1));
+  const PartitionNumber moving = 1 - Assigned(one)[0];
+  const int64_t epoch = Partition(Key(moving)).token.epoch;
+
+  for (int i = 0; i < 12; ++i) {
+    Pass(5s);
+    Beat(one);
+    Beat(two);
+  }
+  EXPECT_EQ(OwnerOf(Key(moving)), "fra-1") << "it may still be draining";
+  Pass(5s);
+
+  EXPECT_EQ(OwnerOf(Key(moving)), "fra-2");
+  EXPECT_EQ(Partition(Key(moving)).token.epoch, epoch + 1);
+}
+
 TEST_F(PartitionsTest, StayWithARelayThatWasGivenThemAgainBeforeItReleasedThem) {
   StartFleet();
   const auto one = Connect("fra-1");

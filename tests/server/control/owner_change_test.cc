@@ -20,6 +20,7 @@ TEST(OwnerChangeTest, FollowsTheTable) {
     bool has_taker;
     bool may_reclaim;
     std::string expected;
+    bool is_overdue = false;
   };
   const Row rows[] = {
       {OwnerState::kNone, true, true, false, "granted"},
@@ -32,6 +33,9 @@ TEST(OwnerChangeTest, FollowsTheTable) {
       {OwnerState::kReleased, false, false, false, "released"},
       // What its owner may be running waits for it.
       {OwnerState::kRunning, true, true, true, "stays"},
+      {OwnerState::kRunning, true, true, true, "not released", true},
+      {OwnerState::kRunning, true, false, true, "stays", true},
+      {OwnerState::kLeased, true, true, true, "stays", true},
       {OwnerState::kRunning, false, false, true, "stays"},
       {OwnerState::kLeased, true, true, true, "stays"},
       {OwnerState::kLeased, false, false, true, "stays"},
@@ -47,7 +51,8 @@ TEST(OwnerChangeTest, FollowsTheTable) {
     EXPECT_EQ(Why({.owner = row.owner,
                    .is_wanted = row.is_wanted,
                    .has_taker = row.has_taker,
-                   .may_reclaim = row.may_reclaim}),
+                   .may_reclaim = row.may_reclaim,
+                   .is_overdue = row.is_overdue}),
               row.expected)
         << "row " << &row - rows;
   }
