@@ -73,12 +73,13 @@ std::optional<BridgeAssignment> ShareOf(const StoredBridge& bridge, const RelayN
                          .streams = {}};
   for (const StoredStream& stream : stored.streams) {
     if (stream.bridge != bridge.id) continue;
-    StreamAssignment part{.stream = stream.id,
-                          .topic = stream.topic,
-                          .target_topic = stream.target_topic,
-                          .source_epoch = stream.source_epoch,
-                          .is_paused = stream.is_paused || bridge.is_paused || survey.is_blocked,
-                          .partitions = PartitionsOf(stream, relay, stored, placement)};
+    StreamAssignment part{
+        .stream = stream.id,
+        .topic = stream.topic,
+        .target_topic = stream.target_topic,
+        .source_epoch = stream.source_epoch,
+        .is_paused = stream.is_paused || bridge.is_paused || survey.Stops(stream.topic),
+        .partitions = PartitionsOf(stream, relay, stored, placement)};
     if (!part.partitions.empty()) share.streams.push_back(std::move(part));
   }
   if (!share.surveys && share.streams.empty()) return std::nullopt;

@@ -57,6 +57,12 @@ bool SurveyState::Blocks(const std::string& topic) const {
   });
 }
 
+bool SurveyState::Stops(const std::string& topic) const {
+  return is_blocked || std::ranges::any_of(conditions, [&](const Condition& condition) {
+           return condition.blocks && condition.topic == topic;
+         });
+}
+
 bool SurveyState::Misses(const std::string& topic, int64_t generation_now) const {
   if (!topics || generation != generation_now || topics->contains(topic)) return false;
   return std::ranges::none_of(conditions, [&](const Condition& condition) {

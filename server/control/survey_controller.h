@@ -30,8 +30,11 @@ struct SurveyState {
   // Empty once the start is resolved.
   std::set<std::pair<std::string, PartitionNumber>> named_first;
 
-  // Whether the topic must not run.
+  // Whether the topic must not start.
   bool Blocks(const std::string& topic) const;
+  // Whether it must not go on either: for what was found about this topic. One end that a survey
+  // does not reach stops nothing.
+  bool Stops(const std::string& topic) const;
   // Whether a survey of this generation has not found the topic, and has not said why.
   bool Misses(const std::string& topic, int64_t generation_now) const;
 };

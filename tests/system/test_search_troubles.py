@@ -203,6 +203,22 @@ def test_a_pipeline_that_names_documents_is_named(searching: Searching) -> None:
     assert shown["topic"] == topic
     searching.assert_once([topic])
 
+    client.put_pipeline(f"{topic}-inner", [{"set": {"field": "_id", "value": "one"}}])
+    deployment.wait(
+        lambda: any("_id" in row["text"] for row in deployment.api_conditions(topic)),
+        30,
+        "a running stream is looked at as well",
+    )
+    deployment.wait(lambda: "BLOCKED" in deployment.motions(topic), SECONDS, "it is stopped")
+    arrived = searching.arrived(behind(topic))
+    deployment.write_logs([topic], 100)
+    stays_blocked(searching, topic, 3)
+    assert searching.arrived(behind(topic)) == arrived
+
+    client.put_pipeline(f"{topic}-inner", [])
+    deployment.wait_until_carried(topic, [topic], 120)
+    searching.assert_once([topic])
+
 
 @pytest.mark.both_engines
 def test_a_pipeline_of_a_legacy_template_is_named(searching: Searching) -> None:
