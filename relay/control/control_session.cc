@@ -635,15 +635,7 @@ void ControlSession::WriteReleased(const GivenBack& back) {
 }
 
 void ControlSession::WriteReport() {
-  Report report;
-  for (PartitionNews& news : board_.News()) {
-    report.conditions.insert(report.conditions.end(), news.conditions.begin(),
-                             news.conditions.end());
-    report.partitions.push_back(news.report);
-  }
-  for (Condition& condition : board_.LaneConditions()) report.conditions.push_back(condition);
-  report.buffered_bytes = board_.BufferedBytes();
-  v1::Report whole = ToProto(report);
+  v1::Report whole = ToProto(board_.ReportAt(clock_.Now()));
   v1::Report part;
   size_t bytes = 0;
   // Sends what there is when the next entry does not fit in.

@@ -108,7 +108,11 @@ Lane::Lane(LaneSettings settings, Source& source, Sink& sink, Journal& journal,
       now_(clock.Now()),
       publish_at_(now_) {}
 
-Lane::~Lane() { board_.RemoveLane(settings_.lane); }
+// Also when it fails: what it said last is no news of what goes on now.
+Lane::~Lane() {
+  for (const auto& [key, slot] : by_key_) board_.Remove(key, slots_[slot]->token);
+  board_.RemoveLane(settings_.lane);
+}
 
 Lane::Partition* Lane::Find(PartitionKey key) {
   const auto found = by_key_.find(key);
@@ -686,7 +690,8 @@ void Lane::Publish(Partition& partition) {
   const auto since = [&](std::optional<BootTime> time) {
     return time ? std::optional<Duration>(now_ - *time) : std::nullopt;
   };
-  PartitionNews news{.commit = partition.progress.Commit(),
+  PartitionNews news{.at = now_,
+                     .commit = partition.progress.Commit(),
                      .must_commit = partition.progress.has_unstored(),
                      .report = {.key = partition.route.key,
                                 .token = partition.token,
@@ -723,8 +728,10 @@ void Lane::PublishAll() {
     conditions.push_back(*trouble);
     conditions.back().bridge = settings_.bridge;
   }
-  board_.PutLaneConditions(settings_.lane, std::move(conditions),
-                           static_cast<int64_t>(window_.bytes()));
+  board_.PutLane(settings_.lane, {.at = now_,
+                                  .bridge = settings_.bridge,
+                                  .conditions = std::move(conditions),
+                                  .buffered_bytes = static_cast<int64_t>(window_.bytes())});
 }
 
 BootTime Lane::NextTurn() const {

@@ -1,8 +1,46 @@
 #include "relay/pipeline/progress_board.h"
 
+#include <algorithm>
 #include <utility>
 
+#include <fmt/format.h>
+
 namespace drawbridge {
+namespace {
+
+using namespace std::chrono_literals;
+
+// Lanes say everything twice a second, unless they are held up.
+constexpr Duration kSilence = 5500ms;
+
+Duration PassedSince(BootTime at, BootTime now) {
+  return std::max<Duration>(Duration::zero(), now - at);
+}
+
+void Grow(std::optional<Duration>& span, Duration passed) {
+  if (span) *span += passed;
+}
+
+void Add(const std::vector<Condition>& conditions, Duration passed, std::vector<Condition>& all) {
+  for (const Condition& condition : conditions) Grow(all.emplace_back(condition).age, passed);
+}
+
+Condition SilenceOf(uint64_t lane, BridgeId bridge, Duration passed) {
+  return {.side = Side::kRelay,
+          .reason = Reason::kInternal,
+          .text = fmt::format(
+              "lane {} stands still, so that nobody knows how its partitions are: if that lasts, "
+              "restart the relay",
+              lane),
+          .bridge = bridge,
+          .stream = std::nullopt,
+          .partition = std::nullopt,
+          .topic = {},
+          .age = passed,
+          .blocks = false};
+}
+
+}  // namespace
 
 void ProgressBoard::Put(PartitionNews news) {
   const bool must_wake = news.must_commit;
@@ -20,11 +58,9 @@ void ProgressBoard::Remove(PartitionKey key, FencingToken token) {
   if (found != news_.end() && found->second.commit.token <= token) news_.erase(found);
 }
 
-void ProgressBoard::PutLaneConditions(uint64_t lane, std::vector<Condition> conditions,
-                                      int64_t buffered_bytes) {
+void ProgressBoard::PutLane(uint64_t lane, LaneNews news) {
   const MutexLock lock(mutex_);
-  lanes_.insert_or_assign(
-      lane, LaneNews{.conditions = std::move(conditions), .buffered_bytes = buffered_bytes});
+  lanes_.insert_or_assign(lane, std::move(news));
 }
 
 void ProgressBoard::RemoveLane(uint64_t lane) {
@@ -40,13 +76,25 @@ std::vector<PartitionNews> ProgressBoard::News() const {
   return all;
 }
 
-std::vector<Condition> ProgressBoard::LaneConditions() const {
+Report ProgressBoard::ReportAt(BootTime now) const {
   const MutexLock lock(mutex_);
-  std::vector<Condition> all;
-  for (const auto& [lane, news] : lanes_) {
-    all.insert(all.end(), news.conditions.begin(), news.conditions.end());
+  Report report;
+  for (const auto& [key, news] : news_) {
+    const Duration passed = PassedSince(news.at, now);
+    if (passed > kSilence) continue;
+    PartitionReport& partition = report.partitions.emplace_back(news.report);
+    Grow(partition.since_moved, passed);
+    Grow(partition.since_source_seen, passed);
+    Grow(partition.waiting_for, passed);
+    Add(news.conditions, passed, report.conditions);
   }
-  return all;
+  for (const auto& [lane, news] : lanes_) {
+    const Duration passed = PassedSince(news.at, now);
+    Add(news.conditions, passed, report.conditions);
+    report.buffered_bytes += news.buffered_bytes;
+    if (passed > kSilence) report.conditions.push_back(SilenceOf(lane, news.bridge, passed));
+  }
+  return report;
 }
 
 int64_t ProgressBoard::BufferedBytes() const {

@@ -5,6 +5,7 @@
 #include <optional>
 #include <vector>
 
+#include "base/clock.h"
 #include "base/mutex.h"
 #include "model/checkpoint.h"
 #include "model/observation.h"
@@ -13,10 +14,19 @@ namespace drawbridge {
 
 // What a lane has to say about one partition.
 struct PartitionNews {
+  BootTime at{};  // its spans end then
   CommitItem commit;
   bool must_commit = false;  // carries what the journal waits for
   PartitionReport report;
   std::vector<Condition> conditions;
+};
+
+// What is to be said about one lane beside its partitions.
+struct LaneNews {
+  BootTime at{};
+  BridgeId bridge;
+  std::vector<Condition> conditions;  // of its two ends
+  int64_t buffered_bytes = 0;
 };
 
 // Where lanes put their news and the session with the server picks them up: the newest of each
@@ -29,20 +39,19 @@ class ProgressBoard {
   void Put(PartitionNews news);
   // Only if it is about this token or an older one: a new owner's news stay.
   void Remove(PartitionKey key, FencingToken token);
-  // What is wrong with a lane's two ends, by any number that stands for the lane.
-  void PutLaneConditions(uint64_t lane, std::vector<Condition> conditions, int64_t buffered_bytes);
+  // By any number that stands for the lane.
+  void PutLane(uint64_t lane, LaneNews news);
   void RemoveLane(uint64_t lane);
 
+  // For commits: however old they are, what they say of the checkpoint holds.
   std::vector<PartitionNews> News() const;
-  std::vector<Condition> LaneConditions() const;
+  // What is known at `now`: spans have grown since they were put here. Of a lane that has said
+  // nothing for a few seconds nobody knows how its partitions are: they are left out, and a
+  // condition says so.
+  Report ReportAt(BootTime now) const;
   int64_t BufferedBytes() const;
 
  private:
-  struct LaneNews {
-    std::vector<Condition> conditions;
-    int64_t buffered_bytes = 0;
-  };
-
   const std::function<void()> wake_;
   mutable Mutex mutex_;
   std::map<PartitionKey, PartitionNews> news_ DRAWBRIDGE_GUARDED_BY(mutex_);

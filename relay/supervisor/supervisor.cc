@@ -343,8 +343,7 @@ void Supervisor::Converge(RunningBridge& bridge) {
       if (!partition.is_wanted) continue;
       const StatusOr<RunningLane*> chosen = TryLaneFor(bridge);
       if (!chosen.ok()) {
-        kLog.Error("lane cannot be made",
-                   {{"bridge", bridge.assignment.spec.name}, {"text", chosen.status().message()}});
+        SayNoLane(bridge, chosen.status());
         return;  // again at the next tick
       }
       StartOn(partition, **chosen);
@@ -360,6 +359,29 @@ void Supervisor::Converge(RunningBridge& bridge) {
     const bool is_obsolete = lane.version != bridge.version || lane.index >= lanes;
     return lane.partitions.empty() && (is_obsolete || bridge.partitions.empty());
   });
+  if (bridge.unmade_lane != 0) board_.RemoveLane(std::exchange(bridge.unmade_lane, 0));
+}
+
+// Its partitions wait, and no lane says so.
+void Supervisor::SayNoLane(RunningBridge& bridge, const Status& status) {
+  kLog.Error("lane cannot be made",
+             {{"bridge", bridge.assignment.spec.name}, {"text", status.message()}});
+  if (bridge.unmade_lane == 0) bridge.unmade_lane = ++last_lane_;
+  const BridgeId id = bridge.assignment.bridge;
+  Condition condition{
+      .side = Side::kRelay,
+      .reason = status.reason(),
+      .text = fmt::format("no lane can be made, which is tried every second: {}", status.message()),
+      .bridge = id,
+      .stream = std::nullopt,
+      .partition = std::nullopt,
+      .topic = {},
+      .age = std::nullopt,
+      .blocks = true};
+  board_.PutLane(bridge.unmade_lane, {.at = clock_.Now(),
+                                      .bridge = id,
+                                      .conditions = {std::move(condition)},
+                                      .buffered_bytes = 0});
 }
 
 // LaneFor(), where a lack of memory or threads is an error like others: the other bridges go on.

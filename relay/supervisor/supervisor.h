@@ -95,6 +95,7 @@ class Supervisor {
     std::vector<RunningLane> lanes;
     std::map<PartitionKey, RunningPartition> partitions;
     std::unique_ptr<SurveyThread> survey;
+    uint64_t unmade_lane = 0;  // stands on the board for a lane that cannot be made; 0: none
   };
 
   void Post(std::function<void()> task);
@@ -110,6 +111,7 @@ class Supervisor {
                        const PartitionAssignment& wanted);
   void ApplySurvey(RunningBridge& bridge, bool has_new_clients);
   void Converge(RunningBridge& bridge);
+  void SayNoLane(RunningBridge& bridge, const Status& status);
   StatusOr<RunningLane*> TryLaneFor(RunningBridge& bridge);
   StatusOr<RunningLane*> LaneFor(RunningBridge& bridge);
   RunningLane* FindLane(RunningBridge& bridge, uint64_t id);

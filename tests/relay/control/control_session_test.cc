@@ -610,6 +610,7 @@ TEST_F(ControlSessionTest, SaysALargeReportInPartsThatFitIntoAMessage) {
   for (int i = 0; i < kPartitions; ++i) {
     const PartitionKey key{.stream = {7}, .partition = i};
     PartitionNews news;
+    news.at = clock_.Now() + 1h;  // never old
     news.commit.key = news.report.key = key;
     news.conditions = {{.side = Side::kTarget,
                         .reason = Reason::kNotEnoughReplicas,
@@ -647,6 +648,28 @@ TEST_F(ControlSessionTest, SaysALargeReportInPartsThatFitIntoAMessage) {
   EXPECT_EQ(conditions, kPartitions) << "each once";
   EXPECT_EQ(partitions, kPartitions + 1);
   EXPECT_LT(largest, size_t{1} << 20) << "what the relay port takes";
+}
+
+TEST_F(ControlSessionTest, DoesNotReportWhatALaneThatStandsStillSawLast) {
+  Run();
+  ASSERT_TRUE(HearsAgain(v1::RelayMessage::kReport));
+
+  factory_.With([&](auto& /*stand_still*/) {
+    clock_.Advance(6s);
+    const size_t from = server_->heard().messages.size();
+    EXPECT_TRUE(server_->Until([&](const auto& heard) {
+      return std::any_of(heard.messages.begin() + static_cast<std::ptrdiff_t>(from),
+                         heard.messages.end(), [](const v1::RelayMessage& message) {
+                           return message.has_report() && message.report().partitions_size() == 0 &&
+                                  message.report().conditions_size() == 1;
+                         });
+    }));
+  });
+
+  EXPECT_TRUE(server_->Until([&](const auto& heard) {
+    const auto& last = heard.messages.back();
+    return last.has_report() && last.report().partitions_size() == 1;
+  })) << "it turns again";
 }
 
 // --- LeaseGrant, Restarting, SecretsChanged -----------------------------------------------------

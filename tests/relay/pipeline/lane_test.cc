@@ -231,13 +231,13 @@ TEST_F(LaneTest, ShowsWhatIsWrongWithItsTwoEnds) {
                                 .topic = {},
                                 .age = std::nullopt});
   Pass(500ms);
-  ASSERT_EQ(board_.LaneConditions().size(), 1U);
-  EXPECT_EQ(board_.LaneConditions().front().reason, Reason::kUnreachable);
-  EXPECT_EQ(board_.LaneConditions().front().bridge, settings_.bridge);
+  ASSERT_EQ(board_.ReportAt(clock_.Now()).conditions.size(), 1U);
+  EXPECT_EQ(board_.ReportAt(clock_.Now()).conditions.front().reason, Reason::kUnreachable);
+  EXPECT_EQ(board_.ReportAt(clock_.Now()).conditions.front().bridge, settings_.bridge);
 
   source_->SetTrouble(std::nullopt);
   Pass(500ms);
-  EXPECT_TRUE(board_.LaneConditions().empty());
+  EXPECT_TRUE(board_.ReportAt(clock_.Now()).conditions.empty());
 }
 
 TEST_F(LaneTest, SleepsWhileNothingHappens) {

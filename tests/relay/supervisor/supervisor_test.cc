@@ -93,6 +93,9 @@ class SupervisorTest : public testing::Test {
     }
     return std::nullopt;
   }
+  std::vector<Condition> Conditions() const {
+    return board_.ReportAt(Clock::System().Now()).conditions;
+  }
   bool Reaches(int64_t next, int partition = 0) {
     return Until([&] {
       const auto news = News(partition);
@@ -314,6 +317,45 @@ TEST_F(SupervisorTest, MakesALaneAnewWhenItsThreadFails) {
 
   ASSERT_TRUE(Reaches(15));
   EXPECT_EQ(Written(), Offsets(0, 15));
+}
+
+TEST_F(SupervisorTest, ShowsNothingThatAFailedLaneSaid) {
+  Produce(10);
+  Apply(Wanted(1));
+  ASSERT_TRUE(Reaches(10));
+  factory_.RefuseLanes(Status(StatusCode::kUnavailable, Reason::kInternal, "no memory"));
+
+  factory_.With([](auto& lanes) { lanes[0]->fails = true; });
+
+  EXPECT_TRUE(Until([&] { return !News(); }));
+}
+
+TEST_F(SupervisorTest, ShowsWhyNoLaneCanBeMadeUntilOneIs) {
+  factory_.RefuseLanes(Status(StatusCode::kUnavailable, Reason::kBrokerError, "no memory"));
+  Produce(10);
+  Apply(Wanted(1));
+
+  const std::vector<Condition> shown = Conditions();
+  ASSERT_EQ(shown.size(), 1U);
+  EXPECT_EQ(shown[0].side, Side::kRelay);
+  EXPECT_EQ(shown[0].reason, Reason::kBrokerError);
+  EXPECT_EQ(shown[0].bridge, BridgeId{5});
+  EXPECT_EQ(shown[0].text, "no lane can be made, which is tried every second: no memory");
+  EXPECT_TRUE(shown[0].blocks);
+
+  factory_.RefuseLanes(std::nullopt);
+  ASSERT_TRUE(Reaches(10));
+  EXPECT_TRUE(Until([&] { return Conditions().empty(); }));
+}
+
+TEST_F(SupervisorTest, ShowsNoMissingLaneOfABridgeThatHasLeft) {
+  factory_.RefuseLanes(Status(StatusCode::kUnavailable, Reason::kInternal, "no memory"));
+  Apply(Wanted(1));
+  ASSERT_EQ(Conditions().size(), 1U);
+
+  Apply(Wanted(0));
+
+  EXPECT_THAT(Conditions(), IsEmpty());
 }
 
 TEST_F(SupervisorTest, TriesAgainToMakeALane) {
