@@ -44,6 +44,17 @@ bool IsRefusal(Reason reason) {
 
 }  // namespace
 
+TopicView ViewOf(const rd_kafka_metadata_topic_t& topic) {
+  TopicView view{.error = topic.err, .leaders = {}};
+  view.leaders.resize(static_cast<size_t>(std::max(0, topic.partition_cnt)), -1);
+  for (int i = 0; i < topic.partition_cnt; ++i) {
+    const rd_kafka_metadata_partition_t& partition = topic.partitions[i];
+    if (partition.id < 0 || partition.id >= topic.partition_cnt) continue;
+    view.leaders[static_cast<size_t>(partition.id)] = partition.leader;
+  }
+  return view;
+}
+
 StatusOr<std::unique_ptr<ClusterView>> ClusterView::Open(KafkaCluster cluster, Side side,
                                                          Reaper& reaper, const Clock& clock) {
   std::unique_ptr<ClusterView> view(new ClusterView(std::move(cluster), side, reaper, clock));
@@ -138,15 +149,7 @@ void ClusterView::TakeMetadata(const rd_kafka_metadata_t& metadata) {
   brokers_ = metadata.broker_cnt;
   for (int i = 0; i < metadata.topic_cnt; ++i) {
     const rd_kafka_metadata_topic_t& topic = metadata.topics[i];
-    TopicView view{.error = topic.err, .leaders = {}};
-    for (int j = 0; j < topic.partition_cnt; ++j) {
-      const rd_kafka_metadata_partition_t& partition = topic.partitions[j];
-      if (partition.id < 0) continue;
-      const auto number = static_cast<size_t>(partition.id);
-      if (view.leaders.size() <= number) view.leaders.resize(number + 1, -1);
-      view.leaders[number] = partition.leader;
-    }
-    topics_[topic.topic] = std::move(view);
+    topics_[topic.topic] = ViewOf(topic);
   }
 }
 

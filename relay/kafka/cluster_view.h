@@ -27,6 +27,10 @@ struct TopicView {
   int partitions() const { return static_cast<int>(leaders.size()); }
 };
 
+// Of so many partitions as are listed: what numbers itself beyond that is left out, as the library
+// does, so that no answer decides how much memory it takes.
+TopicView ViewOf(const rd_kafka_metadata_topic_t& topic);
+
 // A topic's configuration, as far as the cluster tells: "retention.ms" -> "604800000".
 using TopicSettings = std::map<std::string, std::string, std::less<>>;
 
