@@ -1,9 +1,11 @@
 #include "relay/kafka/kafka_source.h"
 
 #include <algorithm>
+#include <tuple>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
+#include <unistd.h>
 
 #include "base/log.h"
 
@@ -202,6 +204,7 @@ void KafkaSource::Poll(size_t bytes_max, std::vector<SourceEvent>& events) {
     if (!event) break;
     Take(std::move(event), events, bytes);
   }
+  AskWhereLogsAre(events);
   if (events.size() > before) trouble_.Succeeded(clock_.Now());
 }
 
@@ -263,7 +266,8 @@ void KafkaSource::TakeError(rd_kafka_event_t* event, std::vector<SourceEvent>& e
         .slot = slot, .fetch = reading->fetch, .at = {is_behind ? about->offset : at.value}});
   } else if (error == RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET ||
              error == RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE) {
-    TakeOutOfRange(slot, {about->offset >= 0 ? about->offset : reading->position.value}, events);
+    const Offset asked{about->offset >= 0 ? about->offset : reading->position.value};
+    astray_[slot] = {.fetch = reading->fetch, .asked = asked, .log_start = std::nullopt};
   } else if (static_cast<int>(error) == kLogTruncation) {
     events.emplace_back(
         SourceFault{.slot = slot,
@@ -279,29 +283,66 @@ void KafkaSource::TakeError(rd_kafka_event_t* event, std::vector<SourceEvent>& e
   }
 }
 
-// The one question that a lane waits for, and not for long: a partition that is out of range has
-// nothing else to do, and rd_kafka_query_watermark_offsets may not return at all before 2.3.0.
-std::optional<Offset> KafkaSource::AskOffset(const Reading& reading, int64_t which) {
-  const PartitionListHandle list(rd_kafka_topic_partition_list_new(1));
-  rd_kafka_topic_partition_t* const asked = rd_kafka_topic_partition_list_add(
-      list.get(), reading.name.first.c_str(), reading.name.second);
-  asked->offset = which;
-  const auto error = rd_kafka_offsets_for_times(client_.get(), list.get(), kAskTimeoutMs);
-  if (error != RD_KAFKA_RESP_ERR_NO_ERROR || asked->err != RD_KAFKA_RESP_ERR_NO_ERROR) {
-    return std::nullopt;
+// The one question that a lane waits for, and for one answer at a time however many partitions are
+// out of range: neighbours move in between. rd_kafka_query_watermark_offsets may not return at all
+// before 2.3.0.
+//
+// What the library remembers of the log's ends may be older than the answer that brought us here,
+// and after a first fetch out of range it remembers nothing. The log's end matters only where its
+// start does not explain it all.
+void KafkaSource::AskWhereLogsAre(std::vector<SourceEvent>& events) {
+  std::erase_if(astray_, [this](const auto& entry) {
+    const Reading& reading = readings_[entry.first];
+    return !reading.is_assigned || reading.fetch != entry.second.fetch;
+  });
+  if (astray_.empty()) return;
+  std::vector<Slot> of_start;
+  std::vector<Slot> of_end;
+  for (const auto& [slot, astray] : astray_) {
+    (astray.log_start ? of_end : of_start).push_back(slot);
   }
-  return KnownOffset(asked->offset);
+  const bool asks_start = !of_start.empty();
+  const std::vector<Slot>& asked = asks_start ? of_start : of_end;
+  const std::map<Slot, Offset> answers = AskOffsets(asked, asks_start ? kEarliest : kLatest);
+  for (const Slot slot : asked) {
+    Astray& astray = astray_[slot];
+    const auto found = answers.find(slot);
+    const auto answer = found == answers.end() ? std::nullopt : std::optional(found->second);
+    if (asks_start && answer && *answer <= astray.asked) {
+      astray.log_start = answer;  // its end is the next question
+      continue;
+    }
+    events.emplace_back(OutOfRange{.slot = slot,
+                                   .fetch = astray.fetch,
+                                   .asked = astray.asked,
+                                   .log_start = asks_start ? answer : astray.log_start,
+                                   .log_end = asks_start ? std::nullopt : answer});
+    astray_.erase(slot);
+  }
+  // Whoever waits comes again with the next question.
+  constexpr uint64_t kOne = 1;
+  if (!astray_.empty()) std::ignore = write(consumer_wake_.get(), &kOne, sizeof kOne);
 }
 
-void KafkaSource::TakeOutOfRange(Slot slot, Offset asked, std::vector<SourceEvent>& events) {
-  const Reading& reading = readings_[slot];
-  // What the library remembers of the log's ends may be older than the answer that brought us here,
-  // and after a first fetch out of range it remembers nothing: ask.
-  events.emplace_back(OutOfRange{.slot = slot,
-                                 .fetch = reading.fetch,
-                                 .asked = asked,
-                                 .log_start = AskOffset(reading, kEarliest),
-                                 .log_end = AskOffset(reading, kLatest)});
+// No answer at all if one of them has no leader.
+std::map<Slot, Offset> KafkaSource::AskOffsets(const std::vector<Slot>& slots, int64_t which) {
+  const PartitionListHandle list(rd_kafka_topic_partition_list_new(static_cast<int>(slots.size())));
+  for (const Slot slot : slots) {
+    const TopicPartition& name = readings_[slot].name;
+    rd_kafka_topic_partition_list_add(list.get(), name.first.c_str(), name.second)->offset = which;
+  }
+  std::map<Slot, Offset> answers;
+  const auto error = rd_kafka_offsets_for_times(client_.get(), list.get(), kAskTimeoutMs);
+  if (error != RD_KAFKA_RESP_ERR_NO_ERROR) return answers;
+  for (int i = 0; i < list->cnt; ++i) {
+    const rd_kafka_topic_partition_t& answer = list->elems[i];
+    const auto found = slots_.find({answer.topic, answer.partition});
+    if (answer.err != RD_KAFKA_RESP_ERR_NO_ERROR || answer.offset < 0 || found == slots_.end()) {
+      continue;
+    }
+    answers[found->second] = Offset{answer.offset};
+  }
+  return answers;
 }
 
 void KafkaSource::Serve(std::vector<SourceEvent>& events) {

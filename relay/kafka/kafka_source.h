@@ -50,6 +50,13 @@ class KafkaSource final : public Source {
     std::optional<Offset> log_end;
   };
 
+  // A partition that is out of range, until it is known where its log is.
+  struct Astray {
+    uint32_t fetch = 0;
+    Offset asked;
+    std::optional<Offset> log_start;
+  };
+
   KafkaSource(KafkaCluster cluster, std::string group, KafkaBudget budget, Reaper& reaper,
               const Clock& clock);
   Status Connect();
@@ -59,8 +66,8 @@ class KafkaSource final : public Source {
   void Take(EventHandle event, std::vector<SourceEvent>& events, size_t& bytes);
   void TakeError(rd_kafka_event_t* event, std::vector<SourceEvent>& events);
   void TakeStatistics(const char* json);
-  std::optional<Offset> AskOffset(const Reading& reading, int64_t which);
-  void TakeOutOfRange(Slot slot, Offset asked, std::vector<SourceEvent>& events);
+  void AskWhereLogsAre(std::vector<SourceEvent>& events);
+  std::map<Slot, Offset> AskOffsets(const std::vector<Slot>& slots, int64_t which);
   void RebuildIfDead(std::vector<SourceEvent>& events);
   Reading* Find(const rd_kafka_topic_t* topic, PartitionNumber partition, Slot& slot);
   Reading* Find(const TopicPartition& name, Slot& slot);
@@ -80,6 +87,7 @@ class KafkaSource final : public Source {
   FileDescriptor consumer_wake_;
   std::unordered_map<Slot, Reading> readings_;
   std::map<TopicPartition, Slot> slots_;
+  std::map<Slot, Astray> astray_;
   // The partition of the newest record: records come in runs.
   const rd_kafka_topic_t* last_topic_ = nullptr;
   PartitionNumber last_partition_ = -1;

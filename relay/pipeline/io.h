@@ -19,7 +19,8 @@
 // the lane looks at a record's bytes only to filter it and to take its anchor.
 //
 // All calls come from the lane's one thread, and none of them waits: a lane waits in one place, for
-// the descriptors of both ends.
+// the descriptors of both ends. The one exception is a Poll that has to ask where logs begin: it
+// waits for one answer, about all partitions that are out of range.
 
 namespace drawbridge {
 

@@ -1,6 +1,8 @@
 #include "relay/kafka/kafka_source.h"
 
+#include <algorithm>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -219,6 +221,8 @@ TEST_F(KafkaSourceTest, TellsThatAPositionIsBehindTheEnd) {
   const OutOfRange out_of_range = Await<OutOfRange>();
 
   EXPECT_EQ(out_of_range.asked, Offset{100});
+  EXPECT_EQ(out_of_range.log_start, Offset{0});
+  EXPECT_EQ(out_of_range.log_end, Offset{3});
   EXPECT_EQ(out_of_range.fetch, 5U);
   EXPECT_TRUE(Records().empty());
 }
@@ -234,6 +238,34 @@ TEST_F(KafkaSourceTest, TellsThatAPositionHasExpired) {
   EXPECT_EQ(out_of_range.asked, Offset{0});
   ASSERT_TRUE(out_of_range.log_start);
   EXPECT_GT(*out_of_range.log_start, Offset{0});
+}
+
+TEST_F(KafkaSourceTest, WaitsForOneAnswerHoweverManyPartitionsAreOutOfRange) {
+  constexpr Slot kPartitions = 30;
+  kafka_.CreateTopic("wide", kPartitions);
+  kafka_.SetRoundTrip(100);
+  for (Slot slot = 0; slot < kPartitions; ++slot) {
+    Route route = RouteTo(static_cast<PartitionNumber>(slot));
+    route.source_topic = "wide";
+    ASSERT_TRUE(source_->Assign(slot, route, {100}, 1).ok());
+  }
+
+  Duration longest{};
+  std::set<Slot> told;
+  EXPECT_TRUE(TurnUntil(source_->descriptors(), [&] {
+    events_.clear();
+    const BootTime start = Clock::System().Now();
+    source_->Poll(1 << 20, events_);
+    longest = std::max(longest, Clock::System().Now() - start);
+    source_->Serve(events_);
+    for (const SourceEvent& event : events_) {
+      const auto* const astray = std::get_if<OutOfRange>(&event);
+      if (astray != nullptr && astray->log_end) told.insert(astray->slot);
+    }
+    return told.size() == kPartitions;
+  }));
+
+  EXPECT_LT(longest, std::chrono::seconds(1)) << "each of them has two questions of 100 ms";
 }
 
 TEST_F(KafkaSourceTest, RecordsOutliveTheirPoll) {
