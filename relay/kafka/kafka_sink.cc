@@ -62,7 +62,8 @@ KafkaSink::KafkaSink(KafkaCluster cluster, Compression compression, KafkaBudget 
 
 KafkaSink::~KafkaSink() {
   if (!client_) return;
-  // Reports hold records of the source's client: all of them must come back before either ends.
+  // Reports hold records of the source's client: they come back before either ends, but for what a
+  // request holds that is stuck on its way.
   rd_kafka_purge(client_.get(), RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
   std::vector<Confirmation> nobody_waits;
   const BootTime deadline = clock_.Now() + 5s;

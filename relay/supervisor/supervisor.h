@@ -109,7 +109,7 @@ class Supervisor {
   Status Reserve(const StreamAssignment& stream);
   Status TakePartition(RunningBridge& bridge, const StreamAssignment& stream,
                        const PartitionAssignment& wanted);
-  void ApplySurvey(RunningBridge& bridge, bool has_new_clients);
+  void ApplySurvey(RunningBridge& bridge, bool has_changed);
   void Converge(RunningBridge& bridge);
   void SayNoLane(RunningBridge& bridge, const Status& status);
   StatusOr<RunningLane*> TryLaneFor(RunningBridge& bridge);
