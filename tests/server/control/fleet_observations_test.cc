@@ -57,6 +57,16 @@ TEST_F(FleetObservationsTest, TellsNoLagFromWhatARelayLastSaidLongAgo) {
   EXPECT_EQ(status.age, Duration(16s));
 }
 
+TEST_F(FleetObservationsTest, DoesNotKnowAPartitionThatItsRelayLeavesOut) {
+  Report(CaughtUp());
+  EXPECT_EQ(StatusAfter(1s).motion, Motion::kDelivering);
+
+  observations_.Take(kRelay, {.partitions = {}, .conditions = {}}, kStart + 16s, kWallStart + 16s);
+
+  EXPECT_EQ(StatusAfter(16s).motion, Motion::kUnknown);
+  EXPECT_EQ(StatusAfter(16s).age, Duration(16s));
+}
+
 TEST_F(FleetObservationsTest, TellsNoLagWhileTheLaneDoesNotSeeTheSource) {
   PartitionReport report = CaughtUp();
   report.since_source_seen = 16s;
