@@ -54,6 +54,13 @@ std::optional<Bulk> BulkQueue::TakeDue(bool is_idle, BootTime now) {
   return TakeOpen();
 }
 
+// Only one probe is on its way at a time: what fails in many requests is tried again in few.
+bool BulkQueue::TakesIn(const Bulk& waiting, const Bulk& more) const {
+  return !waiting.check && !more.check && waiting.is_dead == more.is_dead &&
+         waiting.is_checked == more.is_checked && waiting.bytes + more.bytes <= bytes_max_ &&
+         waiting.entries.size() + more.entries.size() <= kDocumentsMost;
+}
+
 // A letter has its record in base64.
 Bulk BulkQueue::TakeDead() {
   Bulk bulk;
@@ -69,6 +76,12 @@ Bulk BulkQueue::TakeDead() {
 void BulkQueue::Later(Bulk bulk, BootTime due) {
   bulk.due = due;
   std::deque<Bulk>& line = LineOf(bulk);
+  if (bulk.is_probe && !line.empty() && TakesIn(line.back(), bulk)) {
+    line.back().due = due;
+    line.back().bytes += bulk.bytes;
+    std::ranges::move(bulk.entries, std::back_inserter(line.back().entries));
+    return;
+  }
   line.push_back(std::move(bulk));
 }
 

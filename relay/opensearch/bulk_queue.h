@@ -15,8 +15,9 @@
 namespace drawbridge {
 
 // What a sink has to send, in three lines: requests that are sent again, dead letters, and new
-// records, which gather until they are worth a request. Beside them are probes, of partitions that
-// are blocked: they are never in a request with others. Its sizes are bytes before compression.
+// records, which gather until they are worth a request. Beside them are probes: of partitions that
+// are blocked, and of what the engine fails at while others pass. They are never in a request with
+// others. Its sizes are bytes before compression.
 //
 // Runs on the lane's thread only.
 class BulkQueue {
@@ -54,8 +55,8 @@ class BulkQueue {
   void WasTooLarge(size_t bytes) { bytes_max_ = std::clamp(bytes / 2, kBytesLeast, bytes_max_); }
   void Passed() { bytes_max_ = std::min(kBytesMost, bytes_max_ + bytes_max_ / 20); }
 
-  // Whether a request waits to be sent again for which new records wait.
-  bool has_waiting() const { return std::ranges::any_of(waiting_, &Bulk::holds_others); }
+  // Whether a request waits to be sent again: new records wait for it.
+  bool has_waiting() const { return !waiting_.empty(); }
   // When something is due; nullopt: nothing is here.
   std::optional<BootTime> NextDue(BootTime now) const;
   std::optional<BootTime> NextProbe() const;
@@ -67,6 +68,7 @@ class BulkQueue {
     return open_.bytes >= bytes_max_ || open_.entries.size() >= kDocumentsMost;
   }
   Bulk TakeDead();
+  bool TakesIn(const Bulk& waiting, const Bulk& more) const;
   std::deque<Bulk>& LineOf(const Bulk& bulk) { return bulk.is_probe ? probes_ : waiting_; }
 
   size_t bytes_max_ = kBytesMost;

@@ -400,7 +400,6 @@ void OpenSearchSink::TakeItems(Bulk bulk, const std::vector<BulkItem>& items, Bo
   Bulk again;
   again.is_dead = bulk.is_dead;
   again.is_checked = bulk.is_checked;
-  again.is_probe = bulk.is_probe;
   bool is_pushed_back = false;
   bool has_passed = false;
   for (size_t i = 0; i < items.size(); ++i) {
@@ -452,7 +451,7 @@ void OpenSearchSink::TakeItems(Bulk bulk, const std::vector<BulkItem>& items, Bo
         break;
     }
   }
-  again.holds_others = is_pushed_back;
+  again.is_probe = bulk.is_probe || !is_pushed_back;
   if (is_pushed_back) limit_.PushedBack();
   if (has_passed && again.entries.empty()) {
     trouble_.Passed();

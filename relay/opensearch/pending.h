@@ -61,9 +61,9 @@ struct Bulk {
   BootTime since{};         // of its first record
   bool is_dead = false;     // all of them dead letters
   bool is_checked = false;  // those that were there are out of it
-  // Of a blocked partition: it is on its way beside all others, which it may hold up.
+  // Of a blocked partition, or of what the engine fails at: it is on its way beside all others,
+  // which do not wait for it.
   bool is_probe = false;
-  bool holds_others = true;  // while it waits to be sent again, what is new waits as well
   // What is asked before it is sent, as far as it has come.
   std::optional<PresenceCheck> check = std::nullopt;
 

@@ -120,8 +120,8 @@ MUTANTS = [
     Mutant(
         "new records wait for one that fails by itself",
         SINK,
-        "  again.holds_others = is_pushed_back;",
-        "  again.holds_others = true;",
+        "  again.is_probe = bulk.is_probe || !is_pushed_back;",
+        "  again.is_probe = bulk.is_probe;",
     ),
     Mutant(
         "a blocked partition shares requests with the others",

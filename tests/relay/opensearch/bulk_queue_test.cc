@@ -85,14 +85,18 @@ TEST_F(BulkQueueTest, LetsNewRecordsWaitForWhatFailed) {
   EXPECT_THAT(Next(), ElementsAre(2));
 }
 
-TEST_F(BulkQueueTest, LetsNobodyWaitForWhatHoldsNoOthers) {
-  Bulk failed = BulkOf({1});
-  failed.holds_others = false;
-  queue_.Later(std::move(failed), now_ + 5s);
-  queue_.Add(Entry(2, BulkQueue::kBytesMost), now_);
+TEST_F(BulkQueueTest, TriesInOneRequestWhatFailedInMany) {
+  for (const int64_t offset : {1, 2, 3}) {
+    Bulk failed = BulkOf({offset});
+    failed.is_probe = true;
+    queue_.Later(std::move(failed), now_ + 5s);
+  }
+  queue_.Add(Entry(4, BulkQueue::kBytesMost), now_);
 
   EXPECT_FALSE(queue_.has_waiting());
-  EXPECT_THAT(Next(), ElementsAre(2));
+  EXPECT_THAT(Next(), ElementsAre(4)) << "nobody waits for it";
+  EXPECT_THAT(OffsetsOf(queue_.TakeProbe(now_ + 5s)->entries), ElementsAre(1, 2, 3));
+  EXPECT_FALSE(queue_.TakeProbe(now_ + 5s).has_value());
 }
 
 TEST_F(BulkQueueTest, KeepsProbesApartFromAllOthersAndFromEachOther) {

@@ -1136,6 +1136,26 @@ TEST_F(OpenSearchSinkTest, LetsNobodyWaitForTheTrialOfABlockedPartition) {
   EXPECT_TRUE(Until([&] { return Failures().size() == 2; }));
 }
 
+TEST_F(OpenSearchSinkTest, LetsNobodyWaitForWhatTheEngineFailsAt) {
+  std::promise<void> answers;
+  const std::shared_future<void> answered = answers.get_future().share();
+  std::atomic<size_t> failed = 0;
+  engine_.SetScript([&, answered](const EngineRequest& request, size_t) {
+    if (request.body.find("sick") == std::string::npos) return engine_.Store(request);
+    if (failed++ > 0) answered.wait();
+    return SayOfAll(request, 503, {{"type", "unavailable_shards_exception"}});
+  });
+  Submit({R"({"n":"sick"})"}, 0);
+  ASSERT_TRUE(Until([&] { return failed == 2; }));
+
+  Submit(Values(5), 1);
+
+  EXPECT_TRUE(Until([&] { return Confirmed() == 5; }));
+  answers.set_value();
+  engine_.SetScript(nullptr);
+  EXPECT_TRUE(Until([&] { return Confirmed() == 6; }));
+}
+
 TEST_F(OpenSearchSinkTest, TakesAFewRefusalsOfEachPartitionForTheStreamsFault) {
   engine_.SetScript([&](const EngineRequest& request, size_t) {
     if (IsFor(request, kLetters)) return engine_.Store(request);
