@@ -18,6 +18,7 @@ from rig.strict_bulk_server import StrictBulkServer
 __all__ = [
     "aws_cluster",
     "oci_cluster",
+    "pytest_collection_modifyitems",
     "pytest_configure",
     "start_cluster",
     "start_search_engine",
@@ -28,6 +29,16 @@ __all__ = [
 def pytest_configure(config: pytest.Config) -> None:
     """Declares the marker of tests over 30 s."""
     config.addinivalue_line("markers", "slow: takes longer than 30 s")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leaves out what is slow, unless -m or $DRAWBRIDGE_SLOW=1 asks for it."""
+    if config.getoption("markexpr") or os.environ.get("DRAWBRIDGE_SLOW") == "1":
+        return
+    slow = [item for item in items if item.get_closest_marker("slow")]
+    if slow:
+        config.hook.pytest_deselected(items=slow)
+        items[:] = [item for item in items if item not in slow]
 
 
 @pytest.fixture(scope="session")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -35,16 +34,6 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     marks = [] if runs_always else [pytest.mark.slow]
     engines = [OPENSEARCH, pytest.param(ELASTICSEARCH, marks=marks)]
     metafunc.parametrize("engine", engines, indirect=True, scope="module")
-
-
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leaves out what is slow, unless -m or $DRAWBRIDGE_SLOW=1 asks for it."""
-    if config.getoption("markexpr") or os.environ.get("DRAWBRIDGE_SLOW") == "1":
-        return
-    slow = [item for item in items if item.get_closest_marker("slow")]
-    if slow:
-        config.hook.pytest_deselected(items=slow)
-        items[:] = [item for item in items if item not in slow]
 
 
 @pytest.hookimpl(hookwrapper=True)
