@@ -77,7 +77,7 @@ void BulkQueue::Later(Bulk bulk, BootTime due) {
   bulk.due = due;
   std::deque<Bulk>& line = LineOf(bulk);
   if (bulk.is_probe && !line.empty() && TakesIn(line.back(), bulk)) {
-    line.back().due = due;
+    line.back().due = std::min(line.back().due, due);
     line.back().bytes += bulk.bytes;
     std::ranges::move(bulk.entries, std::back_inserter(line.back().entries));
     return;

@@ -68,7 +68,8 @@ bool EngineSurvey::Reach(SurveyResult& result) {
   result.target_cluster_id = identity->cluster_id;
   // Another cluster than the one that is meant, which the server tells: nothing is made there.
   const std::string& meant = bridge_.target_cluster_id;
-  if (!meant.empty() && identity->cluster_id != meant) return false;
+  const bool is_told = !meant.empty() && !identity->cluster_id.empty();
+  if (is_told && identity->cluster_id != meant) return false;
   const Status made = make_letters_(kPatience);
   if (!made.ok()) Note(result, made, true);
   CheckDisks();

@@ -1142,18 +1142,22 @@ TEST_F(OpenSearchSinkTest, LetsNobodyWaitForWhatTheEngineFailsAt) {
   std::atomic<size_t> failed = 0;
   engine_.SetScript([&, answered](const EngineRequest& request, size_t) {
     if (request.body.find("sick") == std::string::npos) return engine_.Store(request);
-    if (failed++ > 0) answered.wait();
+    if (failed++ > 1) answered.wait();
     return SayOfAll(request, 503, {{"type", "unavailable_shards_exception"}});
   });
+  // As many as there are requests at once by then.
   Submit({R"({"n":"sick"})"}, 0);
-  ASSERT_TRUE(Until([&] { return failed == 2; }));
+  ASSERT_TRUE(Until([&] { return failed == 1; }));
+  Submit({R"({"n":"sick"})"}, 1);
+  ASSERT_TRUE(Until([&] { return failed >= 3; }));
 
-  Submit(Values(5), 1);
+  OpenSlot(2);
+  Submit(Values(5), 2);
 
   EXPECT_TRUE(Until([&] { return Confirmed() == 5; }));
   answers.set_value();
   engine_.SetScript(nullptr);
-  EXPECT_TRUE(Until([&] { return Confirmed() == 6; }));
+  EXPECT_TRUE(Until([&] { return Confirmed() == 7; }));
 }
 
 TEST_F(OpenSearchSinkTest, TakesAFewRefusalsOfEachPartitionForTheStreamsFault) {
