@@ -25,24 +25,49 @@ void EngineTrouble::Note(Reason reason, const std::string& text, bool blocks, Bo
     kLog.Warn("engine does not take records",
               {{"endpoint", endpoint_}, {"reason", Name(reason)}, {"text", text}});
   }
-  trouble_ = Condition{.side = Side::kTarget,
-                       .reason = reason,
-                       .text = fmt::format("{}: {}", endpoint_, text),
-                       .bridge = {},
-                       .stream = std::nullopt,
-                       .partition = std::nullopt,
-                       .topic = {},
-                       .age = std::nullopt,
-                       .blocks = blocks};
+  trouble_ = ConditionOf(reason, text);
+  trouble_->blocks = blocks;
+}
+
+void EngineTrouble::Looked(const Status& status, BootTime now) {
+  if (status.ok()) {
+    blindness_.reset();
+    return;
+  }
+  const std::string text = fmt::format(
+      "the engine does not let us find out all that is there already, so that a record which is "
+      "sent again after a rollover may be there twice: grant the endpoint's user the rights of "
+      "data streams and aliases ({})",
+      status.message());
+  if (!blindness_) {
+    blind_since_ = now;
+    kLog.Warn("records may be there twice", {{"endpoint", endpoint_}, {"text", text}});
+  }
+  blindness_ = ConditionOf(Reason::kAuthorizationFailed, text);
 }
 
 std::optional<Condition> EngineTrouble::At(BootTime now) const {
-  if (!trouble_) return std::nullopt;
-  const Duration age = now - since_;
-  if (!trouble_->blocks && age < kShownAfter) return std::nullopt;
-  Condition trouble = *trouble_;
-  trouble.age = age;
-  return trouble;
+  if (trouble_ && (trouble_->blocks || now - since_ >= kShownAfter)) {
+    Condition trouble = *trouble_;
+    trouble.age = now - since_;
+    return trouble;
+  }
+  if (!blindness_) return std::nullopt;
+  Condition blindness = *blindness_;
+  blindness.age = now - blind_since_;
+  return blindness;
+}
+
+Condition EngineTrouble::ConditionOf(Reason reason, const std::string& text) const {
+  return {.side = Side::kTarget,
+          .reason = reason,
+          .text = fmt::format("{}: {}", endpoint_, text),
+          .bridge = {},
+          .stream = std::nullopt,
+          .partition = std::nullopt,
+          .topic = {},
+          .age = std::nullopt,
+          .blocks = false};
 }
 
 }  // namespace drawbridge

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "base/clock.h"
+#include "base/status.h"
 #include "model/observation.h"
 
 namespace drawbridge {
@@ -19,12 +20,21 @@ class EngineTrouble {
   void Note(Reason reason, const std::string& text, bool blocks, BootTime now);
   void Passed() { trouble_.reset(); }
 
+  // What was there before was looked for. Unless `status` is OK not all of it could be seen, so
+  // that a record may be there twice: shown from then on, until a look sees all.
+  void Looked(const Status& status, BootTime now);
+
+  // The worst.
   std::optional<Condition> At(BootTime now) const;
 
  private:
+  Condition ConditionOf(Reason reason, const std::string& text) const;
+
   const std::string endpoint_;
   std::optional<Condition> trouble_;
   BootTime since_{};
+  std::optional<Condition> blindness_;
+  BootTime blind_since_{};
 };
 
 }  // namespace drawbridge

@@ -6,28 +6,22 @@
 #include <utility>
 
 #include <fmt/format.h>
-#include <nlohmann/json.hpp>
 #include <sys/timerfd.h>
 #include <unistd.h>
 
 #include "base/failpoint.h"
-#include "base/log.h"
 #include "relay/opensearch/bulk_request.h"
-#include "relay/opensearch/json_at.h"
+#include "relay/opensearch/request_outcome.h"
 
 namespace drawbridge {
 namespace {
 
 using namespace std::chrono_literals;
 
-const Log kLog("relay.opensearch");
-
 // What the engine has taken it carries out in a moment, or has trouble.
 constexpr Duration kAskAgainAfter = 250ms;
 // What fails for longer while others pass holds up its own partition only.
 constexpr Duration kStuckAfter = 10s;
-// Behind a name there may be another cluster one day.
-constexpr Duration kKnownFor = 60s;
 
 }  // namespace
 
@@ -59,7 +53,7 @@ OpenSearchSink::OpenSearchSink(std::unique_ptr<HttpClient> client, OpenSearchSin
       block_backoff_(2s, 30s),
       partitions_(settings_.window_bytes),
       addresses_(client_->addresses()),
-      known_until_(client_->addresses()),
+      gate_(settings_.cluster_id, client_->addresses()),
       trouble_(client_->engine().endpoint.name) {}
 
 Status OpenSearchSink::Open(Slot slot, const Route& route) {
@@ -146,7 +140,7 @@ bool OpenSearchSink::Send(Bulk bulk, BootTime now) {
     queue_.Later(std::move(bulk), addresses_.MayBeAsked());
     return false;
   }
-  if (!settings_.cluster_id.empty() && known_until_[*address] <= now) {
+  if (!gate_.IsKnown(*address, now)) {
     AskWho(std::move(bulk), *address, now);
     return true;
   }
@@ -182,7 +176,7 @@ void OpenSearchSink::Await(uint64_t id, Sent sent) {
 
 void OpenSearchSink::AskWho(Bulk bulk, size_t address, BootTime now) {
   const uint64_t id = ++last_id_;
-  client_->Send(id, {.method = "GET", .path = "/?filter_path=cluster_uuid"}, address);
+  client_->Send(id, ClusterGate::Question(), address);
   Await(id, {.bulk = std::move(bulk), .at = now, .address = address, .asks_who = true});
 }
 
@@ -197,25 +191,18 @@ void OpenSearchSink::TakeWho(Sent sent, const HttpAnswer& answer, BootTime now) 
     TakeRefused(std::move(sent), answer, now);
     return;
   }
-  const std::string seen =
-      TextAt(nlohmann::json::parse(answer.body, nullptr, false), {"cluster_uuid"});
-  if (seen == settings_.cluster_id) {
-    known_until_[sent.address] = now + kKnownFor;
+  const Status known = gate_.Take(sent.address, answer, now);
+  if (known.ok()) {
     Send(std::move(sent.bulk), now);
     return;
   }
-  const std::string text = fmt::format(
-      "{} answers where cluster {} was before, and no record is sent to it: correct the endpoint's "
-      "addresses, or make another endpoint for the new cluster",
-      seen.empty() ? "what does not say which cluster it is" : "cluster " + seen,
-      settings_.cluster_id);
   if (client_->addresses() > 1) {
     StandDown(sent.address, now);
-    trouble_.Note(Reason::kSourceChanged, text, false, now);
+    trouble_.Note(known.reason(), known.message(), false, now);
     Retry(std::move(sent.bulk), {}, false, now);
     return;
   }
-  BlockAll(std::move(sent.bulk), Reason::kSourceChanged, text, now);
+  BlockAll(std::move(sent.bulk), known.reason(), known.message(), now);
 }
 
 // Writes the request's body. What no engine must get is taken out of it; false if nothing is left.
@@ -309,10 +296,7 @@ void OpenSearchSink::TakeCheck(Sent sent, const HttpAnswer& answer, BootTime now
   }
   const PresenceCheck check = *std::exchange(bulk.check, std::nullopt);
   bulk.is_checked = true;
-  if (!check.status().ok() && !std::exchange(has_said_blind_, true)) {
-    kLog.Warn("the engine does not let us find out which records are there already",
-              {{"endpoint", client_->engine().endpoint.name}, {"text", check.status().message()}});
-  }
+  trouble_.Looked(check.status(), now);
   std::vector<Pending> present;
   ExtractIf(
       bulk.entries,
@@ -354,7 +338,7 @@ void OpenSearchSink::SetTimer(BootTime now) const {
 void OpenSearchSink::StandDown(size_t address, BootTime now) {
   limit_.PushedBack();
   addresses_.StayedAway(address, now);
-  known_until_[address] = {};
+  gate_.Forget(address);
 }
 
 // --- Answers ------------------------------------------------------------------------------------
@@ -562,64 +546,32 @@ void OpenSearchSink::TakePosted() {
 
 void OpenSearchSink::TakeRefused(Sent sent, const HttpAnswer& answer, BootTime now) {
   const EngineError error = ReadError(answer.status, answer.body);
-  const std::string text = error.Text();
+  const RequestOutcome outcome = OutcomeOfRequest(error, client_->addresses() > 1);
   const Duration least = answer.retry_after.value_or(Duration::zero());
   Bulk bulk = std::move(sent.bulk);
-  switch (error.status) {
-    case 413:
-      queue_.WasTooLarge(bulk.bytes);
-      [[fallthrough]];
-    case 400:
+  switch (outcome.remedy) {
+    case RequestRemedy::kSplit:
       TakeBadRequest(std::move(bulk), error, now);
       return;
-    case 401:
-      BlockAll(std::move(bulk), Reason::kAuthenticationFailed,
-               fmt::format("the engine does not know us: set the endpoint's credential again ({})",
-                           text),
-               now);
-      return;
-    case 403:
-      BlockAll(std::move(bulk), Reason::kAuthorizationFailed,
-               fmt::format("the engine refuses us: grant the endpoint's user the right to create "
-                           "documents in the indexes ({})",
-                           text),
-               now);
-      return;
-    case 429:
+    case RequestRemedy::kSlower:
       limit_.PushedBack();
-      trouble_.Note(Reason::kThrottled, fmt::format("the engine asks for less ({})", text), false,
-                    now);
+      trouble_.Note(outcome.reason, outcome.text, false, now);
       Retry(std::move(bulk), std::max<Duration>(least, 1s), false, now);
       return;
-    default:
-      break;
+    case RequestRemedy::kElsewhere:
+      StandDown(sent.address, now);
+      trouble_.Note(outcome.reason, outcome.text, false, now);
+      Retry(std::move(bulk), least, true, now);
+      return;
+    case RequestRemedy::kBlock:
+      BlockAll(std::move(bulk), outcome.reason, outcome.text, now);
+      return;
   }
-  if (IsPassing(error.status)) {
-    StandDown(sent.address, now);
-    trouble_.Note(Reason::kBrokerError, fmt::format("the engine answers {}", text), false, now);
-    Retry(std::move(bulk), least, true, now);
-    return;
-  }
-  if (client_->addresses() > 1) {
-    // The others may be the engine.
-    StandDown(sent.address, now);
-    trouble_.Note(Reason::kBrokerError,
-                  fmt::format("one of the addresses does not take documents: check it, and for a "
-                              "proxy before it ({})",
-                              text),
-                  false, now);
-    Retry(std::move(bulk), least, true, now);
-    return;
-  }
-  BlockAll(std::move(bulk), Reason::kBrokerError,
-           fmt::format("what answers there does not take documents: check the endpoint's address, "
-                       "and for a proxy before it ({})",
-                       text),
-           now);
 }
 
 // One of its records is refused, or all are too much at once.
 void OpenSearchSink::TakeBadRequest(Bulk bulk, const EngineError& error, BootTime now) {
+  if (error.status == 413) queue_.WasTooLarge(bulk.bytes);
   if (bulk.entries.size() > 1) {
     queue_.Split(std::move(bulk), now);
     return;
@@ -702,7 +654,10 @@ void OpenSearchSink::Close(Slot slot) {
 
 std::optional<Condition> OpenSearchSink::Trouble() const {
   std::optional<Condition> trouble = trouble_.At(clock_.Now());
-  if (!trouble) return post_ ? post_->Trouble() : trouble;
+  if (post_ && (!trouble || !trouble->blocks)) {
+    if (std::optional<Condition> letters = post_->Trouble()) return letters;
+  }
+  if (!trouble) return std::nullopt;
   trouble->blocks = trouble->blocks && in_flight_.empty() && (!post_ || post_->is_idle());
   return trouble;
 }

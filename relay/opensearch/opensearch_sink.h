@@ -13,6 +13,7 @@
 #include "relay/opensearch/address_ring.h"
 #include "relay/opensearch/bulk_answer.h"
 #include "relay/opensearch/bulk_queue.h"
+#include "relay/opensearch/cluster_gate.h"
 #include "relay/opensearch/document.h"
 #include "relay/opensearch/engine_trouble.h"
 #include "relay/opensearch/http_client.h"
@@ -43,8 +44,7 @@ struct OpenSearchSinkSettings {
 // on and on while others pass, is given back to the lane as blocked. A blocked partition is tried
 // in requests of its own, beside the others, until its records pass.
 //
-// Nothing is sent to another cluster than the one that is meant: an address that was changed by
-// mistake may lead to one where the same credential works.
+// Nothing is sent to another cluster than the one that is meant.
 //
 // Order within a partition is not kept: the engine has none. Runs on the lane's thread only. The
 // clock outlives it.
@@ -127,7 +127,7 @@ class OpenSearchSink final : public Sink {
   Backoff block_backoff_;
   WrittenPartitions partitions_;
   AddressRing addresses_;
-  std::vector<BootTime> known_until_;  // by address: till then the cluster there is the right one
+  ClusterGate gate_;
   EngineTrouble trouble_;
   BulkQueue queue_;
   std::map<uint64_t, Sent> in_flight_;
@@ -135,7 +135,6 @@ class OpenSearchSink final : public Sink {
   std::optional<BootTime> blocked_until_;  // after that one request is tried
   std::optional<BootTime> passed_at_;      // the last record that passed
   size_t probes_out_ = 0;                  // of those in flight: one at most
-  bool has_said_blind_ = false;
   Outcomes outcomes_;
   std::vector<std::pair<uint64_t, HttpAnswer>> answers_;
   std::string body_;

@@ -653,6 +653,24 @@ TEST_F(OpenSearchSinkTest, WritesAllTheSameWhereItMayNotLook) {
   EXPECT_THAT(engine_.stored(kIndex), SizeIs(10));
 }
 
+  ASSERT_TRUE(sink_->Trouble().has_value());
+  EXPECT_EQ(sink_->Trouble()->reason, Reason::kAuthorizationFailed);
+  EXPECT_THAT(sink_->Trouble()->text, HasSubstr("may be there twice"));
+  EXPECT_FALSE(sink_->Trouble()->blocks);
+}
+
+TEST_F(OpenSearchSinkTest, NamesNoMissingRightOnceItMayLook) {
+  engine_.SetLookStatus(403);
+  Submit(Values(10));
+  ASSERT_TRUE(Until([&] { return Confirmed() == 10; }));
+  engine_.SetLookStatus(200);
+
+  OpenSlot(0);
+  next_.clear();
+  Submit(Values(10));
+
+  ASSERT_TRUE(Until([&] { return Confirmed() == 20; }));
+  EXPECT_EQ(sink_->Trouble(), std::nullopt);
 TEST_F(OpenSearchSinkTest, WaitsWhileTheEngineDoesNotSayWhatIsThere) {
   engine_.SetLookStatus(503);
   Submit(Values(10));
