@@ -121,16 +121,23 @@ constexpr const char* kExamples = R"(The file:
                         credential: oci-user } }
     aws-iad: { kafka: { bootstrap: ["broker:9094"], profile: kafka, ca: aws-ca.pem,
                         credential: aws-client } }
+    search:  { opensearch: { addresses: ["https://search:9200"], ca: search-ca.pem,
+                             credential: search-user } }
   bridges:
     oci-logs:
       source: { endpoint: oci-fra, topics: [audit, "/vcn-.*/"], start: earliest }
       target: { endpoint: aws-iad, topic: "oci.{topic}" }
       placement: { cloud: oci }
       lanes: 2
+    oci-search:
+      source: { endpoint: oci-fra, topics: [audit] }
+      target: { endpoint: search, index: "logs-{topic}-{+yyyy.MM.dd}" }
 An endpoint's kafka also takes: ca_pem (the certificate itself), tls: false, cluster_key,
-source_retention: 24h. A source's start: earliest, latest, or a time like 2026-03-14T09:00:00Z. A
-target also takes: compression (none, gzip, snappy, lz4, zstd), replication_factor,
-provenance: false, require_idempotence: true. File names count from the folder of the YAML file.
+source_retention: 24h. An endpoint's opensearch also takes: ca_pem, product (opensearch,
+elasticsearch). A source's start: earliest, latest, or a time like 2026-03-14T09:00:00Z. A target
+topic also takes: compression (none, gzip, snappy, lz4, zstd), replication_factor,
+provenance: false, require_idempotence: true. A target index also takes: dead_letter_index or
+dead_letter_topic, dead_letter_max_percent. File names count from the folder of the YAML file.
 
 Examples:
   drawbridge apply -f bridges.yaml --dry-run      what would change

@@ -175,7 +175,8 @@ void ReadSource(const YamlValue& value, v1::BridgeSource& source) {
 void ReadTarget(const YamlValue& value, v1::BridgeTarget& target) {
   const YamlFields fields =
       value.Fields({"endpoint", "topic", "compression", "replication_factor", "provenance",
-                    "require_idempotence", "index", "dead_letter_index", "dead_letter_topic"});
+                    "require_idempotence", "index", "dead_letter_index", "dead_letter_topic",
+                    "dead_letter_max_percent"});
   SetText(fields.Find("endpoint"), [&](auto name) { target.set_endpoint(std::move(name)); });
   SetText(fields.Find("topic"), [&](auto topic) { target.set_topic(std::move(topic)); });
   SetEnum<v1::Compression>(fields.Find("compression"), "compression",
@@ -191,6 +192,8 @@ void ReadTarget(const YamlValue& value, v1::BridgeTarget& target) {
           [&](auto index) { target.set_dead_letter_index(std::move(index)); });
   SetText(fields.Find("dead_letter_topic"),
           [&](auto topic) { target.set_dead_letter_topic(std::move(topic)); });
+  SetInteger(fields.Find("dead_letter_max_percent"), 0, 100,
+             [&](int32_t percent) { target.set_dead_letter_max_percent(percent); });
 }
 
 void ReadPlacement(const YamlValue& value, v1::Placement& placement) {

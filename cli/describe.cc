@@ -101,13 +101,19 @@ void AddTopicTarget(const v1::BridgeTarget& target, Details& details) {
 }
 
 void AddIndexTarget(const v1::BridgeTarget& target, Details& details) {
-  details.Add("Index", target.index());
+  std::string letters;
   if (!target.dead_letter_topic().empty()) {
-    details.Add("Dead letters", "topic " + target.dead_letter_topic() + " of the source");
-    return;
+    letters = "topic " + target.dead_letter_topic() + " of the source";
+  } else if (!target.dead_letter_index().empty()) {
+    letters = target.dead_letter_index();
+  } else {
+    letters = kDeadLetterIndex;
   }
-  details.Add("Dead letters", target.dead_letter_index().empty() ? std::string(kDeadLetterIndex)
-                                                                 : target.dead_letter_index());
+  if (target.dead_letter_max_percent() != 0) {
+    letters += fmt::format(", at most {} % of an hour's records", target.dead_letter_max_percent());
+  }
+  details.Add("Index", target.index());
+  details.Add("Dead letters", letters);
 }
 
 void AddSpec(const v1::BridgeSpec& spec, Details& details) {

@@ -122,6 +122,10 @@ Status Check(const OpenSearchEndpoint& engine) {
 Status CheckIndexes(const BridgeTarget& target, const TopicSelection& selection) {
   const StatusOr<IndexTemplate> index = IndexTemplate::Create(target.index);
   if (!index.ok()) return index.status().At("target.index");
+  if (target.dead_letter_max_percent < 0 || target.dead_letter_max_percent > 100) {
+    return Invalid("target.dead_letter_max_percent",
+                   "is a percentage of the records, 1 to 100; leave it out for no limit");
+  }
   if (!target.dead_letter_index.empty()) {
     const StatusOr<IndexTemplate> letters = IndexTemplate::Create(target.dead_letter_index);
     if (!letters.ok()) return letters.status().At("target.dead_letter_index");
@@ -179,6 +183,7 @@ Status CheckKind(const BridgeTarget& target, const EndpointSpec& endpoint) {
     if (!target.index.empty()) return meaningless("index", kKind);
     if (!target.dead_letter_index.empty()) return meaningless("dead_letter_index", kKind);
     if (!target.dead_letter_topic.empty()) return meaningless("dead_letter_topic", kKind);
+    if (target.dead_letter_max_percent != 0) return meaningless("dead_letter_max_percent", kKind);
     return {};
   }
   constexpr std::string_view kKind = "a search engine";

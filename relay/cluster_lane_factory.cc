@@ -66,6 +66,7 @@ StatusOr<LaneEnds> ClusterLaneFactory::MakeLane(const BridgeAssignment& bridge,
                               .relay = relay_,
                               .dead_letter_index = bridge.spec.target.letters(),
                               .cluster_id = bridge.target_cluster_id,
+                              .letters_percent = bridge.spec.target.dead_letter_max_percent,
                               .window_bytes = budget.window_bytes},
                              clock_, std::move(letters));
     if (!sink.ok()) return sink.status();

@@ -71,7 +71,9 @@ StatusOr<BridgeTarget> TargetFromProto(const v1::BridgeTarget& message) {
       .require_idempotence = message.require_idempotence(),
       .index = message.index(),
       .dead_letter_index = message.dead_letter_index(),
-      .dead_letter_topic = message.dead_letter_topic()});
+      .dead_letter_topic = message.dead_letter_topic(),
+      .dead_letter_max_percent =
+          fields.NotNegative("dead_letter_max_percent", message.dead_letter_max_percent())});
 }
 
 // More lanes than any relay could start would be an attack, not a definition.
@@ -102,6 +104,7 @@ v1::Bridge ToProto(const BridgeSpec& bridge) {
   target.set_index(bridge.target.index);
   target.set_dead_letter_index(bridge.target.dead_letter_index);
   target.set_dead_letter_topic(bridge.target.dead_letter_topic);
+  target.set_dead_letter_max_percent(bridge.target.dead_letter_max_percent);
 
   spec.mutable_placement()->mutable_labels()->insert(bridge.placement.begin(),
                                                      bridge.placement.end());

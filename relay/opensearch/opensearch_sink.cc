@@ -51,7 +51,7 @@ OpenSearchSink::OpenSearchSink(std::unique_ptr<HttpClient> client, OpenSearchSin
       shaper_(settings_.relay),
       backoff_(200ms, 10s),
       block_backoff_(2s, 30s),
-      partitions_(settings_.window_bytes),
+      partitions_(settings_.window_bytes, settings_.letters_percent),
       addresses_(client_->addresses()),
       gate_(settings_.cluster_id, client_->addresses()),
       trouble_(client_->engine().endpoint.name) {}
@@ -115,7 +115,7 @@ void OpenSearchSink::Poll(std::vector<Confirmation>& confirmations) {
     Take(std::move(sent.mapped()), answer, now);
     partitions_.Judge();
   }
-  if (post_) TakePosted();
+  if (post_) TakePosted(now);
   SendDue(now);
   SetTimer(now);
   outcomes_.MoveTo(confirmations);
@@ -427,7 +427,7 @@ void OpenSearchSink::TakeItems(Bulk bulk, const std::vector<BulkItem>& items, Bo
                           entry.record.offset, LettersText(), error.Text()));
           turned.failed.push_back(std::move(entry));
         } else {
-          Refuse(std::move(entry), error, turned);
+          Refuse(std::move(entry), error, turned, now);
         }
         break;
       case ItemOutcome::kSystemic:
@@ -442,7 +442,7 @@ void OpenSearchSink::TakeItems(Bulk bulk, const std::vector<BulkItem>& items, Bo
     backoff_.Reset();
   }
   if (!again.entries.empty()) Retry(std::move(again), {}, false, now);
-  GiveBack(std::move(turned));
+  GiveBack(std::move(turned), now);
 }
 
 // Whether it is time to give back a record that the engine fails at: its partition is blocked
@@ -476,8 +476,8 @@ void OpenSearchSink::TakeSystemic(Pending entry, const EngineError& error, Turne
   turned.failed.push_back(std::move(entry));
 }
 
-// The record is the engine's to refuse; unless half of all are refused for the same.
-void OpenSearchSink::Refuse(Pending entry, const EngineError& error, Turned& turned) {
+// The record is the engine's to refuse; unless too many are.
+void OpenSearchSink::Refuse(Pending entry, const EngineError& error, Turned& turned, BootTime now) {
   if (partitions_.IsOld(entry)) {
     turned.why_old.try_emplace(entry.slot, StatusCode::kUnavailable, Reason::kRecordRefused,
                                error.Text());
@@ -489,18 +489,37 @@ void OpenSearchSink::Refuse(Pending entry, const EngineError& error, Turned& tur
                   .caused_by = error.caused_by,
                   .reason = error.Text(),
                   .group = ErrorGroup(error)};
-  if (partitions_.IsStorm(entry, CauseOf(error))) {
-    turned.blocked.try_emplace(
-        entry.slot, StatusCode::kFailedPrecondition, Reason::kRecordRefused,
-        fmt::format("half of the records are refused for one reason, so it is taken for the "
-                    "index's and none is written off: mend its mapping or its pipeline ({})",
-                    error.Text()));
-    // Among the dead letters Fail finds it and gives it back.
+  switch (partitions_.Refused(entry, CauseOf(error), now)) {
+    case Blame::kRecord:
+      break;
+    case Blame::kIndex:
+      turned.blocked.try_emplace(
+          entry.slot, StatusCode::kFailedPrecondition, Reason::kRecordRefused,
+          fmt::format("half of the records are refused for one reason, so it is taken for the "
+                      "index's and none is written off: mend its mapping or its pipeline ({})",
+                      error.Text()));
+      // Among the dead letters Fail finds it and gives it back.
+      break;
+    case Blame::kTooMany:
+      if (partitions_.IsWritingLetters(entry.slot)) {
+        // Those before it would be given back with it, and never be kept.
+        turned.later.push_back(std::move(entry));
+        return;
+      }
+      turned.blocked.try_emplace(
+          entry.slot, StatusCode::kFailedPrecondition, Reason::kRecordRefused,
+          fmt::format("more than {} % of the partition's records of the last hour would become "
+                      "dead letters: mend the index's mapping or its pipeline, or raise "
+                      "target.dead_letter_max_percent ({})",
+                      settings_.letters_percent, error.Text()));
+      turned.failed.push_back(std::move(entry));
+      return;
   }
   KeepDead(std::move(entry), std::move(refusal));
 }
 
 void OpenSearchSink::KeepDead(Pending entry, Refusal refusal) {
+  partitions_.BeginLetter(entry);
   if (!entry.refusal) entry.first_seen = clock_.WallNow();
   entry.refusal = std::move(refusal);
   if (post_) {
@@ -517,7 +536,7 @@ std::string OpenSearchSink::LettersText() const {
 
 // A letter that is not in the topic is written anew when its record is replayed: after a while, or,
 // where the topic is at fault, one record of its partition at a time.
-void OpenSearchSink::TakePosted() {
+void OpenSearchSink::TakePosted(BootTime now) {
   std::map<Slot, Status> retried;
   std::vector<Pending> to_retry;
   Turned turned;
@@ -541,7 +560,7 @@ void OpenSearchSink::TakePosted() {
     }
   }
   if (!retried.empty()) Fail(retried, std::move(to_retry), Disposition::kRetry);
-  GiveBack(std::move(turned));
+  GiveBack(std::move(turned), now);
 }
 
 void OpenSearchSink::TakeRefused(Sent sent, const HttpAnswer& answer, BootTime now) {
@@ -589,9 +608,9 @@ void OpenSearchSink::TakeBadRequest(Bulk bulk, const EngineError& error, BootTim
   } else if (error.status != 413 && OutcomeOf({.error = error}) == ItemOutcome::kSystemic) {
     TakeSystemic(std::move(only), error, turned);  // what is before the engine may say it of all
   } else {
-    Refuse(std::move(only), error, turned);
+    Refuse(std::move(only), error, turned, now);
   }
-  GiveBack(std::move(turned));
+  GiveBack(std::move(turned), now);
 }
 
 void OpenSearchSink::Retry(Bulk bulk, Duration least, bool is_ambiguous, BootTime now) {
@@ -613,11 +632,18 @@ void OpenSearchSink::BlockAll(Bulk bulk, Reason reason, std::string text, BootTi
 // --- What becomes of records --------------------------------------------------------------------
 
 void OpenSearchSink::Confirm(Pending& entry) {
-  partitions_.Release(entry);
+  partitions_.Confirmed(entry, clock_.Now());
   outcomes_.Confirm(entry);
 }
 
-void OpenSearchSink::GiveBack(Turned turned) {
+void OpenSearchSink::GiveBack(Turned turned, BootTime now) {
+  if (!turned.later.empty()) {
+    Bulk later;
+    later.is_probe = true;
+    for (const Pending& entry : turned.later) later.bytes += BulkBytes(entry.record);
+    later.entries = std::move(turned.later);
+    Retry(std::move(later), {}, false, now);
+  }
   Release(turned.old, turned.why_old, Disposition::kRetry);
   if (!turned.blocked.empty()) {
     Fail(turned.blocked, std::move(turned.failed), Disposition::kBlock);

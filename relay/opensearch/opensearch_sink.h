@@ -31,6 +31,7 @@ struct OpenSearchSinkSettings {
   std::string relay;                       // its name, for documents
   std::string dead_letter_index;           // of the same engine
   std::string cluster_id = {};             // of the one that is meant; empty: any
+  int letters_percent = 0;                 // of a partition's records, within an hour; 0: no limit
   size_t window_bytes = size_t{64} << 20;  // what a lane sends without a confirmation
 };
 
@@ -75,7 +76,8 @@ class OpenSearchSink final : public Sink {
     std::map<Slot, Status> blocked;  // partitions, and why
     std::vector<Pending> failed;     // their records
     std::map<Slot, Status> why_old;
-    std::vector<Pending> old;  // the lane has given them up since
+    std::vector<Pending> old;    // the lane has given them up since
+    std::vector<Pending> later;  // to be tried again
   };
 
   OpenSearchSink(std::unique_ptr<HttpClient> client, OpenSearchSinkSettings settings,
@@ -101,16 +103,16 @@ class OpenSearchSink final : public Sink {
   bool IsStuck(Pending& entry, BootTime now) const;
   void TakeRefused(Sent sent, const HttpAnswer& answer, BootTime now);
   void TakeBadRequest(Bulk bulk, const EngineError& error, BootTime now);
-  void TakePosted();
+  void TakePosted(BootTime now);
   void Retry(Bulk bulk, Duration least, bool is_ambiguous, BootTime now);
   void BlockAll(Bulk bulk, Reason reason, std::string text, BootTime now);
 
-  void Refuse(Pending entry, const EngineError& error, Turned& turned);
+  void Refuse(Pending entry, const EngineError& error, Turned& turned, BootTime now);
   void KeepDead(Pending entry, Refusal refusal);
   std::string LettersText() const;
 
   void Confirm(Pending& entry);
-  void GiveBack(Turned turned);
+  void GiveBack(Turned turned, BootTime now);
   void Fail(const std::map<Slot, Status>& failed, std::vector<Pending> entries,
             Disposition disposition);
   void Release(const std::vector<Pending>& entries, const std::map<Slot, Status>& why,

@@ -41,6 +41,7 @@ struct Pending {
   std::optional<BootTime> failing_since = std::nullopt;
   WallTime first_seen{};
   std::optional<Refusal> refusal;  // set: it shall be a dead letter
+  bool is_in_budget = false;       // it counts among those of its partition
   std::string index;               // where it was refused
 
   // What its dead letter says of where and when; `bridge` by its name.

@@ -17,6 +17,7 @@ void WrittenPartitions::Open(Slot slot, std::shared_ptr<const Destination> to) {
   partition.stream->Join(route.partition);
   if (!is_the_same) {
     partition.storm.Reset();
+    partition.letters = LetterBudget(letters_percent_);
     partition.blocked_in.reset();
     partition.is_in_storm = false;
     partition.trial = {};
@@ -25,6 +26,7 @@ void WrittenPartitions::Open(Slot slot, std::shared_ptr<const Destination> to) {
     partition.is_held_by_stream = false;
     partition.prior = PriorWrites(window_bytes_);
   }
+  partition.letters.ForgetBegun();
   partition.prior.Suspect();
 }
 
@@ -45,6 +47,7 @@ Pending WrittenPartitions::Admit(Slot slot, uint32_t window, OffsetRange covered
                                  BootTime now) {
   Partition& partition = partitions_[slot];
   ++partition.entries;
+  partition.letters.AddRecord(record.offset, now);
   if (partition.is_in_storm && partition.trial.window != window) {
     partition.trial = Trial{.window = window, .range = {covered.first, covered.first}};
   }
@@ -59,6 +62,23 @@ Pending WrittenPartitions::Admit(Slot slot, uint32_t window, OffsetRange covered
   entry.may_be_there = partition.prior.MayHave(entry.record.offset, now);
   partition.prior.Sent(covered.end);
   return entry;
+}
+
+void WrittenPartitions::BeginLetter(Pending& entry) {
+  if (IsOld(entry) || std::exchange(entry.is_in_budget, true)) return;
+  partitions_[entry.slot].letters.Begin();
+}
+
+void WrittenPartitions::Confirmed(const Pending& entry, BootTime now) {
+  Partition& partition = partitions_[entry.slot];
+  --partition.entries;
+  if (entry.is_in_budget && !IsOld(entry)) partition.letters.Keep(now);
+}
+
+void WrittenPartitions::Release(const Pending& entry) {
+  Partition& partition = partitions_[entry.slot];
+  --partition.entries;
+  if (entry.is_in_budget && !IsOld(entry)) partition.letters.GiveBack();
 }
 
 void WrittenPartitions::Passed(const Pending& entry, bool was_there) {
@@ -108,14 +128,23 @@ void WrittenPartitions::NotePass(const Pending& entry, bool is_new) {
   if (is_new && std::exchange(partition.is_storm_open, false)) partition.storm.Reset();
 }
 
-bool WrittenPartitions::IsStorm(const Pending& entry, const std::string& cause) {
+Blame WrittenPartitions::Refused(const Pending& entry, const std::string& cause, BootTime now) {
   Partition& partition = partitions_[entry.slot];
+  const OffsetRange& own_fault = partition.own_fault;
   const Offset offset = entry.record.offset;
-  if (partition.own_fault.first <= offset && offset < partition.own_fault.end) return false;
-  if (partition.is_in_storm) {
+  const bool is_its_own = own_fault.first <= offset && offset < own_fault.end;
+  if (partition.is_in_storm && !is_its_own) {
     if (IsOnTrial(partition, entry)) ++partition.trial.refused;
-    return true;
+    return Blame::kIndex;
   }
+  // One that is too many is tried again and again, which makes no storm.
+  if (partition.letters.IsSpent(now)) return Blame::kTooMany;
+  if (!is_its_own && IsStorm(partition, entry, cause)) return Blame::kIndex;
+  return Blame::kRecord;
+}
+
+bool WrittenPartitions::IsStorm(Partition& partition, const Pending& entry,
+                                const std::string& cause) {
   bool is_storm = partition.storm.IsStorm(cause);
   bool is_stream_storm = partition.stream->IsStorm(cause);
   if (!is_storm && !is_stream_storm) {

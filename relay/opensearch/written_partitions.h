@@ -10,11 +10,19 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "relay/opensearch/letter_budget.h"
 #include "relay/opensearch/pending.h"
 #include "relay/opensearch/prior_writes.h"
 #include "relay/opensearch/storm_breaker.h"
 
 namespace drawbridge {
+
+// What is at fault where a record is refused.
+enum class Blame {
+  kRecord,
+  kIndex,    // others are refused for the same in a storm
+  kTooMany,  // more records of the partition than the bridge lets become dead letters
+};
 
 // The partitions that a sink writes: which of their records may be there already, which partitions
 // are blocked, and whether a refusal is a record's own fault or its index's.
@@ -25,8 +33,10 @@ namespace drawbridge {
 // written off. Runs on the lane's thread only.
 class WrittenPartitions {
  public:
-  // `window_bytes` is what a lane sends without a confirmation.
-  explicit WrittenPartitions(size_t window_bytes) : window_bytes_(window_bytes) {}
+  // `window_bytes` is what a lane sends without a confirmation; `letters_percent` of a partition's
+  // records may become dead letters (LetterBudget).
+  WrittenPartitions(size_t window_bytes, int letters_percent)
+      : window_bytes_(window_bytes), letters_percent_(letters_percent) {}
 
   // The slot's partition is written from now on; or is opened anew for a replay, and what it was
   // blocked for lasts.
@@ -39,8 +49,13 @@ class WrittenPartitions {
   bool IsBlocked(Slot slot) const { return partitions_[slot].blocked_in.has_value(); }
   // A record as it was submitted.
   Pending Admit(Slot slot, uint32_t window, OffsetRange covered, Record record, BootTime now);
+  // It shall be a dead letter, of which its partition may have so many.
+  void BeginLetter(Pending& entry);
+  bool IsWritingLetters(Slot slot) const { return partitions_[slot].letters.has_begun(); }
+  // It is confirmed.
+  void Confirmed(const Pending& entry, BootTime now);
   // It is the lane's again, or nobody's.
-  void Release(const Pending& entry) { --partitions_[entry.slot].entries; }
+  void Release(const Pending& entry);
   // Whether the lane has given the record up since: it is read again, here or elsewhere.
   bool IsOld(const Pending& entry) const { return entry.to != partitions_[entry.slot].to; }
 
@@ -48,9 +63,9 @@ class WrittenPartitions {
   void Passed(const Pending& entry, bool was_there);
   // It was found there without being sent, which says nothing of what the engine takes.
   void Found(const Pending& entry);
-  // It is refused for this cause (CauseOf). Whether the index is at fault, so that the record is to
-  // be held back rather than written off. It is not old.
-  bool IsStorm(const Pending& entry, const std::string& cause);
+  // It is refused for this cause (CauseOf). Unless the record itself is at fault it is to be held
+  // back rather than written off. It is not old.
+  Blame Refused(const Pending& entry, const std::string& cause, BootTime now);
   // An answer is through: whether those that were on trial in it end a storm.
   void Judge();
 
@@ -70,6 +85,7 @@ class WrittenPartitions {
   struct Partition {
     std::shared_ptr<const Destination> to;
     StormBreaker storm;
+    LetterBudget letters;
     StreamBreaker* stream = nullptr;
     // Set: blocked, until a record passes that was submitted under a later window.
     std::optional<uint32_t> blocked_in;
@@ -89,9 +105,11 @@ class WrittenPartitions {
   void BlockIn(Slot slot, uint32_t window);
   void NotePass(const Pending& entry, bool is_new);
   void Prove(const Pending& entry, bool was_there);
+  static bool IsStorm(Partition& partition, const Pending& entry, const std::string& cause);
   static void EndStorm(Partition& partition);
 
   const size_t window_bytes_;
+  const int letters_percent_;
   std::vector<Partition> partitions_;             // by slot
   std::map<std::string, StreamBreaker> streams_;  // by topic of the source
   std::set<Slot> on_trial_;                       // of the answer that is read

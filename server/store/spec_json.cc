@@ -133,7 +133,8 @@ std::string ToJson(const BridgeSpec& bridge) {
                 {"require_idempotence", bridge.target.require_idempotence},
                 {"index", bridge.target.index},
                 {"dead_letter_index", bridge.target.dead_letter_index},
-                {"dead_letter_topic", bridge.target.dead_letter_topic}}},
+                {"dead_letter_topic", bridge.target.dead_letter_topic},
+                {"dead_letter_max_percent", bridge.target.dead_letter_max_percent}}},
               {"placement", bridge.placement},
               {"lanes", bridge.lanes}}
       .dump();
@@ -172,6 +173,7 @@ StatusOr<BridgeSpec> BridgeFromJson(const std::string& text) {
     bridge.target.index = target.value("index", "");
     bridge.target.dead_letter_index = target.value("dead_letter_index", "");
     bridge.target.dead_letter_topic = target.value("dead_letter_topic", "");
+    bridge.target.dead_letter_max_percent = target.value("dead_letter_max_percent", 0);
     bridge.placement = spec.value("placement", Labels{});
     bridge.lanes = spec.value("lanes", 1);
     return bridge;

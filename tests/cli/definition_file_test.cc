@@ -133,7 +133,7 @@ TEST_F(DefinitionFileTest, KnowsAllFieldsOfTheApi) {
   EXPECT_EQ(v1::BridgeSpec::descriptor()->field_count(), 4);
   EXPECT_EQ(v1::BridgeSource::descriptor()->field_count(), 3);
   EXPECT_EQ(v1::OpenSearchEndpoint::descriptor()->field_count(), 4);
-  EXPECT_EQ(v1::BridgeTarget::descriptor()->field_count(), 9);
+  EXPECT_EQ(v1::BridgeTarget::descriptor()->field_count(), 10);
   EXPECT_EQ(v1::Placement::descriptor()->field_count(), 1);
   EXPECT_EQ(v1::Start::descriptor()->field_count(), 3);
 }
@@ -145,7 +145,8 @@ TEST_F(DefinitionFileTest, ReadsASearchEngineAndABridgeToIt) {
       "                          credential: search-user } }\n"
       "bridges:\n"
       "  b: { target: { endpoint: search, index: \"logs-{topic}\", dead_letter_index: dead } }\n"
-      "  c: { target: { endpoint: search, index: \"logs-{topic}\", dead_letter_topic: lost } }\n");
+      "  c: { target: { endpoint: search, index: \"logs-{topic}\", dead_letter_topic: lost,\n"
+      "                 dead_letter_max_percent: 5 } }\n");
 
   const v1::OpenSearchEndpoint& engine = request.endpoints(0).opensearch();
   EXPECT_THAT(engine.addresses(), ElementsAre("https://a:9200"));
@@ -154,6 +155,7 @@ TEST_F(DefinitionFileTest, ReadsASearchEngineAndABridgeToIt) {
   EXPECT_EQ(request.bridges(0).spec().target().index(), "logs-{topic}");
   EXPECT_EQ(request.bridges(0).spec().target().dead_letter_index(), "dead");
   EXPECT_EQ(request.bridges(1).spec().target().dead_letter_topic(), "lost");
+  EXPECT_EQ(request.bridges(1).spec().target().dead_letter_max_percent(), 5);
 }
 
 TEST_F(DefinitionFileTest, ReadsAStartTimeWithItsZone) {

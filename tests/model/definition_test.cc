@@ -272,6 +272,18 @@ TEST_F(EngineTest, KeepsDeadLettersInOnePlace) {
   EXPECT_EQ(field_of("dead"), "target.dead_letter_topic");
 }
 
+TEST_F(EngineTest, LimitsDeadLettersToAPercentage) {
+  const auto field_of = [&](int percent) {
+    bridge_.target.dead_letter_max_percent = percent;
+    return Validate(bridge_).field();
+  };
+  EXPECT_EQ(field_of(0), "") << "no limit";
+  EXPECT_EQ(field_of(1), "");
+  EXPECT_EQ(field_of(100), "");
+  EXPECT_EQ(field_of(-1), "target.dead_letter_max_percent");
+  EXPECT_EQ(field_of(101), "target.dead_letter_max_percent");
+}
+
 TEST_F(EngineTest, TakesNothingThatOnlyTopicsHave) {
   const BridgeTarget fine = bridge_.target;
   const auto field_of = [&](auto change) {
@@ -303,6 +315,9 @@ TEST_F(BridgeWithEndpointsTest, TakesNoIndexIntoAKafkaCluster) {
   bridge_.target.dead_letter_index = "";
   bridge_.target.dead_letter_topic = "dead";
   EXPECT_EQ(Check().field(), "target.dead_letter_topic");
+  bridge_.target.dead_letter_topic = "";
+  bridge_.target.dead_letter_max_percent = 5;
+  EXPECT_EQ(Check().field(), "target.dead_letter_max_percent");
 }
 
 TEST(SameClusterTest, IsNeverAnEngineAndACluster) {

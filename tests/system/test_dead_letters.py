@@ -46,6 +46,39 @@ def test_refused_records_are_kept_byte_for_byte(searching: Searching) -> None:
     assert stream["status"]["dead_letters"] == len(bad)
 
 
+def test_no_more_records_become_dead_letters_than_the_bridge_lets(searching: Searching) -> None:
+    topic = unique("limited")
+    deployment = searching.deployment
+    deployment.make_topics(topic, partitions=1)
+    searching.client.put_template(
+        topic, [f"logs-{topic}-*"], mappings={"properties": {"n": {"type": "long"}}}
+    )
+    bad = frozenset(Key(topic, 0, number) for number in range(9, 2000, 10))
+    deployment.oci.admin.produce(
+        topic,
+        [
+            {"value": f'{{"n": {n if n % 10 != 9 else "false"}}}'.encode(), "partition": 0}
+            for n in range(2000)
+        ],
+    )
+    searching.apply(topic, [topic], dead_letter_max_percent=5)
+    deployment.wait_until_shown(
+        topic,
+        "RECORD_REFUSED",
+        side="target",
+        says=("more than 5 %", "dead_letter_max_percent"),
+        seconds=30,
+    )
+    # Of those records that had been read by then.
+    kept = len(searching.letters(topic))
+    assert 20 <= kept <= 100, kept
+
+    searching.apply(topic, [topic], dead_letter_max_percent=20)
+    deployment.wait_until_carried(topic, [topic])
+    assert keys_of(topic, searching.letters(topic)) == bad
+    searching.assert_once([topic], bad)
+
+
 def refuse_some(searching: Searching, topic: str, count: int, every: int) -> dict[int, str]:
     """Delivers records into an index that refuses some of them: their values by offset."""
     searching.deployment.make_topics(topic, partitions=1)

@@ -212,6 +212,8 @@ def test_what_is_no_engine_is_named(searching: Searching) -> None:
         ({"compression": "zstd"}, "compression"),
         ({"dead_letter_index": "dead-{topic}"}, "dead_letter_index"),
         ({"dead_letter_topic": "audit"}, "dead_letter_topic"),
+        ({"dead_letter_max_percent": -1}, "dead_letter_max_percent"),
+        ({"dead_letter_max_percent": 101}, "dead_letter_max_percent"),
     ],
 )
 def test_a_target_that_makes_no_sense_is_refused(

@@ -34,6 +34,7 @@ class AssignmentsTest : public testing::Test {
             replication_factor: 2
             omit_provenance: true
             require_idempotence: true index: "logs" dead_letter_index: "dead" dead_letter_topic: "d"
+            dead_letter_max_percent: 5
           }
           placement { labels { key: "cloud" value: "oci" } }
           lanes: 2

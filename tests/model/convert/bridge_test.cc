@@ -26,6 +26,7 @@ class BridgeTest : public testing::Test {
           index: "logs-{topic}"
           dead_letter_index: "dead"
           dead_letter_topic: "dead-topic"
+          dead_letter_max_percent: 5
         }
         placement {
           labels { key: "cloud" value: "oci" }

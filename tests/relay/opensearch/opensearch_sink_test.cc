@@ -60,6 +60,7 @@ class OpenSearchSinkTest : public testing::Test {
          .relay = "relay-1",
          .dead_letter_index = kLetters,
          .cluster_id = cluster_id_,
+         .letters_percent = letters_percent_,
          .window_bytes = window_bytes},
         clock_, std::move(letters));
     ASSERT_TRUE(sink.ok());
@@ -160,6 +161,7 @@ class OpenSearchSinkTest : public testing::Test {
   ScriptedEngine engine_;
   FakeClock clock_;
   std::string cluster_id_;
+  int letters_percent_ = 0;
   std::unique_ptr<OpenSearchSink> sink_;
   std::map<Slot, Offset> next_;
   std::vector<Confirmation> confirmations_;
@@ -651,8 +653,6 @@ TEST_F(OpenSearchSinkTest, WritesAllTheSameWhereItMayNotLook) {
   ASSERT_TRUE(Until([&] { return Confirmed() == 10; }));
 
   EXPECT_THAT(engine_.stored(kIndex), SizeIs(10));
-}
-
   ASSERT_TRUE(sink_->Trouble().has_value());
   EXPECT_EQ(sink_->Trouble()->reason, Reason::kAuthorizationFailed);
   EXPECT_THAT(sink_->Trouble()->text, HasSubstr("may be there twice"));
@@ -671,6 +671,8 @@ TEST_F(OpenSearchSinkTest, NamesNoMissingRightOnceItMayLook) {
 
   ASSERT_TRUE(Until([&] { return Confirmed() == 20; }));
   EXPECT_EQ(sink_->Trouble(), std::nullopt);
+}
+
 TEST_F(OpenSearchSinkTest, WaitsWhileTheEngineDoesNotSayWhatIsThere) {
   engine_.SetLookStatus(503);
   Submit(Values(10));
@@ -1056,6 +1058,25 @@ TEST_F(OpenSearchSinkTest, WritesNotHalfOfAllRecordsOff) {
   ASSERT_TRUE(Until([&] { return !Failures().empty(); }));
   EXPECT_THAT(Failures()[0].status.message(), HasSubstr("none is written off"));
   EXPECT_LT(engine_.stored(kLetters).size(), 200U);
+}
+
+TEST_F(OpenSearchSinkTest, WritesNoMoreOffThanTheBridgeLets) {
+  letters_percent_ = 5;
+  Open({engine_.address()});
+  engine_.SetScript([&](const EngineRequest& request, size_t) { return StoreNumbers(request); });
+  std::vector<std::string> values = Values(200);  // of which 10 would be few
+  for (size_t i = 0; i < values.size(); i += 5) values[i] = R"({"n":"text"})";
+  Submit(values);
+
+  ASSERT_TRUE(Until([&] { return !Failures().empty(); }));
+
+  EXPECT_EQ(Failures()[0].failure, Disposition::kBlock);
+  EXPECT_EQ(Failures()[0].range.first, Offset{100}) << "the 21st";
+  EXPECT_THAT(Failures()[0].status.message(),
+              AllOf(HasSubstr("more than 5 %"), HasSubstr("dead_letter_max_percent"),
+                    HasSubstr("mapper_parsing")));
+  EXPECT_THAT(engine_.stored(kLetters), SizeIs(20));
+  EXPECT_THAT(DeadLetters(), SizeIs(20)) << "they are confirmed before";
 }
 
 TEST_F(OpenSearchSinkTest, WritesBadRecordsOffThatLieSideBySide) {

@@ -9,7 +9,7 @@ using namespace std::chrono_literals;
 
 class WrittenPartitionsTest : public testing::Test {
  protected:
-  WrittenPartitionsTest() {
+  explicit WrittenPartitionsTest(int letters_percent = 0) : partitions_(0, letters_percent) {
     for (Slot slot = 0; slot < 4; ++slot) Open(slot);
   }
 
@@ -30,18 +30,21 @@ class WrittenPartitionsTest : public testing::Test {
     next_ = covered.end;
     return partitions_.Admit(slot, window, covered, std::move(record), kNow);
   }
+  bool IsStorm(const Pending& entry, const std::string& cause) {
+    return partitions_.Refused(entry, cause, kNow) == Blame::kIndex;
+  }
   // Records of the slot that are refused until they are taken for a storm; how many.
   int RefusedBeforeAStorm(Slot slot) {
     for (int count = 0; count < 1000; ++count) {
       const Pending entry = Admit(slot);
       partitions_.Release(entry);
-      if (partitions_.IsStorm(entry, "closed")) return count;
+      if (IsStorm(entry, "closed")) return count;
     }
     return -1;
   }
 
   static constexpr BootTime kNow{1h};
-  WrittenPartitions partitions_{0};
+  WrittenPartitions partitions_;
   Offset next_{};
 };
 
@@ -94,32 +97,32 @@ TEST_F(WrittenPartitionsTest, CallARecordOldOnceItsPartitionWasOpenedAnewOrLeft)
 
 TEST_F(WrittenPartitionsTest, HoldAStreamOfWhichHalfIsRefused) {
   for (const Slot slot : {0U, 1U, 2U}) {
-    for (int i = 0; i < 10; ++i) partitions_.IsStorm(Admit(slot), "closed");
+    for (int i = 0; i < 10; ++i) IsStorm(Admit(slot), "closed");
   }
 
-  EXPECT_TRUE(partitions_.IsStorm(Admit(3), "closed")) << "its first";
+  EXPECT_TRUE(IsStorm(Admit(3), "closed")) << "its first";
 }
 
 TEST_F(WrittenPartitionsTest, HoldAStreamUntilARecordIsWrittenThatWasHeldForIt) {
   for (const Slot slot : {0U, 1U, 2U}) {
-    for (int i = 0; i < 10; ++i) partitions_.IsStorm(Admit(slot), "closed");
+    for (int i = 0; i < 10; ++i) IsStorm(Admit(slot), "closed");
   }
   const Pending held = Admit(3);
-  ASSERT_TRUE(partitions_.IsStorm(held, "closed"));
+  ASSERT_TRUE(IsStorm(held, "closed"));
   partitions_.Block(held);
 
   partitions_.Passed(Admit(3, 2), true);
   partitions_.Judge();
-  EXPECT_TRUE(partitions_.IsStorm(Admit(3, 3), "closed")) << "it was there, which proves nothing";
+  EXPECT_TRUE(IsStorm(Admit(3, 3), "closed")) << "it was there, which proves nothing";
   partitions_.Block(3);
   partitions_.Found(Admit(3, 4));
   partitions_.Judge();
-  EXPECT_TRUE(partitions_.IsStorm(Admit(3, 5), "closed")) << "nor does a look";
+  EXPECT_TRUE(IsStorm(Admit(3, 5), "closed")) << "nor does a look";
   partitions_.Block(3);
   partitions_.Passed(Admit(3, 6), false);
   partitions_.Judge();
 
-  EXPECT_FALSE(partitions_.IsStorm(Admit(3, 7), "closed"));
+  EXPECT_FALSE(IsStorm(Admit(3, 7), "closed"));
 }
 
 TEST_F(WrittenPartitionsTest, ForgetAStormWithItsCause) {
@@ -137,7 +140,7 @@ TEST_F(WrittenPartitionsTest, ForgetNoStormForWhatIsFoundThere) {
   partitions_.Block(0);
   partitions_.Found(Admit(0, 2));
   partitions_.Judge();
-  EXPECT_TRUE(partitions_.IsStorm(Admit(0, 3), "closed")) << "the next one that is refused";
+  EXPECT_TRUE(IsStorm(Admit(0, 3), "closed")) << "the next one that is refused";
   partitions_.Block(0);
   partitions_.Found(Admit(0, 4));
   partitions_.Judge();
@@ -162,14 +165,14 @@ class TrialTest : public WrittenPartitionsTest {
     next_ = Offset{1000};
     ++window_;
     for (int i = 0; i < refused; ++i) {
-      EXPECT_TRUE(partitions_.IsStorm(Admit(0, window_), "closed")) << i;
+      EXPECT_TRUE(IsStorm(Admit(0, window_), "closed")) << i;
     }
     for (int i = 0; i < passed; ++i) partitions_.Passed(Admit(0, window_), false);
     partitions_.Judge();
   }
   bool IsHeldBack(int64_t offset) {
     next_ = Offset{offset};
-    return partitions_.IsStorm(Admit(0, ++window_), "closed");
+    return IsStorm(Admit(0, ++window_), "closed");
   }
 
   uint32_t window_ = 1;
@@ -227,6 +230,59 @@ TEST_F(WrittenPartitionsTest, KnowWhatMayBeThereAlready) {
   Open(0);
 
   EXPECT_TRUE(Admit(0).may_be_there) << "it was sent before";
+}
+
+class LimitedLettersTest : public WrittenPartitionsTest {
+ protected:
+  LimitedLettersTest() : WrittenPartitionsTest(10) {}
+
+  // Refuses records of the slot, each for another reason, until they are too many; those before
+  // are kept as letters. How many those are.
+  int KeptOf(Slot slot, int count, BootTime now = kNow) {
+    for (int kept = 0; kept < count; ++kept) {
+      Pending entry = Admit(slot);
+      if (partitions_.Refused(entry, std::to_string(entry.record.offset.value), now) !=
+          Blame::kRecord) {
+        partitions_.Release(entry);
+        return kept;
+      }
+      partitions_.BeginLetter(entry);
+      partitions_.Confirmed(entry, now);
+    }
+    return count;
+  }
+};
+
+TEST_F(LimitedLettersTest, AreTooManyOnceTheBudgetOfTheirPartitionIsSpent) {
+  EXPECT_EQ(KeptOf(0, 100), 20);
+  EXPECT_EQ(KeptOf(0, 100), 0);
+  EXPECT_EQ(KeptOf(1, 10), 10) << "another partition";
+  EXPECT_EQ(KeptOf(0, 10, kNow + 1h), 10) << "an hour later";
+}
+
+TEST_F(LimitedLettersTest, AreNoStormThoughOneIsTriedAgainAndAgain) {
+  ASSERT_EQ(KeptOf(0, 100), 20);
+  for (int i = 0; i < 100; ++i) {
+    EXPECT_EQ(partitions_.Refused(Admit(0), "clash", kNow), Blame::kTooMany) << i;
+  }
+}
+
+TEST_F(LimitedLettersTest, AreAShareOfTheRecordsOfTheirPartition) {
+  for (int i = 0; i < 970; ++i) Admit(0);
+  EXPECT_EQ(KeptOf(0, 200), 107) << "the next one is the 108th of 1,078";
+}
+
+TEST_F(LimitedLettersTest, AreCountedOnceThoughTheyAreGivenBackAndWrittenAgain) {
+  for (int turn = 0; turn < 3; ++turn) {
+    std::vector<Pending> entries;
+    for (int i = 0; i < 15; ++i) {
+      entries.push_back(Admit(0));
+      partitions_.BeginLetter(entries.back());
+    }
+    if (turn == 1) Open(0);
+    for (const Pending& entry : entries) partitions_.Release(entry);
+  }
+  EXPECT_EQ(KeptOf(0, 100), 20);
 }
 
 }  // namespace

@@ -33,7 +33,8 @@ BridgeSpec FullBridge() {
                      .require_idempotence = true,
                      .index = "logs-{topic}",
                      .dead_letter_index = "dead",
-                     .dead_letter_topic = "dead-topic"},
+                     .dead_letter_topic = "dead-topic",
+                     .dead_letter_max_percent = 5},
           .placement = {{"cloud", "oci"}, {"region", "fra"}},
           .lanes = 4};
 }
