@@ -21,17 +21,6 @@ constexpr std::string_view kFailed = "controller failed";
 constexpr Duration kAckPatience = 30s;
 constexpr Duration kSendAgainAfter = 5s;  // what a relay could not take over
 constexpr Duration kQueryPatience = 14s;
-constexpr Duration kSilentHeartbeats = 10s;  // two of them missed
-constexpr Duration kTwinShownFor = 60s;      // it comes back every 15 s at the latest
-// A database that was rolled back lacks so many incarnations at most. A relay that claims more is
-// broken: if it were believed, nothing would be left to count up to.
-constexpr int64_t kIncarnationsAheadMax = 1000;
-
-int64_t NewestIncarnation(const RelayHello& hello) {
-  int64_t newest = hello.incarnation;
-  for (const HeldPartition& held : hello.held) newest = std::max(newest, held.token.incarnation);
-  return newest;
-}
 
 // That a relay refuses a bridge, or one stream of it.
 Condition ConditionOf(BridgeId bridge, std::optional<StreamId> stream, const Status& status) {
@@ -59,6 +48,7 @@ FleetController::FleetController(FleetSettings settings, ControlDatabase& databa
       clock_(clock),
       leases_(settings.lease, clock.Now()),
       guard_(settings.lease.reclaim_after()),
+      releases_(settings.release_patience),
       thread_([this] { Loop(); }) {}
 
 FleetController::~FleetController() {
@@ -144,7 +134,7 @@ void FleetController::Reconcile() {
   if (!LoadDesired()) return;
   GuardAgainstMassSilence();
   const std::vector<Candidate> candidates = Candidates();
-  ChooseSurveyors(candidates);
+  ChooseSurveyors(desired_.bridges, candidates, surveys_);
 
   std::vector<Placeable> placeable;
   std::set<PartitionKey> wanted;
@@ -259,32 +249,6 @@ std::vector<Candidate> FleetController::Candidates() const {
   return candidates;
 }
 
-void FleetController::ChooseSurveyors(const std::vector<Candidate>& candidates) {
-  std::map<RelayName, int> counts;
-  for (const auto& [bridge, survey] : surveys_) {
-    if (survey.surveyor) ++counts[*survey.surveyor];
-  }
-  for (const StoredBridge& bridge : desired_.bridges) {
-    SurveyState& survey = surveys_[bridge.id];
-    const auto may_survey = [&](const Candidate& candidate) {
-      return candidate.can_take && MayRun(candidate.labels, bridge.spec.placement);
-    };
-    const bool can_stay =
-        survey.surveyor && std::ranges::any_of(candidates, [&](const auto& other) {
-          return other.name == *survey.surveyor && may_survey(other);
-        });
-    if (can_stay) continue;
-    survey.surveyor.reset();
-    for (const Candidate& candidate : candidates) {
-      if (!may_survey(candidate)) continue;
-      if (!survey.surveyor || counts[candidate.name] < counts[*survey.surveyor]) {
-        survey.surveyor = candidate.name;
-      }
-    }
-    if (survey.surveyor) ++counts[*survey.surveyor];
-  }
-}
-
 // --- Owners -------------------------------------------------------------------------------------
 
 OwnerState FleetController::OwnerOf(const StoredPartition& partition) const {
@@ -304,8 +268,8 @@ void FleetController::Reassign(const std::set<PartitionKey>& wanted,
                                const Assigner::Placement& placement) {
   placement_ = placement;
   const BootTime now = clock_.Now();
-  const std::map<PartitionKey, BootTime> were_leaving = std::exchange(leaving_since_, {});
   std::vector<Reassignment> changes;
+  std::set<PartitionKey> leaving;
   for (const StoredPartition& partition : desired_.partitions) {
     const auto placed = placement.find(partition.key);
     const std::optional<RelayName> to =
@@ -315,10 +279,8 @@ void FleetController::Reassign(const std::set<PartitionKey>& wanted,
     const bool is_silent = owner == OwnerState::kSilent;
     bool is_overdue = false;
     if (owner == OwnerState::kRunning) {
-      const auto known = were_leaving.find(partition.key);
-      const BootTime since = known == were_leaving.end() ? now : known->second;
-      leaving_since_[partition.key] = since;
-      is_overdue = now - since >= settings_.release_patience;
+      leaving.insert(partition.key);
+      is_overdue = releases_.IsOverdue(partition.key, now);
     }
     // What it said was wrong may be so no more.
     if (is_silent) observations_.ForgetConditions(*partition.owner);
@@ -333,6 +295,7 @@ void FleetController::Reassign(const std::set<PartitionKey>& wanted,
     if (is_silent) reclaim_pace_.Reclaimed(*partition.owner, now);
     changes.push_back({partition.key, partition.token, to, std::string(*why)});
   }
+  releases_.KeepOnly(leaving);
   if (changes.empty()) return;
   const StatusOr<std::vector<StoredPartition>> changed = checkpoint_store_.Reassign(changes);
   if (!changed.ok()) {
@@ -395,38 +358,12 @@ Status FleetController::Refusal(const RelayHello& hello) {
   if (!LoadDesired()) {
     return {StatusCode::kUnavailable, Reason::kStorageDegraded, "the database cannot be read"};
   }
-  const auto stored = std::ranges::find(desired_.relays, hello.relay, &StoredRelay::name);
-  if (stored == desired_.relays.end()) {
-    return {StatusCode::kPermissionDenied, Reason::kNotFound,
-            fmt::format("no relay called {} is enrolled here", hello.relay)};
-  }
-  if (stored->is_revoked) {
-    return {StatusCode::kPermissionDenied, Reason::kRelayRevoked,
-            "this relay's identity was revoked: enrol it under another name"};
-  }
-  if (const int64_t newest = NewestIncarnation(hello);
-      newest - desired_.incarnation > kIncarnationsAheadMax) {
-    return {StatusCode::kInvalidArgument, Reason::kFieldInvalid,
-            fmt::format("the relay claims incarnation {}, and the database has {}: the relay's "
-                        "state is damaged or of another deployment; enrol it anew with an empty "
-                        "state folder",
-                        newest, desired_.incarnation),
-            "hello.incarnation"};
-  }
+  std::optional<RelayAdmission::Incumbent> incumbent;
   const auto known = relays_.find(hello.relay);
-  if (known != relays_.end() && known->second.session && known->second.boot_id != hello.boot_id &&
-      leases_.SilentFor(hello.relay, clock_.Now()) < kSilentHeartbeats) {
-    kLog.Error("two processes use one relay's identity", {{"relay_id", hello.relay}});
-    const BootTime now = clock_.Now();
-    Twin& twin = twins_.try_emplace(hello.relay, Twin{now, now}).first->second;
-    if (now - twin.last_seen > kTwinShownFor) twin.first_seen = now;
-    twin.last_seen = now;
-    return {StatusCode::kAlreadyExists, Reason::kDuplicateIdentity,
-            fmt::format("another process is connected as relay {}: stop one of the two, and give a "
-                        "cloned machine an identity of its own",
-                        hello.relay)};
+  if (known != relays_.end() && known->second.session) {
+    incumbent = {known->second.boot_id, leases_.SilentFor(hello.relay, clock_.Now())};
   }
-  return {};
+  return admission_.Review(hello, desired_, incumbent, clock_.Now());
 }
 
 void FleetController::Accept(std::shared_ptr<RelaySession> session, const RelayHello& hello) {
@@ -475,32 +412,12 @@ void FleetController::Accept(std::shared_ptr<RelaySession> session, const RelayH
 // Takes what the relay confirmed while nobody listened, and notices a database that was rolled
 // back: then nothing may go on before all that was issued is fenced.
 Status FleetController::AdoptHeld(const RelayHello& hello) {
-  bool is_rolled_back =
-      hello.incarnation > desired_.incarnation ||
-      (hello.incarnation == desired_.incarnation && hello.revision > desired_.revision);
-  std::map<PartitionKey, FencingToken> stored;
-  for (const StoredPartition& partition : desired_.partitions) {
-    stored[partition.key] = partition.token;
-  }
-  std::vector<CommitItem> items;
-  for (const HeldPartition& held : hello.held) {
-    const auto known = stored.find(held.key);
-    if (known == stored.end()) continue;
-    if (held.token > known->second) is_rolled_back = true;
-    if (held.token != known->second) continue;
-    items.push_back({.key = held.key,
-                     .token = held.token,
-                     .base = held.base,
-                     .to = held.checkpoint,
-                     .gaps = {},
-                     .filtered = {},
-                     .dead_letters = {}});
-  }
-  if (is_rolled_back) {
+  HeldReview review = ReviewHeld(hello, desired_);
+  if (review.is_rolled_back) {
     kLog.Error("the database was rolled back: everything issued before is fenced",
                {{"relay_id", hello.relay}, {"revision", hello.revision}});
     const StatusOr<int64_t> bumped = checkpoint_store_.BumpIncarnation(
-        "relay " + hello.relay.value + " knew a newer state", NewestIncarnation(hello) + 1);
+        "relay " + hello.relay.value + " knew a newer state", review.newest_incarnation + 1);
     if (!bumped.ok() || !LoadDesired()) {
       kLog.Error("fencing failed", {{"text", bumped.status().message()}});
       return {StatusCode::kUnavailable, Reason::kStorageDegraded,
@@ -508,7 +425,9 @@ Status FleetController::AdoptHeld(const RelayHello& hello) {
     }
     return {};
   }
-  if (!items.empty()) checkpoint_store_.Commit(hello.relay, std::move(items), [](const auto&) {});
+  if (!review.items.empty()) {
+    checkpoint_store_.Commit(hello.relay, std::move(review.items), [](const auto&) {});
+  }
   return {};
 }
 
@@ -622,21 +541,12 @@ void FleetController::Take(const RelayName& name, Relay& /*relay*/, SurveyResult
   const auto bridge = std::ranges::find(desired_.bridges, survey.bridge, &StoredBridge::id);
   if (bridge == desired_.bridges.end() || bridge->generation != survey.generation) return;
 
-  state.received_at = clock_.Now();
-  state.conditions = survey.conditions;
   const std::optional<Condition> change = ClusterChange(survey, *bridge);
-  state.is_blocked = change.has_value();
+  state.Take(survey, change, clock_.Now(), clock_.WallNow());
   if (change) {
-    state.conditions.push_back(*change);
     kLog.Error("another cluster answers", {{"bridge", bridge->spec.name}, {"text", change->text}});
     Wake();
     return;
-  }
-  if (survey.is_complete) {
-    state.succeeded_at = clock_.WallNow();
-    state.generation = survey.generation;
-    state.topics.emplace();
-    for (const SurveyedTopic& topic : survey.topics) state.topics->insert(topic.topic);
   }
   if (const std::optional<Learnt> learnt = LearnFrom(survey, *bridge, desired_, state)) {
     if (Status stored = stream_store_.Learn(*learnt); !stored.ok()) {
@@ -695,12 +605,7 @@ FleetEvidence FleetController::Evidence() const {
     evidence.relays[name] = {.is_connected = relay.session != nullptr,
                              .last_seen = relay.last_seen,
                              .converged = relay.converged,
-                             .twin_age = std::nullopt};
-  }
-  const BootTime now = clock_.Now();
-  for (const auto& [name, twin] : twins_) {
-    if (now - twin.last_seen > kTwinShownFor) continue;
-    evidence.relays[name].twin_age = now - twin.first_seen;
+                             .twin_age = admission_.TwinAge(name, clock_.Now())};
   }
   return evidence;
 }

@@ -20,6 +20,7 @@
 #include "server/control/owner_change.h"
 #include "server/control/pending_queries.h"
 #include "server/control/query_plan.h"
+#include "server/control/relay_admission.h"
 #include "server/control/relay_session.h"
 #include "server/control/silence_guard.h"
 #include "server/control/survey_controller.h"
@@ -117,11 +118,6 @@ class FleetController {
     std::vector<Condition> refusals;  // streams that it could not take over
     std::optional<WallTime> last_seen;
   };
-  // Another process that used a relay's identity, and was turned away.
-  struct Twin {
-    BootTime first_seen;
-    BootTime last_seen;
-  };
 
   void Post(std::function<void()> task);
   template <typename T>
@@ -151,7 +147,6 @@ class FleetController {
   void GuardAgainstMassSilence();
   OwnerState OwnerOf(const StoredPartition& partition) const;
   std::vector<Candidate> Candidates() const;
-  void ChooseSurveyors(const std::vector<Candidate>& candidates);
   void Reassign(const std::set<PartitionKey>& wanted, const Assigner::Placement& placement);
   void SendAssignments();
   FleetEvidence Evidence() const;
@@ -169,14 +164,12 @@ class FleetController {
   FleetObservations observations_;
   ConditionAges ages_;
   std::map<RelayName, Relay> relays_;
-  std::map<RelayName, Twin> twins_;
+  RelayAdmission admission_;
   std::map<BridgeId, SurveyState> surveys_;
   std::map<PartitionKey, RelayName> placement_;
-  // Those that run where they should not: a lane that hangs releases nothing, while its relay goes
-  // on to answer.
-  std::map<PartitionKey, BootTime> leaving_since_;
   PendingQueries queries_;
   SilenceGuard guard_;
+  ReleaseWatch releases_;
   ReclaimPace reclaim_pace_;
   uint64_t last_number_ = 0;
 

@@ -1,6 +1,8 @@
 #pragma once
 
+#include <map>
 #include <optional>
+#include <set>
 #include <string_view>
 
 #include "base/clock.h"
@@ -33,6 +35,27 @@ struct OwnerCase {
 // fences the owner, so a silent one keeps the old one while nobody else can go on: it may be
 // delivering, and all of that would be delivered again. Pure.
 std::optional<std::string_view> WhyToReassign(const OwnerCase& partition);
+
+// Partitions that run where they should not. A lane that hangs releases nothing, while its relay
+// goes on to answer. Thread-compatible.
+class ReleaseWatch {
+ public:
+  // How long a relay may take.
+  explicit ReleaseWatch(Duration patience) : patience_(patience) {}
+
+  // Of a partition that shall leave its relay, asked at every turn: whether it takes too long.
+  bool IsOverdue(PartitionKey key, BootTime now) {
+    return now - since_.try_emplace(key, now).first->second >= patience_;
+  }
+  // Forgets all others: they have left, or may stay.
+  void KeepOnly(const std::set<PartitionKey>& leaving) {
+    std::erase_if(since_, [&](const auto& one) { return !leaving.contains(one.first); });
+  }
+
+ private:
+  const Duration patience_;
+  std::map<PartitionKey, BootTime> since_;
+};
 
 // Lets one relay in 10 s lose what it had, so that a fault that looks like many deaths does little
 // harm before it is noticed. Thread-compatible.

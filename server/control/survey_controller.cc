@@ -51,6 +51,22 @@ void NameFirst(SurveyState& state, const SurveyResult& survey, const StoredBridg
 
 }  // namespace
 
+void SurveyState::Take(const SurveyResult& survey, const std::optional<Condition>& change,
+                       BootTime now, WallTime wall_now) {
+  received_at = now;
+  conditions = survey.conditions;
+  is_blocked = change.has_value();
+  if (change) {
+    conditions.push_back(*change);
+    return;
+  }
+  if (!survey.is_complete) return;
+  succeeded_at = wall_now;
+  generation = survey.generation;
+  topics.emplace();
+  for (const SurveyedTopic& topic : survey.topics) topics->insert(topic.topic);
+}
+
 bool SurveyState::Blocks(const std::string& topic) const {
   return std::ranges::any_of(conditions, [&](const Condition& condition) {
     return condition.blocks && (condition.topic.empty() || condition.topic == topic);
@@ -68,6 +84,34 @@ bool SurveyState::Misses(const std::string& topic, int64_t generation_now) const
   return std::ranges::none_of(conditions, [&](const Condition& condition) {
     return condition.topic == topic || (condition.topic.empty() && condition.blocks);
   });
+}
+
+void ChooseSurveyors(const std::vector<StoredBridge>& bridges,
+                     const std::vector<Candidate>& candidates,
+                     std::map<BridgeId, SurveyState>& surveys) {
+  std::map<RelayName, int> counts;
+  for (const auto& [bridge, survey] : surveys) {
+    if (survey.surveyor) ++counts[*survey.surveyor];
+  }
+  for (const StoredBridge& bridge : bridges) {
+    SurveyState& survey = surveys[bridge.id];
+    const auto may_survey = [&](const Candidate& candidate) {
+      return candidate.can_take && MayRun(candidate.labels, bridge.spec.placement);
+    };
+    const bool can_stay =
+        survey.surveyor && std::ranges::any_of(candidates, [&](const auto& other) {
+          return other.name == *survey.surveyor && may_survey(other);
+        });
+    if (can_stay) continue;
+    if (survey.surveyor) --counts[*std::exchange(survey.surveyor, std::nullopt)];
+    for (const Candidate& candidate : candidates) {
+      if (!may_survey(candidate)) continue;
+      if (!survey.surveyor || counts[candidate.name] < counts[*survey.surveyor]) {
+        survey.surveyor = candidate.name;
+      }
+    }
+    if (survey.surveyor) ++counts[*survey.surveyor];
+  }
 }
 
 std::optional<Condition> ClusterChange(const SurveyResult& survey, const StoredBridge& bridge) {

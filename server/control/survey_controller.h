@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "model/observation.h"
+#include "server/control/assigner.h"
 #include "server/store/rows.h"
 #include "server/store/stream_store.h"
 
@@ -30,6 +31,11 @@ struct SurveyState {
   // Empty once the start is resolved.
   std::set<std::pair<std::string, PartitionNumber>> named_first;
 
+  // A survey of the bridge has come. `change`: of the cluster; what else it says is then not about
+  // this bridge.
+  void Take(const SurveyResult& survey, const std::optional<Condition>& change, BootTime now,
+            WallTime wall_now);
+
   // Whether the topic must not start.
   bool Blocks(const std::string& topic) const;
   // Whether it must not go on either: for what was found about this topic. One end that a survey
@@ -38,6 +44,13 @@ struct SurveyState {
   // Whether a survey of this generation has not found the topic, and has not said why.
   bool Misses(const std::string& topic, int64_t generation_now) const;
 };
+
+// Gives each bridge a relay that looks at its clusters: one that may run it and is connected, the
+// least busy one; it keeps the one that it has while that may stay. `surveys` gets an entry of
+// each.
+void ChooseSurveyors(const std::vector<StoredBridge>& bridges,
+                     const std::vector<Candidate>& candidates,
+                     std::map<BridgeId, SurveyState>& surveys);
 
 // Turns a survey into what is to be stored: which streams and partitions are new, and where they
 // start. A start is resolved once: a partition that is stored keeps its checkpoint, and what

@@ -58,6 +58,20 @@ TEST(OwnerChangeTest, FollowsTheTable) {
   }
 }
 
+TEST(ReleaseWatchTest, CountsFromWhenThePartitionWasToldToLeave) {
+  const BootTime start{1h};
+  constexpr PartitionKey kKey{.stream = {1}, .partition = 0};
+  ReleaseWatch watch(65s);
+  EXPECT_FALSE(watch.IsOverdue(kKey, start));
+  EXPECT_FALSE(watch.IsOverdue(kKey, start + 64s));
+  watch.KeepOnly({kKey});
+  EXPECT_TRUE(watch.IsOverdue(kKey, start + 65s));
+
+  watch.KeepOnly({});
+
+  EXPECT_FALSE(watch.IsOverdue(kKey, start + 66s)) << "it stayed, and leaves again";
+}
+
 TEST(ReclaimPaceTest, LetsARelayLoseAllThatItHasBeforeTheNextOneIsDue) {
   const BootTime start{1h};
   ReclaimPace pace;

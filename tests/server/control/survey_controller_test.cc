@@ -129,5 +129,86 @@ TEST_F(LearnFromTest, WaitsForTheFirstRecordOfAPartitionThatAppearedWithoutALead
   EXPECT_THAT(Learn("audit", {At(0), At(1)}), ElementsAre(Pair(1, kEarliest)));
 }
 
+class ChooseSurveyorsTest : public testing::Test {
+ protected:
+  ChooseSurveyorsTest() {
+    for (const int64_t id : {1, 2}) {
+      bridges_.emplace_back().id = BridgeId{id};
+      bridges_.back().spec.placement = {{"cloud", "oci"}};
+    }
+    for (const char* const name : {"a", "b"}) {
+      candidates_.push_back({.name = {name}, .labels = {{"cloud", "oci"}}, .can_take = true});
+    }
+  }
+  std::string SurveyorOf(int64_t bridge) {
+    ChooseSurveyors(bridges_, candidates_, surveys_);
+    const std::optional<RelayName> surveyor = surveys_[BridgeId{bridge}].surveyor;
+    return surveyor ? surveyor->value : "";
+  }
+
+  std::vector<StoredBridge> bridges_;
+  std::vector<Candidate> candidates_;
+  std::map<BridgeId, SurveyState> surveys_;
+};
+
+TEST_F(ChooseSurveyorsTest, SpreadsBridgesOverRelays) {
+  EXPECT_EQ(SurveyorOf(1), "a");
+  EXPECT_EQ(SurveyorOf(2), "b");
+}
+
+TEST_F(ChooseSurveyorsTest, KeepsTheOneThatABridgeHas) {
+  ASSERT_EQ(SurveyorOf(1), "a");
+  std::swap(candidates_[0], candidates_[1]);
+  EXPECT_EQ(SurveyorOf(1), "a");
+}
+
+TEST_F(ChooseSurveyorsTest, ChoosesAnotherForOneThatIsNotConnected) {
+  ASSERT_EQ(SurveyorOf(1), "a");
+  candidates_[0].can_take = false;
+  EXPECT_EQ(SurveyorOf(1), "b");
+}
+
+TEST_F(ChooseSurveyorsTest, ChoosesNobodyWhoMayNotRunTheBridge) {
+  for (Candidate& candidate : candidates_) candidate.labels = {{"cloud", "aws"}};
+  EXPECT_EQ(SurveyorOf(1), "");
+}
+
+class SurveyStateTest : public testing::Test {
+ protected:
+  SurveyStateTest() {
+    survey_.bridge = kBridge;
+    survey_.generation = 2;
+    survey_.is_complete = true;
+    survey_.topics.emplace_back().topic = "audit";
+  }
+
+  SurveyResult survey_;
+  SurveyState state_;
+};
+
+TEST_F(SurveyStateTest, KeepsTheTopicsOfTheLastCompleteSurvey) {
+  state_.Take(survey_, std::nullopt, BootTime{}, WallTime{});
+  survey_.is_complete = false;
+  survey_.topics.clear();
+
+  state_.Take(survey_, std::nullopt, BootTime{}, WallTime{});
+
+  EXPECT_EQ(state_.topics, std::set<std::string>{"audit"});
+}
+
+TEST_F(SurveyStateTest, TakesNothingOfAnotherClusterForTheBridges) {
+  Condition change;
+  change.reason = Reason::kSourceChanged;
+  change.blocks = true;
+
+  state_.Take(survey_, change, BootTime{}, WallTime{});
+
+  EXPECT_EQ(state_.topics, std::nullopt);
+  EXPECT_TRUE(state_.Stops("audit"));
+
+  state_.Take(survey_, std::nullopt, BootTime{}, WallTime{});
+  EXPECT_FALSE(state_.Stops("audit"));
+}
+
 }  // namespace
 }  // namespace drawbridge
