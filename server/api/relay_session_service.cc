@@ -16,7 +16,6 @@
 #include "model/convert/credential.h"
 #include "model/convert/field_reader.h"
 #include "model/convert/observation.h"
-#include "model/convert/time.h"
 #include "server/api/session_convert.h"
 
 namespace drawbridge {
