@@ -33,13 +33,16 @@ LaneThread::LaneThread(LaneSettings settings, LaneEnds ends, Journal& journal, P
       clock_(clock),
       on_released_(std::move(on_released)),
       wake_(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)),
-      thread_([this] { Loop(); }) {}
+      thread_([this] { Run(); }) {}
 
 LaneThread::~LaneThread() {
+  Stop();
+  thread_.join();
+}
+
+void LaneThread::Stop() {
   is_stopping_ = true;
   Signal(wake_.get());
-  thread_.join();
-  ends_.sink.reset();
 }
 
 void LaneThread::Post(std::function<void(Lane&)> order) {
@@ -48,6 +51,13 @@ void LaneThread::Post(std::function<void(Lane&)> order) {
     orders_.push_back(std::move(order));
   }
   Signal(wake_.get());
+}
+
+void LaneThread::Run() {
+  Loop();
+  ends_.sink.reset();  // before the source, of which it may hold records
+  ends_.source.reset();
+  has_ended_ = true;
 }
 
 void LaneThread::Loop() {

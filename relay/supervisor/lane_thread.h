@@ -21,7 +21,7 @@ class LaneThread {
   // `on_released` is called on the lane's thread.
   LaneThread(LaneSettings settings, LaneEnds ends, Journal& journal, ProgressBoard& board,
              const Clock& clock, OnReleased on_released);
-  // Stops where it is: what is in flight is left to whoever reads from the journal on.
+  // Waits until it has ended.
   ~LaneThread();
   LaneThread(const LaneThread&) = delete;
   LaneThread& operator=(const LaneThread&) = delete;
@@ -29,10 +29,16 @@ class LaneThread {
   // Runs `order` on the lane's thread, at its next turn.
   void Post(std::function<void(Lane&)> order);
 
-  // Whether the thread ended by itself, on a fault of ours: the lane must be made anew.
+  // Begins to end the lane where it is: what is in flight is left to whoever reads from the journal
+  // on. Does not wait; a client that cannot reach its cluster takes seconds to end.
+  void Stop();
+  bool has_ended() const { return has_ended_; }
+
+  // Whether the lane ended by itself, on a fault of ours: it must be made anew.
   bool has_failed() const { return has_failed_; }
 
  private:
+  void Run();
   void Loop();
   void Turn(Lane& lane);
   void Wait(BootTime until);
@@ -46,6 +52,7 @@ class LaneThread {
   const FileDescriptor wake_;
   std::atomic<bool> is_stopping_ = false;
   std::atomic<bool> has_failed_ = false;
+  std::atomic<bool> has_ended_ = false;
   Mutex mutex_;
   std::vector<std::function<void(Lane&)>> orders_ DRAWBRIDGE_GUARDED_BY(mutex_);
   std::thread thread_;

@@ -70,7 +70,12 @@ Supervisor::~Supervisor() {
   }
   changed_.notify_all();
   thread_.join();
+  // All at once: each may take seconds.
+  for (auto& [id, bridge] : bridges_) {
+    for (RunningLane& lane : bridge.lanes) lane.thread->Stop();
+  }
   bridges_.clear();
+  ending_.clear();
   if (Status synced = journal_.Sync(); !synced.ok()) {
     kLog.Error("journal cannot be synced", {{"text", synced.message()}});
   }
@@ -125,6 +130,7 @@ void Supervisor::Tick() {
   if (Status synced = journal_.Sync(); !synced.ok()) {
     kLog.Error("journal cannot be synced", {{"text", synced.message()}});
   }
+  std::erase_if(ending_, [](const auto& lane) { return lane->has_ended(); });
   for (auto& [id, bridge] : bridges_) {
     for (RunningLane& lane : bridge.lanes) {
       if (!lane.thread->has_failed()) continue;
@@ -355,9 +361,11 @@ void Supervisor::Converge(RunningBridge& bridge) {
     if (partition.is_releasing) continue;
     if (!partition.is_wanted || is_obsolete || is_crowded) Release(bridge, partition);
   }
-  std::erase_if(bridge.lanes, [&](const RunningLane& lane) {
+  std::erase_if(bridge.lanes, [&](RunningLane& lane) {
     const bool is_obsolete = lane.version != bridge.version || lane.index >= lanes;
-    return lane.partitions.empty() && (is_obsolete || bridge.partitions.empty());
+    const bool is_needed = !lane.partitions.empty() || (!is_obsolete && !bridge.partitions.empty());
+    if (!is_needed) End(lane);
+    return !is_needed;
   });
   if (bridge.unmade_lane != 0) board_.RemoveLane(std::exchange(bridge.unmade_lane, 0));
 }
@@ -434,6 +442,11 @@ StatusOr<Supervisor::RunningLane*> Supervisor::LaneFor(RunningBridge& bridge) {
                           .partitions = {}});
   kLog.Info("lane started", {{"bridge", bridge.assignment.spec.name}, {"lane", settings.lane}});
   return &bridge.lanes.back();
+}
+
+void Supervisor::End(RunningLane& lane) {
+  lane.thread->Stop();
+  ending_.push_back(std::move(lane.thread));
 }
 
 void Supervisor::StartOn(RunningPartition& partition, RunningLane& lane) {

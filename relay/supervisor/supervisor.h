@@ -114,6 +114,7 @@ class Supervisor {
   void SayNoLane(RunningBridge& bridge, const Status& status);
   StatusOr<RunningLane*> TryLaneFor(RunningBridge& bridge);
   StatusOr<RunningLane*> LaneFor(RunningBridge& bridge);
+  void End(RunningLane& lane);
   RunningLane* FindLane(RunningBridge& bridge, uint64_t id);
   void StartOn(RunningPartition& partition, RunningLane& lane);
   void GiveBackUnwanted(RunningBridge& bridge);
@@ -133,6 +134,7 @@ class Supervisor {
 
   // The supervisor's thread only.
   std::map<BridgeId, RunningBridge> bridges_;
+  std::vector<std::unique_ptr<LaneThread>> ending_;  // lanes that nobody waits for
   uint64_t last_lane_ = 0;
   bool is_leaving_ = false;
 

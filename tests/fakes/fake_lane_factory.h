@@ -61,6 +61,15 @@ class FakeLaneFactory final : public LaneFactory {
     });
   }
 
+  // While it is held, no sink comes to its end.
+  void HoldEnds(bool are_held) {
+    {
+      const MutexLock lock(ends_mutex_);
+      are_ends_held_ = are_held;
+    }
+    ends_go_on_.notify_all();
+  }
+
   // MakeLane fails until it is called with nullopt.
   void RefuseLanes(std::optional<Status> status) {
     const MutexLock lock(mutex_);
@@ -82,7 +91,7 @@ class FakeLaneFactory final : public LaneFactory {
     Ends& ends = *lanes_.back();
     ends.sink.SetAutomatic(is_automatic_);
     return LaneEnds{.source = std::make_unique<SourceEnd>(mutex_, ends),
-                    .sink = std::make_unique<SinkEnd>(mutex_, ends)};
+                    .sink = std::make_unique<SinkEnd>(*this, mutex_, ends)};
   }
 
   StatusOr<std::unique_ptr<Survey>> MakeSurvey(const BridgeAssignment& bridge,
@@ -183,8 +192,10 @@ class FakeLaneFactory final : public LaneFactory {
 
   class SinkEnd final : public Sink {
    public:
-    SinkEnd(Mutex& mutex, Ends& ends) : mutex_(mutex), ends_(ends) {}
+    SinkEnd(FakeLaneFactory& factory, Mutex& mutex, Ends& ends)
+        : factory_(factory), mutex_(mutex), ends_(ends) {}
     ~SinkEnd() override {
+      factory_.WaitToEnd();
       const MutexLock lock(mutex_);
       ends_.is_alive = false;
     }
@@ -208,9 +219,15 @@ class FakeLaneFactory final : public LaneFactory {
     std::vector<int> descriptors() const override { return {}; }
 
    private:
+    FakeLaneFactory& factory_;
     Mutex& mutex_;
     Ends& ends_;
   };
+
+  void WaitToEnd() {
+    MutexLock lock(ends_mutex_);
+    while (are_ends_held_) ends_go_on_.wait(ends_mutex_);
+  }
 
   class CompleteSurvey final : public Survey {
    public:
@@ -236,6 +253,9 @@ class FakeLaneFactory final : public LaneFactory {
   std::optional<Status> refusal_ DRAWBRIDGE_GUARDED_BY(mutex_);
   bool throws_ DRAWBRIDGE_GUARDED_BY(mutex_) = false;
   bool is_automatic_ DRAWBRIDGE_GUARDED_BY(mutex_) = true;
+  Mutex ends_mutex_;
+  ConditionVariable ends_go_on_;
+  bool are_ends_held_ DRAWBRIDGE_GUARDED_BY(ends_mutex_) = false;
   Mutex tests_mutex_;
   ConditionVariable tests_go_on_;
   bool are_tests_held_ DRAWBRIDGE_GUARDED_BY(tests_mutex_) = false;

@@ -1,5 +1,6 @@
 #include "relay/supervisor/supervisor.h"
 
+#include <future>
 #include <map>
 #include <memory>
 #include <string>
@@ -212,6 +213,23 @@ TEST_F(SupervisorTest, MovesToNewClientsWithoutSendingAnythingTwice) {
 
   ASSERT_TRUE(Reaches(15));
   EXPECT_EQ(Written(), Offsets(0, 15));
+  EXPECT_TRUE(Until([&] { return lanes_alive() == 1; }));
+}
+
+TEST_F(SupervisorTest, DoesNotWaitForALaneWhoseClientsTakeLongToEnd) {
+  Produce(10);
+  Apply(Wanted(1));
+  ASSERT_TRUE(Reaches(10));
+  factory_.HoldEnds(true);
+  Apply(WithNewClients(Wanted(1)));
+  ASSERT_TRUE(Until([&] { return ReadersOf(0) == std::vector<size_t>{1}; }));
+
+  auto held = std::async(std::launch::async, [&] { return supervisor_->Held().size(); });
+  const bool is_answered = Until([&] { return held.wait_for(0s) == std::future_status::ready; });
+  EXPECT_TRUE(is_answered);
+  EXPECT_EQ(lanes_alive(), 2);
+
+  factory_.HoldEnds(false);
   EXPECT_TRUE(Until([&] { return lanes_alive() == 1; }));
 }
 
