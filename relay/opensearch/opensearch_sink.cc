@@ -23,6 +23,13 @@ constexpr Duration kAskAgainAfter = 250ms;
 // What fails for longer while others pass holds up its own partition only.
 constexpr Duration kStuckAfter = 10s;
 
+std::string StormText(const Refusal& refusal) {
+  return fmt::format(
+      "half of the records are refused for one reason, so it is taken for the "
+      "index's and none is written off: mend its mapping or its pipeline ({})",
+      refusal.reason);
+}
+
 }  // namespace
 
 StatusOr<std::unique_ptr<OpenSearchSink>> OpenSearchSink::Open(
@@ -59,6 +66,9 @@ OpenSearchSink::OpenSearchSink(std::unique_ptr<HttpClient> client, OpenSearchSin
 Status OpenSearchSink::Open(Slot slot, const Route& route) {
   StatusOr<IndexTemplate> index = IndexTemplate::Create(route.target_topic);
   if (!index.ok()) return index.status();
+  const std::map<Slot, Status> read_again = {
+      {slot, Status(StatusCode::kCancelled, Reason::kUnavailable, "the partition is read again")}};
+  Release(partitions_.TakeHeld(slot), read_again, Disposition::kRetry);
   partitions_.Open(slot,
                    std::make_shared<const Destination>(Destination{route, *std::move(index)}));
   return {};
@@ -113,9 +123,9 @@ void OpenSearchSink::Poll(std::vector<Confirmation>& confirmations) {
     if (sent.empty()) continue;
     if (sent.mapped().bulk.is_probe) --probes_out_;
     Take(std::move(sent.mapped()), answer, now);
-    partitions_.Judge();
   }
   if (post_) TakePosted(now);
+  Judge(now);
   SendDue(now);
   SetTimer(now);
   outcomes_.MoveTo(confirmations);
@@ -489,33 +499,58 @@ void OpenSearchSink::Refuse(Pending entry, const EngineError& error, Turned& tur
                   .caused_by = error.caused_by,
                   .reason = error.Text(),
                   .group = ErrorGroup(error)};
-  switch (partitions_.Refused(entry, CauseOf(error), now)) {
+  Weigh({.entry = std::move(entry), .refusal = std::move(refusal), .cause = CauseOf(error)}, turned,
+        now);
+}
+
+// Whether a refused record is written off, or what of its partition is held back.
+void OpenSearchSink::Weigh(Suspect suspect, Turned& turned, BootTime now) {
+  auto& [entry, refusal, cause] = suspect;
+  const auto block = [&](std::string why) {
+    turned.blocked.try_emplace(entry.slot, StatusCode::kFailedPrecondition, Reason::kRecordRefused,
+                               std::move(why));
+    turned.failed.push_back(std::move(entry));
+  };
+  switch (partitions_.Refused(entry, cause, now)) {
     case Blame::kRecord:
-      break;
+      KeepDead(std::move(entry), std::move(refusal));
+      return;
     case Blame::kIndex:
-      turned.blocked.try_emplace(
-          entry.slot, StatusCode::kFailedPrecondition, Reason::kRecordRefused,
-          fmt::format("half of the records are refused for one reason, so it is taken for the "
-                      "index's and none is written off: mend its mapping or its pipeline ({})",
-                      error.Text()));
-      // Among the dead letters Fail finds it and gives it back.
-      break;
+      block(StormText(refusal));
+      return;
+    case Blame::kOnTrial:
+      partitions_.Hold(std::move(suspect));
+      return;
     case Blame::kTooMany:
+      // Those before it would be given back with it, and never be kept.
       if (partitions_.IsWritingLetters(entry.slot)) {
-        // Those before it would be given back with it, and never be kept.
         turned.later.push_back(std::move(entry));
         return;
       }
-      turned.blocked.try_emplace(
-          entry.slot, StatusCode::kFailedPrecondition, Reason::kRecordRefused,
+      block(
           fmt::format("more than {} % of the partition's records of the last hour would become "
                       "dead letters: mend the index's mapping or its pipeline, or raise "
                       "target.dead_letter_max_percent ({})",
-                      settings_.letters_percent, error.Text()));
-      turned.failed.push_back(std::move(entry));
+                      settings_.letters_percent, refusal.reason));
       return;
   }
-  KeepDead(std::move(entry), std::move(refusal));
+}
+
+// Ends the trials of which enough is known.
+void OpenSearchSink::Judge(BootTime now) {
+  for (Judgement& judgement : partitions_.Judge()) {
+    Turned turned;
+    for (Suspect& suspect : judgement.refused) {
+      if (!judgement.is_storm) {
+        Weigh(std::move(suspect), turned, now);
+        continue;
+      }
+      turned.blocked.try_emplace(judgement.slot, StatusCode::kFailedPrecondition,
+                                 Reason::kRecordRefused, StormText(suspect.refusal));
+      turned.failed.push_back(std::move(suspect.entry));
+    }
+    GiveBack(std::move(turned), now);
+  }
 }
 
 void OpenSearchSink::KeepDead(Pending entry, Refusal refusal) {
@@ -656,6 +691,9 @@ void OpenSearchSink::Fail(const std::map<Slot, Status>& failed, std::vector<Pend
                           Disposition disposition) {
   const auto is_failed = [&](const Pending& entry) { return failed.contains(entry.slot); };
   std::ranges::move(queue_.Extract(is_failed), std::back_inserter(entries));
+  for (const auto& [slot, status] : failed) {
+    std::ranges::move(partitions_.TakeHeld(slot), std::back_inserter(entries));
+  }
   if (post_) std::ranges::move(post_->Extract(is_failed), std::back_inserter(entries));
   if (disposition == Disposition::kBlock) {
     for (const auto& [slot, status] : failed) partitions_.Block(slot);

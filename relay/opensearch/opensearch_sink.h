@@ -108,6 +108,8 @@ class OpenSearchSink final : public Sink {
   void BlockAll(Bulk bulk, Reason reason, std::string text, BootTime now);
 
   void Refuse(Pending entry, const EngineError& error, Turned& turned, BootTime now);
+  void Weigh(Suspect suspect, Turned& turned, BootTime now);
+  void Judge(BootTime now);
   void KeepDead(Pending entry, Refusal refusal);
   std::string LettersText() const;
 

@@ -49,7 +49,8 @@ Pending WrittenPartitions::Admit(Slot slot, uint32_t window, OffsetRange covered
   ++partition.entries;
   partition.letters.AddRecord(record.offset, now);
   if (partition.is_in_storm && partition.trial.window != window) {
-    partition.trial = Trial{.window = window, .range = {covered.first, covered.first}};
+    partition.trial =
+        Trial{.window = window, .refused = {}, .range = {covered.first, covered.first}};
   }
   Pending entry{.slot = slot,
                 .to = partition.to,
@@ -134,8 +135,7 @@ Blame WrittenPartitions::Refused(const Pending& entry, const std::string& cause,
   const Offset offset = entry.record.offset;
   const bool is_its_own = own_fault.first <= offset && offset < own_fault.end;
   if (partition.is_in_storm && !is_its_own) {
-    if (IsOnTrial(partition, entry)) ++partition.trial.refused;
-    return Blame::kIndex;
+    return IsOnTrial(partition, entry) ? Blame::kOnTrial : Blame::kIndex;
   }
   // One that is too many is tried again and again, which makes no storm.
   if (partition.letters.IsSpent(now)) return Blame::kTooMany;
@@ -156,23 +156,52 @@ bool WrittenPartitions::IsStorm(Partition& partition, const Pending& entry,
   return partition.is_in_storm;
 }
 
-void WrittenPartitions::Judge() {
-  for (const Slot slot : std::exchange(on_trial_, {})) {
-    Partition& partition = partitions_[slot];
-    const Trial& trial = partition.trial;
-    const size_t tried = trial.passed + trial.refused;
-    const bool are_bad_records =
-        trial.refused > 0 && tried >= StormBreaker::kLeast && trial.refused * 2 < tried;
-    if (trial.refused > 0 && !are_bad_records) continue;
-    if (are_bad_records) partition.own_fault = trial.range;
-    EndStorm(partition);
+void WrittenPartitions::Hold(Suspect suspect) {
+  const Slot slot = suspect.entry.slot;
+  partitions_[slot].trial.refused.push_back(std::move(suspect));
+  on_trial_.insert(slot);
+}
+
+std::vector<Pending> WrittenPartitions::TakeHeld(Slot slot) {
+  std::vector<Pending> held;
+  if (slot >= partitions_.size()) return held;
+  for (Suspect& suspect : std::exchange(partitions_[slot].trial.refused, {})) {
+    held.push_back(std::move(suspect.entry));
   }
+  return held;
+}
+
+std::vector<Judgement> WrittenPartitions::Judge() {
+  std::vector<Judgement> judgements;
+  std::erase_if(on_trial_, [&](Slot slot) {
+    Partition& partition = partitions_[slot];
+    if (!partition.is_in_storm) return true;
+    Trial& trial = partition.trial;
+    const size_t refused = trial.refused.size();
+    const size_t tried = trial.passed + refused;
+    if (refused == 0) {
+      if (trial.passed > 0) EndStorm(partition, false);
+      return true;
+    }
+    const bool are_bad_records = tried >= StormBreaker::kLeast && refused * 2 < tried;
+    // Others may say more.
+    if (!are_bad_records && partition.entries > refused) return false;
+    judgements.push_back(
+        {.slot = slot, .is_storm = !are_bad_records, .refused = std::move(trial.refused)});
+    trial.refused.clear();
+    if (are_bad_records) {
+      partition.own_fault = trial.range;
+      EndStorm(partition, true);
+    }
+    return true;
+  });
+  return judgements;
 }
 
 // For the whole stream only a record can say that it is over which was held for the stream's sake,
 // and is new: written, not found there.
-void WrittenPartitions::EndStorm(Partition& partition) {
-  const bool is_proven = partition.trial.written > 0 || partition.trial.refused > 0;
+void WrittenPartitions::EndStorm(Partition& partition, bool were_bad_records) {
+  const bool is_proven = were_bad_records || partition.trial.written > 0;
   partition.is_in_storm = false;
   partition.blocked_in.reset();
   partition.is_storm_open = !is_proven;

@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <map>
 #include <memory>
 #include <optional>
@@ -21,16 +22,31 @@ namespace drawbridge {
 enum class Blame {
   kRecord,
   kIndex,    // others are refused for the same in a storm
+  kOnTrial,  // the one or the other, which shows when more of those on trial are through
   kTooMany,  // more records of the partition than the bridge lets become dead letters
+};
+
+// A record that was refused, and why; the cause is what others have in common with it (CauseOf).
+struct Suspect {
+  Pending entry;
+  Refusal refusal;
+  std::string cause;
+};
+
+// How a trial has ended, and those that were refused in it.
+struct Judgement {
+  Slot slot = 0;
+  bool is_storm = false;
+  std::vector<Suspect> refused;
 };
 
 // The partitions that a sink writes: which of their records may be there already, which partitions
 // are blocked, and whether a refusal is a record's own fault or its index's.
 //
 // A blocked partition sends one record at a time, until one passes that was submitted after it was
-// blocked. One that is blocked by a storm of refusals sends those that lie ahead on trial: where
-// less than half of them are refused it was no storm but bad records side by side, which are
-// written off. Runs on the lane's thread only.
+// blocked. One that is blocked by a storm of refusals sends those that lie ahead on trial, in as
+// many requests as they need: where less than half of them are refused it was no storm but bad
+// records side by side, which are written off. Runs on the lane's thread only.
 class WrittenPartitions {
  public:
   // `window_bytes` is what a lane sends without a confirmation; `letters_percent` of a partition's
@@ -63,11 +79,16 @@ class WrittenPartitions {
   void Passed(const Pending& entry, bool was_there);
   // It was found there without being sent, which says nothing of what the engine takes.
   void Found(const Pending& entry);
-  // It is refused for this cause (CauseOf). Unless the record itself is at fault it is to be held
+  // It is refused for this cause. Unless the record itself is at fault it is to be held
   // back rather than written off. It is not old.
   Blame Refused(const Pending& entry, const std::string& cause, BootTime now);
-  // An answer is through: whether those that were on trial in it end a storm.
-  void Judge();
+  // Keeps one that is on trial.
+  void Hold(Suspect suspect);
+  // Answers are through: the trials that they have ended. Those refused in one that was no storm
+  // are each judged anew.
+  std::vector<Judgement> Judge();
+  // Takes out those that are kept of a partition.
+  std::vector<Pending> TakeHeld(Slot slot);
 
   void Block(Slot slot) { BlockIn(slot, 0); }
   // Only a record passes for a proof that was submitted after this one.
@@ -79,7 +100,7 @@ class WrittenPartitions {
     uint32_t window = 0;  // they were submitted under it
     size_t passed = 0;
     size_t written = 0;  // of those that passed: they were not there before
-    size_t refused = 0;
+    std::vector<Suspect> refused;
     OffsetRange range{};  // from the first that was admitted to the last one that passed
   };
   struct Partition {
@@ -106,13 +127,13 @@ class WrittenPartitions {
   void NotePass(const Pending& entry, bool is_new);
   void Prove(const Pending& entry, bool was_there);
   static bool IsStorm(Partition& partition, const Pending& entry, const std::string& cause);
-  static void EndStorm(Partition& partition);
+  static void EndStorm(Partition& partition, bool were_bad_records);
 
   const size_t window_bytes_;
   const int letters_percent_;
-  std::vector<Partition> partitions_;             // by slot
+  std::deque<Partition> partitions_;              // by slot
   std::map<std::string, StreamBreaker> streams_;  // by topic of the source
-  std::set<Slot> on_trial_;                       // of the answer that is read
+  std::set<Slot> on_trial_;                       // of which something is known
 };
 
 }  // namespace drawbridge

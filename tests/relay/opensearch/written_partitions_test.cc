@@ -160,19 +160,46 @@ class TrialTest : public WrittenPartitionsTest {
     partitions_.Release(last);
   }
 
-  // An answer for records of the next replay: so many are refused, and so many pass.
-  void Try(int refused, int passed) {
+  // The next replay begins.
+  void Begin() {
     next_ = Offset{1000};
     ++window_;
-    for (int i = 0; i < refused; ++i) {
-      EXPECT_TRUE(IsStorm(Admit(0, window_), "closed")) << i;
+  }
+  // What is said of records that are on trial: so many are refused, and so many pass.
+  void Refuse(int count) {
+    for (int i = 0; i < count; ++i) {
+      Pending entry = Admit(0, window_);
+      ASSERT_EQ(partitions_.Refused(entry, "closed", kNow), Blame::kOnTrial) << i;
+      partitions_.Hold({.entry = std::move(entry), .refusal = {}, .cause = "closed"});
     }
-    for (int i = 0; i < passed; ++i) partitions_.Passed(Admit(0, window_), false);
-    partitions_.Judge();
+  }
+  void Pass(int count) {
+    for (int i = 0; i < count; ++i) {
+      const Pending entry = Admit(0, window_);
+      partitions_.Passed(entry, false);
+      partitions_.Confirmed(entry, kNow);
+    }
+  }
+  // How the trial ends; nullopt: it does not yet. Those that were kept are given back.
+  std::optional<bool> IsStormByNow() {
+    const std::vector<Judgement> judgements = partitions_.Judge();
+    for (const Judgement& judgement : judgements) {
+      for (const Suspect& suspect : judgement.refused) partitions_.Release(suspect.entry);
+    }
+    return judgements.empty() ? std::nullopt : std::optional(judgements[0].is_storm);
+  }
+  std::optional<bool> Try(int refused, int passed) {
+    Begin();
+    Refuse(refused);
+    Pass(passed);
+    return IsStormByNow();
   }
   bool IsHeldBack(int64_t offset) {
     next_ = Offset{offset};
-    return IsStorm(Admit(0, ++window_), "closed");
+    const Pending entry = Admit(0, ++window_);
+    const bool is_held_back = partitions_.Refused(entry, "closed", kNow) != Blame::kRecord;
+    partitions_.Release(entry);
+    return is_held_back;
   }
 
   uint32_t window_ = 1;
@@ -187,7 +214,7 @@ TEST_F(TrialTest, LetsManyRecordsAhead) {
 }
 
 TEST_F(TrialTest, EndsAStormOfBadRecordsSideBySide) {
-  Try(100, 400);
+  EXPECT_EQ(Try(100, 400), false);
 
   EXPECT_FALSE(partitions_.IsBlocked(0));
   for (int64_t offset = 1000; offset < 1100; ++offset) {
@@ -196,19 +223,45 @@ TEST_F(TrialTest, EndsAStormOfBadRecordsSideBySide) {
 }
 
 TEST_F(TrialTest, FindsTheIndexAtFaultWhereHalfOfThemAreRefused) {
-  Try(250, 250);
+  EXPECT_EQ(Try(250, 250), true);
 
   EXPECT_TRUE(partitions_.IsBlocked(0));
   EXPECT_TRUE(IsHeldBack(1000));
 }
 
-TEST_F(TrialTest, SaysNothingWithTooFew) {
-  Try(1, 10);
+TEST_F(TrialTest, SaysNothingForTheRecordsWithTooFew) {
+  EXPECT_EQ(Try(1, 10), true);
   EXPECT_TRUE(partitions_.IsBlocked(0));
 }
 
+TEST_F(TrialTest, WaitsForWhatIsStillOnItsWay) {
+  Begin();
+  std::vector<Pending> on_their_way;
+  for (int i = 0; i < 60; ++i) on_their_way.push_back(Admit(0, window_));
+  Refuse(30);
+  EXPECT_EQ(IsStormByNow(), std::nullopt) << "as those of a first request are";
+
+  for (const Pending& entry : on_their_way) {
+    partitions_.Passed(entry, false);
+    partitions_.Confirmed(entry, kNow);
+  }
+
+  EXPECT_EQ(IsStormByNow(), false);
+  EXPECT_FALSE(partitions_.IsBlocked(0));
+}
+
+TEST_F(TrialTest, GivesUpWhatItKeepsOfAPartition) {
+  Begin();
+  Refuse(3);
+
+  EXPECT_EQ(partitions_.TakeHeld(0).size(), 3U);
+
+  EXPECT_EQ(partitions_.TakeHeld(0).size(), 0U);
+  EXPECT_EQ(partitions_.TakeHeld(1).size(), 0U);
+}
+
 TEST_F(TrialTest, SaysNothingOfWhatLiesElsewhere) {
-  Try(100, 400);
+  ASSERT_EQ(Try(100, 400), false);
 
   int written_off = 0;
   while (written_off < 100 && !IsHeldBack(5000 + written_off)) ++written_off;
