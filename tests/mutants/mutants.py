@@ -96,14 +96,26 @@ MUTANTS = [
     Mutant(
         "bad records side by side block their partition for good",
         PARTITIONS,
-        "    if (trial.refused > 0 && !are_bad_records) continue;",
-        "    if (trial.refused > 0 || are_bad_records) continue;",
+        "const bool are_bad_records = tried",
+        "const bool are_bad_records = false && tried",
     ),
     Mutant(
         "a storm ends with the first record that passes",
         PARTITIONS,
-        "trial.refused * 2 < tried;",
-        "trial.refused < tried;",
+        "refused * 2 < tried;",
+        "refused < tried;",
+    ),
+    Mutant(
+        "a trial is judged by its first request",
+        PARTITIONS,
+        "partition.entries > refused",
+        "partition.entries < refused",
+    ),
+    Mutant(
+        "more records become dead letters than the bridge lets",
+        PARTITIONS,
+        "if (partition.letters.IsSpent(now))",
+        "if (false && partition.letters.IsSpent(now))",
     ),
     Mutant(
         "reasons that quote the record tell causes apart",
