@@ -59,6 +59,15 @@ TEST_F(AssignmentPlanTest, StopsAStreamWhoseTopicWouldBreakAPromise) {
   EXPECT_TRUE(IsPaused());
 }
 
+TEST_F(AssignmentPlanTest, StopsAStreamThatIsPausedOrWhoseBridgeIs) {
+  stored_.streams[0].is_paused = true;
+  EXPECT_TRUE(IsPaused());
+
+  stored_.streams[0].is_paused = false;
+  stored_.bridges[0].is_paused = true;
+  EXPECT_TRUE(IsPaused());
+}
+
 TEST_F(AssignmentPlanTest, StopsABridgeWhereAnotherClusterAnswers) {
   surveys_[kBridge].is_blocked = true;
   EXPECT_TRUE(IsPaused());

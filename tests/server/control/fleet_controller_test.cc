@@ -366,6 +366,33 @@ class PartitionsTest : public FleetControllerTest {
   PartitionKey Key(PartitionNumber partition) const {
     return {.stream = stream_, .partition = partition};
   }
+  // The relay, which surveys the bridge, has found this, and not reached all that there is.
+  void Survey(const std::shared_ptr<FakeSession>& session, std::vector<Condition> conditions,
+              std::vector<SurveyedTopic> topics = {}, const std::string& target_cluster_id = "") {
+    const StoredBridge bridge = BridgeNamed("logs");
+    fleet_->Receive(session.get(), SurveyResult{.bridge = bridge.id,
+                                                .generation = bridge.generation,
+                                                .source_cluster_id = "",
+                                                .target_cluster_id = target_cluster_id,
+                                                .topics = std::move(topics),
+                                                .conditions = std::move(conditions),
+                                                .is_complete = false});
+    Settle();
+  }
+  static Condition BrokenPromiseOf(const std::string& topic) {
+    Condition broken;
+    broken.side = Side::kTarget;
+    broken.reason = Reason::kGuaranteeUnsupported;
+    broken.topic = topic;
+    broken.blocks = true;
+    return broken;
+  }
+  // Whether the relay was told last to stop the stream of the partitions, and has taken that.
+  bool IsStopped(const std::shared_ptr<FakeSession>& session) {
+    Acknowledge(session);
+    const auto sent = session->all<NumberedAssignments>();
+    return sent.back().assignments.bridges.at(0).streams.at(0).is_paused;
+  }
 
   StreamId stream_;
 };
@@ -425,6 +452,55 @@ TEST_F(PartitionsTest, WaitUntilTheirTargetPartitionIsThere) {
 
   EXPECT_EQ(OwnerOf(Key(0)), "fra-1");
   EXPECT_EQ(OwnerOf(Key(1)), "nobody");
+}
+
+TEST_F(PartitionsTest, StopWhileTheirTopicWouldBreakAPromise) {
+  StartFleet();
+  const auto session = Connect("fra-1");
+  ASSERT_FALSE(IsStopped(session));
+
+  Survey(session, {BrokenPromiseOf("audit")});
+  EXPECT_TRUE(IsStopped(session));
+  EXPECT_THAT(Assigned(session), ElementsAre(0, 1)) << "they stay where they are";
+
+  Survey(session, {BrokenPromiseOf("another")});
+  EXPECT_FALSE(IsStopped(session)) << "it is mended";
+}
+
+TEST_F(PartitionsTest, DoNotStartWhileTheirTopicWouldBreakAPromise) {
+  StartFleet();
+  const auto session = Connect("fra-1");
+  Acknowledge(session);
+  const SurveyedTopic found{.topic = "new",
+                            .target_topic = "new",
+                            .target_partitions = 1,
+                            .partitions = {{.partition = 0,
+                                            .log_start = Offset{5},
+                                            .log_end = Offset{9},
+                                            .start = Offset{5},
+                                            .is_target_ready = true}},
+                            .retention_ms = std::nullopt};
+
+  Survey(session, {BrokenPromiseOf("new")}, {found});
+  const PartitionKey key{.stream = StreamNamed("new").id, .partition = 0};
+  EXPECT_EQ(OwnerOf(key), "nobody");
+
+  Survey(session, {BrokenPromiseOf("another")}, {found});
+  EXPECT_EQ(OwnerOf(key), "fra-1");
+}
+
+TEST_F(PartitionsTest, StopWhileAnotherClusterAnswers) {
+  StartFleet();
+  const auto session = Connect("fra-1");
+  Acknowledge(session);
+  Survey(session, {}, {}, "meant");
+  ASSERT_FALSE(IsStopped(session));
+
+  Survey(session, {}, {}, "another");
+  EXPECT_TRUE(IsStopped(session));
+
+  Survey(session, {}, {}, "meant");
+  EXPECT_FALSE(IsStopped(session));
 }
 
 TEST_F(PartitionsTest, StayWithTheirOwnerUntilItHasReleasedThem) {
