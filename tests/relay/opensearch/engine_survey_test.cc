@@ -12,6 +12,8 @@ namespace {
 
 using namespace std::chrono_literals;
 using nlohmann::json;
+using testing::AllOf;
+using testing::HasSubstr;
 using testing::IsEmpty;
 using testing::SizeIs;
 
@@ -54,6 +56,7 @@ class EngineSurveyTest : public testing::Test {
     BridgeAssignment bridge;
     bridge.bridge = {1};
     bridge.spec.target.index = "logs-{topic}";
+    bridge.spec.target.dead_letter_index = "dead";
     bridge.target_cluster_id = meant_;
     survey_ = *EngineSurvey::Open(
         std::move(bridge),
@@ -81,7 +84,16 @@ class EngineSurveyTest : public testing::Test {
       processors.push_back(json::parse(processor_));
       return say({{"p", {{"processors", processors}}}});
     }
+    if (request.path == "/dead/_mapping") {
+      const json field{{"type", letters_type_}};
+      return say(
+          {{"dead",
+            {{"mappings",
+              {{"properties",
+                {{"drawbridge-error-bridge", field}, {"drawbridge-error-turn", field}}}}}}}});
+    }
     if (request.path.find("/_nodes/stats/fs") != std::string::npos) {
+      if (disks_status_ != 200) return say(json::object(), disks_status_);
       const json total{{"total_in_bytes", 1000}, {"available_in_bytes", disk_available_}};
       return say({{"nodes", {{"a", {{"name", "a"}, {"fs", {{"total", total}}}}}}}});
     }
@@ -94,6 +106,8 @@ class EngineSurveyTest : public testing::Test {
 
   FakeClock clock_;
   int64_t disk_available_ = 900;
+  int disks_status_ = 200;
+  std::string letters_type_ = "keyword";
   std::string meant_;
   bool is_down_ = false;
   std::string pipeline_;
@@ -224,8 +238,64 @@ TEST_F(EngineSurveyTest, WarnsOfAFullDiskAndStartsAllTheSame) {
 
   ASSERT_THAT(result.conditions, SizeIs(1));
   EXPECT_FALSE(result.conditions[0].blocks);
-  EXPECT_THAT(result.conditions[0].text, testing::HasSubstr("disk"));
+  EXPECT_THAT(result.conditions[0].text, HasSubstr("disk"));
   EXPECT_EQ(result.topics[0].target_partitions, 2);
+}
+
+TEST_F(EngineSurveyTest, WarnsOfADiskThatFillsUpWhileTheBridgeRuns) {
+  ASSERT_THAT(Look().conditions, IsEmpty());
+  disk_available_ = 1;
+  clock_.Advance(60s);
+
+  const SurveyResult result = Look();
+
+  ASSERT_THAT(result.conditions, SizeIs(1));
+  EXPECT_THAT(result.conditions[0].text, HasSubstr("make room"));
+  EXPECT_EQ(result.topics[0].target_partitions, 2);
+}
+
+TEST_F(EngineSurveyTest, WarnsOfAFullDiskInEachLookUntilThereIsRoom) {
+  disk_available_ = 1;
+  Look();
+  disk_available_ = 900;
+  clock_.Advance(9s);
+  EXPECT_THAT(Look().conditions, SizeIs(1)) << "it has not asked again";
+
+  clock_.Advance(1s);
+
+  EXPECT_THAT(Look().conditions, IsEmpty());
+}
+
+TEST_F(EngineSurveyTest, NamesTheFullDiskBesideWhatCannotBeMadeForIt) {
+  disk_available_ = 1;
+  Open([](Duration) {
+    return Status(StatusCode::kFailedPrecondition, Reason::kBrokerError, "it is locked");
+  });
+
+  const SurveyResult result = Look();
+
+  ASSERT_THAT(result.conditions, SizeIs(2));
+  EXPECT_THAT(result.conditions[1].text, HasSubstr("make room"));
+}
+
+TEST_F(EngineSurveyTest, SaysNothingOfDisksThatItMayNotSee) {
+  for (const int status : {403, 404, 503}) {
+    Open();
+    disks_status_ = status;
+    EXPECT_THAT(Look().conditions, IsEmpty()) << status;
+  }
+}
+
+TEST_F(EngineSurveyTest, NamesAnIndexOfDeadLettersThatALetterHasMadeAnew) {
+  ASSERT_THAT(Look().conditions, IsEmpty());
+  letters_type_ = "text";  // as engines guess it
+
+  const SurveyResult result = Look();
+
+  ASSERT_THAT(result.conditions, SizeIs(1));
+  EXPECT_THAT(result.conditions[0].text, AllOf(HasSubstr("the index dead"), HasSubstr("_reindex")));
+  EXPECT_TRUE(result.conditions[0].blocks);
+  EXPECT_EQ(result.topics[0].target_partitions, 2) << "what runs goes on";
 }
 
 TEST_F(EngineSurveyTest, StartsNothingWhereDeadLettersCannotBeKept) {

@@ -304,19 +304,22 @@ TEST_F(EngineViewTest, KnowsNothingAgainstAnIndexThatItMayNotLookAt) {
 
 class DisksTest : public EngineViewTest {
  protected:
-  // The fullest of two disks is so full, with these marks.
+  // The fullest of three disks is so full, with these marks.
   StatusOr<std::string> Check(double percent, const json& marks) {
+    return CheckWith(percent, {{"defaults", marks}});
+  }
+  StatusOr<std::string> CheckWith(double percent, const json& settings) {
     answer_ = [=](const EngineRequest& request) {
-      if (request.path.find("_cluster/settings") != std::string::npos) {
-        return Say({{"defaults", marks}});
-      }
+      if (request.path.find("_cluster/settings") != std::string::npos) return Say(settings);
       const auto node = [](const std::string& name, double used) {
         return json{
             {"name", name},
             {"fs",
              {{"total", {{"total_in_bytes", 1000.0}, {"available_in_bytes", 1000 - 10 * used}}}}}};
       };
-      return Say({{"nodes", {{"a", node("first", 10)}, {"b", node("second", percent)}}}});
+      return Say(
+          {{"nodes",
+            {{"a", node("first", 10)}, {"b", node("second", percent)}, {"c", node("third", 20)}}}});
     };
     return view_->CheckDisks(5s);
   }
@@ -334,6 +337,16 @@ TEST_F(DisksTest, AreNamedBeyondTheMark) {
   const auto said = Check(96, {{kMark, "95%"}});
   EXPECT_EQ(said.status().code(), StatusCode::kFailedPrecondition);
   EXPECT_THAT(said.status().message(), HasSubstr("make room"));
+}
+
+TEST_F(DisksTest, AreJudgedByTheMarkThatCounts) {
+  const auto is_well = [&](const json& settings) { return CheckWith(90, settings).ok(); };
+  const json high{{kMark, "95%"}};
+  const json low{{kMark, "85%"}};
+
+  EXPECT_FALSE(is_well({{"persistent", low}, {"defaults", high}}));
+  EXPECT_FALSE(is_well({{"transient", low}, {"persistent", high}}));
+  EXPECT_TRUE(is_well({{"transient", high}, {"persistent", low}, {"defaults", low}}));
 }
 
 TEST_F(DisksTest, AreNotJudgedByAMarkThatSaysSomethingElse) {
