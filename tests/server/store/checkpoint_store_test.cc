@@ -337,6 +337,27 @@ TEST_F(CheckpointStoreTest, CountsTheDeadLettersOfAPartitionInSoManyKindsAtMost)
   EXPECT_EQ(Number("SELECT sum(records) FROM dead_letters"), 151);
 }
 
+TEST_F(CheckpointStoreTest, CountsTheKindsOfDeadLettersOfEachPartitionByThemselves) {
+  const auto item_of = [](const Grant& grant, const std::string& kind) {
+    CommitItem item = Item(grant, 100, 400);
+    for (int64_t i = 0; i < 100; ++i) {
+      item.dead_letters.push_back(
+          {.range = {{100 + i}, {101 + i}}, .records = 1, .error = fmt::format("{} {}", kind, i)});
+    }
+    return item;
+  };
+  ASSERT_EQ(Outcome("fra-1", item_of(first_, "one")), "STORED");
+  CommitItem second = item_of(second_, "another");
+  second.dead_letters.push_back({.range = {{300}, {302}}, .records = 2, .error = "one 7"});
+
+  ASSERT_EQ(Outcome("fra-1", second), "STORED");
+
+  EXPECT_EQ(Number("SELECT count(*) FROM dead_letters WHERE error != 'other errors'"), 200);
+  EXPECT_EQ(Number("SELECT records FROM dead_letters WHERE error = 'one 7'"), 1);
+  EXPECT_EQ(Number("SELECT records FROM dead_letters WHERE error = 'other errors'"), 2)
+      << "that one is known of the first only";
+}
+
 TEST_F(CheckpointStoreTest, TellsDeadLettersThatWereBroughtInFromThoseThatWait) {
   CommitItem item = Item(first_, 100, 150);
   item.dead_letters = {{.range = {{110}, {120}}, .records = 5, .error = "a"}};
