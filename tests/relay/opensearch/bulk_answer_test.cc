@@ -125,6 +125,27 @@ TEST(ReadErrorTest, CutsWhatAnEngineQuotesOfALargeRecord) {
   EXPECT_NE(text.find("10003 bytes"), text.npos);
 }
 
+TEST(ReadErrorTest, CutsAReasonBetweenTwoCharacters) {
+  std::string reason = "x";
+  std::string kept = "t: x";
+  for (int i = 0; i < 5000; ++i) reason += "\u00e4";
+  for (int i = 0; i < 1999; ++i) kept += "\u00e4";  // the next has its first byte before 4000 only
+
+  const EngineError error =
+      ReadError(400, R"({"error":{"type":"t","reason":")" + reason + R"("}})");
+
+  EXPECT_EQ(error.Text(), kept + "... (10001 bytes)");
+}
+
+TEST(ReadErrorTest, CutsTheReasonOfACauseAsWell) {
+  const std::string cause = R"({"type":"c","reason":")" + std::string(10'000, 'y') + R"("})";
+
+  const std::string text =
+      ReadError(400, R"({"error":{"type":"t","reason":"x","caused_by":)" + cause + "}}").Text();
+
+  EXPECT_EQ(text, "t: x (c: " + std::string(4000, 'y') + "... (10000 bytes))");
+}
+
 // --- Groups -------------------------------------------------------------------------------------
 
 TEST(ErrorGroupTest, IsTheSameForRecordsWithTheSameFault) {
