@@ -928,6 +928,24 @@ TEST_F(OpenSearchSinkTest, WritesNothingOffForWhatIsSaidOfEveryRequest) {
   EXPECT_THAT(DeadLetters(), testing::IsEmpty());
 }
 
+TEST_F(OpenSearchSinkTest, WritesNoRecordOffForWhatAProxySaysOfIt) {
+  engine_.SetScript([&](const EngineRequest& request, size_t) {
+    const bool is_refused = request.body.find("culprit") != std::string::npos;
+    const bool is_letter = IsFor(request, kLetters);
+    return is_refused && !is_letter ? Say(400, "<html>Blocked") : engine_.Store(request);
+  });
+  std::vector<std::string> values = Values(64);
+  values[21] = R"({"n":"culprit"})";
+  Submit(values);
+
+  ASSERT_TRUE(Until([&] { return !Failures().empty(); }));
+
+  EXPECT_EQ(Failures()[0].failure, Disposition::kBlock);
+  EXPECT_EQ(Failures()[0].range.first, Offset{21});
+  EXPECT_THAT(Failures()[0].status.message(), HasSubstr("<html>Blocked"));
+  EXPECT_THAT(engine_.stored(kLetters), SizeIs(0));
+}
+
 TEST_F(OpenSearchSinkTest, SendsLessAtATimeToAnEngineThatTakesLess) {
   constexpr size_t kMost = 20'000;
   engine_.SetScript([&](const EngineRequest& request, size_t) {
