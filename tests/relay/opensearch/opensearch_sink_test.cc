@@ -685,6 +685,21 @@ TEST_F(OpenSearchSinkTest, WaitsWhileTheEngineDoesNotSayWhatIsThere) {
   ASSERT_TRUE(Until([&] { return Confirmed() == 10; }));
 }
 
+TEST_F(OpenSearchSinkTest, WaitsWhileAnIndexIsBlockedForReading) {
+  engine_.SetLookStatus(403, R"({"error":{"type":"cluster_block_exception","reason":"read"}})");
+  Submit(Values(10));
+
+  ASSERT_TRUE(Until([&] { return sink_->Trouble().has_value(); }));
+
+  EXPECT_EQ(sink_->Trouble()->reason, Reason::kBrokerError) << "it is no right that is missing";
+  EXPECT_THAT(sink_->Trouble()->text, HasSubstr("cluster_block_exception"));
+  EXPECT_THAT(engine_.stored(kIndex), SizeIs(0));
+
+  engine_.SetLookStatus(200);
+
+  EXPECT_TRUE(Until([&] { return Confirmed() == 10; }));
+}
+
 TEST_F(OpenSearchSinkTest, SaysWhatToDoWhereItIsNotLetInToLook) {
   engine_.SetLookStatus(401);
   Submit(Values(10));

@@ -178,6 +178,19 @@ TEST(PresenceCheckTest, GivesUpWhereItMayNotLook) {
   }
 }
 
+TEST(PresenceCheckTest, TellsABlockedIndexFromAMissingRight) {
+  const auto after = [](int steps, const std::string& type) {
+    PresenceCheck check("drawbridge/audit/", {"logs"}, {"1"});
+    if (steps > 0) check.Take(Answer(200, R"({"behind": {}})"));
+    for (int step = 1; step < steps; ++step) check.Take(Answer(200));
+    return check.Take(Answer(403, json{{"error", {{"type", type}}}}.dump()));
+  };
+  for (const int steps : {0, 2, 3}) {  // behind the first tasks are asked for, which are not needed
+    EXPECT_EQ(after(steps, "cluster_block_exception"), Verdict::kUnclear) << steps;
+    EXPECT_EQ(after(steps, "security_exception"), Verdict::kDone) << steps;
+  }
+}
+
 TEST(PresenceCheckTest, FindsNothingWhereNoIndexIs) {
   const std::string body = R"({"error": {"type": "index_not_found_exception"}, "status": 404})";
   EXPECT_EQ(PresenceCheck("drawbridge/audit/", {"logs"}, {"1"}).Take(Answer(404, body)),

@@ -164,9 +164,10 @@ void ScriptedEngine::RollOver(const std::string& name, const std::string& index)
   behind_[name].push_back(index);
 }
 
-void ScriptedEngine::SetLookStatus(int status) {
+void ScriptedEngine::SetLookStatus(int status, const std::string& body) {
   const std::lock_guard lock(mutex_);
   look_status_ = status;
+  look_refusal_ = body;
 }
 
 size_t ScriptedEngine::looks() const {
@@ -220,7 +221,8 @@ std::optional<EngineReply> ScriptedEngine::AnswerSearch(const EngineRequest& req
   if (request.path.find("/_settings/index.uuid") != std::string::npos) {
     ++looks_;
     if (look_status_ != 200) {
-      return EngineReply{.status = look_status_, .body = "{}", .headers = {}, .hangs_up = false};
+      return EngineReply{
+          .status = look_status_, .body = look_refusal_, .headers = {}, .hangs_up = false};
     }
     json settings = json::object();
     for (const std::string& index : indexes) settings[index] = json::object();

@@ -54,7 +54,7 @@ class ScriptedEngine {
   // How often its tasks were asked for.
   size_t task_looks() const;
   // Refuses with this status what is asked about indexes; 200: it does not.
-  void SetLookStatus(int status);
+  void SetLookStatus(int status, const std::string& body = "{}");
   // How often the indexes behind a name were asked for.
   size_t looks() const;
   // As an engine that is well: 201 for what is made, 409 for what is there.
@@ -76,6 +76,7 @@ class ScriptedEngine {
   std::map<std::string, std::map<std::string, std::string>> indexes_;
   std::map<std::string, std::vector<std::string>> behind_;  // by name; the last one is written
   int look_status_ = 200;
+  std::string look_refusal_;
   size_t looks_ = 0;
   int tasks_status_ = 200;
   size_t task_looks_ = 0;
