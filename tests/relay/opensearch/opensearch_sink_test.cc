@@ -539,6 +539,21 @@ TEST_F(OpenSearchSinkTest, WritesOnlyWhatWasNotWrittenBeforeARollover) {
   EXPECT_THAT(engine_.stored("second"), SizeIs(40));
 }
 
+TEST_F(OpenSearchSinkTest, FindsWhatWasWrittenBeforeItHoweverLongTheSourceIsSilent) {
+  engine_.RollOver(kIndex, "first");
+  Submit(Values(60));
+  ASSERT_TRUE(Until([&] { return Confirmed() == 60; }));
+  engine_.RollOver(kIndex, "second");
+  Open({engine_.address()});  // as a relay does that takes the partition over
+  next_.clear();
+
+  clock_.Advance(1h);
+  Submit(Values(60));
+
+  ASSERT_TRUE(Until([&] { return Confirmed() == 120; }));
+  EXPECT_THAT(engine_.stored("second"), SizeIs(0));
+}
+
 TEST_F(OpenSearchSinkTest, LooksForWhatItSendsAgainThoughItSentItItself) {
   Open({engine_.address()}, 0);
   engine_.RollOver(kIndex, "first");

@@ -50,6 +50,18 @@ TEST(PriorWritesTest, AreLookedForHalfAnHourFromTheFirstRecordOn) {
   EXPECT_FALSE(prior.MayHave({5}, kNow + 30min));
 }
 
+TEST(PriorWritesTest, AreLookedForHalfAnHourMoreOnceThePartitionIsOpenedAgain) {
+  PriorWrites prior(kWindow);
+  prior.Suspect();
+  prior.MayHave({4}, kNow);
+
+  prior.Suspect();
+
+  EXPECT_TRUE(prior.MayHave({5}, kNow + 1h));
+  EXPECT_TRUE(prior.MayHave({6}, kNow + 1h + 29min));
+  EXPECT_FALSE(prior.MayHave({7}, kNow + 1h + 30min));
+}
+
 TEST(PriorWritesTest, AreNotSuspectedOfARecordThatNobodyDoubted) {
   PriorWrites prior(kWindow);
 
