@@ -17,30 +17,38 @@ using nlohmann::json;
 constexpr size_t kQuoteMax = 200;
 // Engines quote what they refuse, which may be all of a large record, and twice.
 constexpr size_t kReasonMax = 4000;
+constexpr size_t kTypeMax = 200;
 
 std::string TextOf(const json& object, const char* name) {
   const auto found = object.find(name);
   return found != object.end() && found->is_string() ? found->get<std::string>() : "";
 }
 
-std::string ReasonOf(const json& object, const char* name) {
-  std::string reason = TextOf(object, name);
+// Its beginning, at most so many bytes of it, and whole characters.
+std::string_view Beginning(std::string_view text, size_t bytes_max) {
+  size_t end = std::min(text.size(), bytes_max);
+  const auto is_inside = [&](size_t at) {
+    return at < text.size() && (static_cast<unsigned char>(text[at]) & 0xC0U) == 0x80U;
+  };
+  while (end > 0 && is_inside(end)) --end;
+  return text.substr(0, end);
+}
+
+std::string Cut(const std::string& reason) {
   if (reason.size() <= kReasonMax) return reason;
-  size_t end = kReasonMax;
-  while (end > 0 && (static_cast<unsigned char>(reason[end]) & 0xC0U) == 0x80U) --end;
-  return fmt::format("{}... ({} bytes)", std::string_view(reason).substr(0, end), reason.size());
+  return fmt::format("{}... ({} bytes)", Beginning(reason, kReasonMax), reason.size());
 }
 
 EngineError ErrorOf(int status, const json& error) {
   EngineError read{.status = status};
   if (error.is_string()) {
-    read.reason = error.get<std::string>();
+    read.reason = Cut(error.get<std::string>());
   } else if (error.is_object()) {
-    read.type = TextOf(error, "type");
-    read.reason = ReasonOf(error, "reason");
+    read.type = Beginning(TextOf(error, "type"), kTypeMax);
+    read.reason = Cut(TextOf(error, "reason"));
     if (const auto cause = error.find("caused_by"); cause != error.end() && cause->is_object()) {
-      read.caused_by = TextOf(*cause, "type");
-      read.caused_by_reason = ReasonOf(*cause, "reason");
+      read.caused_by = Beginning(TextOf(*cause, "type"), kTypeMax);
+      read.caused_by_reason = Cut(TextOf(*cause, "reason"));
     }
   }
   return read;
@@ -254,8 +262,7 @@ std::string ErrorGroup(const EngineError& error) {
   if (group.empty()) group = fmt::format("status {}", error.status);
   constexpr size_t kGroupMax = kDeadLetterErrorMax - 50;
   if (group.size() > kGroupMax) {
-    group.resize(kGroupMax);
-    group += "...";
+    group = fmt::format("{}...", Beginning(group, kGroupMax));
   }
   return group;
 }

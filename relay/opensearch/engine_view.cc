@@ -13,6 +13,7 @@
 #include "relay/opensearch/bulk_answer.h"
 #include "relay/opensearch/bulk_request.h"
 #include "relay/opensearch/document.h"
+#include "relay/opensearch/flood_mark.h"
 #include "relay/opensearch/json_at.h"
 #include "relay/opensearch/pipeline_check.h"
 
@@ -369,36 +370,35 @@ StatusOr<std::string> EngineView::CheckDisks(Duration patience) {
     return std::string();
   };
   const std::string mark = mark_of("cluster.routing.allocation.disk.watermark.flood_stage");
-  // With it a large disk may be fuller than the mark says.
   const std::string headroom =
       mark_of("cluster.routing.allocation.disk.watermark.flood_stage.max_headroom");
+  const std::optional<FloodMark> flood = FloodMark::Read(mark, headroom);
   const json stats = json::parse(said->body, nullptr, false);
   std::string fullest;
   double most_used = -1;
+  bool is_flooded = false;
   for (const json& node : At(stats, {"nodes"})) {
     const double size = NumberAt(node, {"fs", "total", "total_in_bytes"});
     const double free = NumberAt(node, {"fs", "total", "available_in_bytes"});
     if (size <= 0) continue;
     const double used = 100 * (size - free) / size;
-    if (used <= most_used) continue;
+    const bool is_beyond = flood && free <= flood->FreeLeast(size);
+    if (is_beyond < is_flooded || (is_beyond == is_flooded && used <= most_used)) continue;
+    is_flooded = is_beyond;
     most_used = used;
     fullest = TextAt(node, {"name"});
   }
   if (most_used < 0) return std::string("the engine does not say how full its disks are");
-  std::string text =
+  const std::string text =
       fmt::format("the fullest disk, of node {}, is {:.0f} % full", fullest, most_used);
-  double mark_percent = 0;
-  const auto [end, error] = std::from_chars(mark.data(), mark.data() + mark.size(), mark_percent);
-  // A mark may also be an amount of bytes, or a part of 1.
-  const bool is_percent = error == std::errc() && std::string_view(end) == "%";
-  if (!is_percent || !(headroom.empty() || headroom == "-1")) return text;
-  if (most_used >= mark_percent) {
+  if (is_flooded) {
     return Status(
         StatusCode::kFailedPrecondition, Reason::kBrokerError,
         fmt::format("{}: {}: at {} the engine locks its indexes and takes no record: make "
                     "room there",
                     endpoint(), text, mark));
   }
+  if (!flood) return text;
   return fmt::format("{}; at {} the engine locks its indexes", text, mark);
 }
 

@@ -146,6 +146,12 @@ TEST(ReadErrorTest, CutsTheReasonOfACauseAsWell) {
   EXPECT_EQ(text, "t: x (c: " + std::string(4000, 'y') + "... (10000 bytes))");
 }
 
+TEST(ReadErrorTest, CutsWhateverElseIsLong) {
+  const std::string text(100'000, 'x');
+  EXPECT_LT(ReadError(400, R"({"error":")" + text + R"("})").Text().size(), 4100U);
+  EXPECT_LT(ReadError(400, R"({"error":{"type":")" + text + R"("}})").Text().size(), 300U);
+}
+
 // --- Groups -------------------------------------------------------------------------------------
 
 TEST(ErrorGroupTest, IsTheSameForRecordsWithTheSameFault) {
@@ -194,6 +200,14 @@ TEST(CauseTest, DoesNotDependOnTheWords) {
 
 TEST(ErrorGroupTest, FitsIntoACommitWhateverTheEngineSays) {
   EXPECT_LE(ErrorGroup(Item(400, "t", std::string(10'000, 'x')).error).size(), kDeadLetterErrorMax);
+  for (const std::string before : {"", "x", "xx"}) {
+    std::string reason = before;
+    for (int i = 0; i < 1000; ++i) reason += "\u20ac";
+    const std::string group = ErrorGroup(Item(400, "t", reason).error);
+    const std::string ends = "t: " + before + "...";
+    EXPECT_EQ((group.size() - ends.size()) % std::string("\u20ac").size(), 0U)
+        << "cut within a character";
+  }
   EXPECT_EQ(ErrorGroup(Item(413).error), "status 413");
   EXPECT_EQ(ErrorGroup(Item(400, "t", "a\nb 'c").error), "t: a b 'c");
 }

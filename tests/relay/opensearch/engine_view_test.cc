@@ -349,10 +349,16 @@ TEST_F(DisksTest, AreJudgedByTheMarkThatCounts) {
   EXPECT_TRUE(is_well({{"transient", high}, {"persistent", low}, {"defaults", low}}));
 }
 
-TEST_F(DisksTest, AreNotJudgedByAMarkThatSaysSomethingElse) {
-  EXPECT_TRUE(Check(99, {{kMark, "500mb"}}).ok());
-  EXPECT_TRUE(Check(99, {{kMark, "0.95"}}).ok());
-  EXPECT_TRUE(Check(99, {{kMark, "95%"}, {std::string(kMark) + ".max_headroom", "100gb"}}).ok());
+TEST_F(DisksTest, AreNotJudgedByAMarkThatCannotBeRead) {
+  EXPECT_TRUE(Check(99, {{kMark, "much"}}).ok());
+  EXPECT_TRUE(Check(99, json::object()).ok());
+}
+
+TEST_F(DisksTest, MayBeFullerWhereAHeadroomIsEnough) {
+  const std::string headroom = std::string(kMark) + ".max_headroom";
+  EXPECT_TRUE(Check(97, {{kMark, "95%"}, {headroom, "10b"}}).ok()) << "30 bytes are free";
+  EXPECT_FALSE(Check(99.5, {{kMark, "95%"}, {headroom, "10b"}}).ok());
+  EXPECT_FALSE(Check(97, {{kMark, "95%"}, {headroom, "100gb"}}).ok()) << "it is a small disk";
 }
 
 TEST_F(DisksTest, AreUnknownWhereTheEngineDoesNotSay) {
