@@ -110,7 +110,8 @@ void AddIndexTarget(const v1::BridgeTarget& target, Details& details) {
     letters = kDeadLetterIndex;
   }
   if (target.dead_letter_max_percent() != 0) {
-    letters += fmt::format(", at most {} % of an hour's records", target.dead_letter_max_percent());
+    letters +=
+        fmt::format(", at most {} % of a partition's records", target.dead_letter_max_percent());
   }
   details.Add("Index", target.index());
   details.Add("Dead letters", letters);

@@ -123,8 +123,9 @@ Status CheckIndexes(const BridgeTarget& target, const TopicSelection& selection)
   const StatusOr<IndexTemplate> index = IndexTemplate::Create(target.index);
   if (!index.ok()) return index.status().At("target.index");
   if (target.dead_letter_max_percent < 0 || target.dead_letter_max_percent > 100) {
-    return Invalid("target.dead_letter_max_percent",
-                   "is a percentage of the records, 1 to 100; leave it out for no limit");
+    return Invalid(
+        "target.dead_letter_max_percent",
+        "is a percentage of the records, 1 to 100; leave it out, or write 0, for no limit");
   }
   if (!target.dead_letter_index.empty()) {
     const StatusOr<IndexTemplate> letters = IndexTemplate::Create(target.dead_letter_index);

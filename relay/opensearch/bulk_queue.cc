@@ -32,7 +32,10 @@ void BulkQueue::Add(Pending entry, BootTime now) {
 
 void BulkQueue::AddProbe(Pending entry, BootTime now) {
   const auto takes_it = [&](const Bulk& bulk) {
-    return bulk.entries.front().slot == entry.slot && bulk.bytes < bytes_max_;
+    // What was asked about its records was not asked about this one.
+    const bool is_asked_about = bulk.check || bulk.is_checked;
+    return bulk.entries.front().slot == entry.slot && bulk.bytes < bytes_max_ && !is_asked_about &&
+           !bulk.is_dead;
   };
   if (probes_.empty() || !takes_it(probes_.back())) {
     Bulk& bulk = probes_.emplace_back();

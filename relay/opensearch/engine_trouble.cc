@@ -14,6 +14,7 @@ using namespace std::chrono_literals;
 const Log kLog("relay.opensearch");
 
 constexpr Duration kShownAfter = 2s;  // what passes sooner is nobody's trouble
+constexpr Duration kBlindFor = 10min;
 
 }  // namespace
 
@@ -35,24 +36,28 @@ void EngineTrouble::Looked(const Status& status, BootTime now) {
     return;
   }
   const std::string text = fmt::format(
-      "the engine does not let us find out all that is there already, so that a record which is "
-      "sent again after a rollover may be there twice: grant the endpoint's user the rights of "
-      "data streams and aliases ({})",
+      "what is sent again after a rollover may be there twice, since not all that is there can be "
+      "found out: {}",
       status.message());
-  if (!blindness_) {
+  if (!BlindnessAt(now)) {
     blind_since_ = now;
     kLog.Warn("records may be there twice", {{"endpoint", endpoint_}, {"text", text}});
   }
   blindness_ = ConditionOf(Reason::kAuthorizationFailed, text);
+  blind_until_ = now + kBlindFor;
 }
 
 std::optional<Condition> EngineTrouble::At(BootTime now) const {
-  if (trouble_ && (trouble_->blocks || now - since_ >= kShownAfter)) {
-    Condition trouble = *trouble_;
-    trouble.age = now - since_;
-    return trouble;
-  }
-  if (!blindness_) return std::nullopt;
+  if (!trouble_) return std::nullopt;
+  const Duration age = now - since_;
+  if (!trouble_->blocks && age < kShownAfter) return std::nullopt;
+  Condition trouble = *trouble_;
+  trouble.age = age;
+  return trouble;
+}
+
+std::optional<Condition> EngineTrouble::BlindnessAt(BootTime now) const {
+  if (!blindness_ || now >= blind_until_) return std::nullopt;
   Condition blindness = *blindness_;
   blindness.age = now - blind_since_;
   return blindness;

@@ -20,12 +20,15 @@ class EngineTrouble {
   void Note(Reason reason, const std::string& text, bool blocks, BootTime now);
   void Passed() { trouble_.reset(); }
 
-  // What was there before was looked for. Unless `status` is OK not all of it could be seen, so
-  // that a record may be there twice: shown from then on, until a look sees all.
+  // What was there before was looked for where it may be in several indexes. Unless `status` is OK
+  // not all of it could be seen, so that a record may be there twice: known until a look sees all,
+  // or for ten minutes after the last one that did not.
   void Looked(const Status& status, BootTime now);
 
-  // The worst.
+  // What keeps records out.
   std::optional<Condition> At(BootTime now) const;
+  // What may put them there twice.
+  std::optional<Condition> BlindnessAt(BootTime now) const;
 
  private:
   Condition ConditionOf(Reason reason, const std::string& text) const;
@@ -35,6 +38,7 @@ class EngineTrouble {
   BootTime since_{};
   std::optional<Condition> blindness_;
   BootTime blind_since_{};
+  BootTime blind_until_{};
 };
 
 }  // namespace drawbridge

@@ -41,6 +41,12 @@ Status NoEngine(const std::string& endpoint, const HttpAnswer& answer) {
                       endpoint, answer.body.substr(0, kQuoteMax))};
 }
 
+std::string BytesText(double bytes) {
+  constexpr double kGiB = 1024.0 * 1024 * 1024;
+  return bytes >= kGiB ? fmt::format("{:.0f} GiB", bytes / kGiB)
+                       : fmt::format("{:.0f} MiB", bytes / 1024 / 1024);
+}
+
 }  // namespace
 
 std::string EngineIdentity::Text() const {
@@ -356,7 +362,8 @@ StatusOr<std::string> EngineView::CheckDisks(Duration patience) {
   const StatusOr<HttpAnswer> marks =
       Ask({.method = "GET",
            .path = "/_cluster/settings?include_defaults=true&flat_settings=true&filter_path="
-                   "*.cluster.routing.allocation.disk.watermark.flood_stage*"},
+                   "*.cluster.routing.allocation.disk.watermark.flood_stage*,"
+                   "*.cluster.routing.allocation.disk.threshold_enabled"},
           patience / 2);
   if (!marks.ok()) return marks.status();
   if (marks->status != 200) return Refused(*marks);
@@ -372,34 +379,35 @@ StatusOr<std::string> EngineView::CheckDisks(Duration patience) {
   const std::string mark = mark_of("cluster.routing.allocation.disk.watermark.flood_stage");
   const std::string headroom =
       mark_of("cluster.routing.allocation.disk.watermark.flood_stage.max_headroom");
-  const std::optional<FloodMark> flood = FloodMark::Read(mark, headroom);
+  const bool is_judged = mark_of("cluster.routing.allocation.disk.threshold_enabled") != "false";
+  const std::optional<FloodMark> flood = is_judged ? FloodMark::Read(mark, headroom) : std::nullopt;
   const json stats = json::parse(said->body, nullptr, false);
-  std::string fullest;
-  double most_used = -1;
-  bool is_flooded = false;
+  struct Disk {
+    std::string node;
+    double size = 0;
+    double free = 0;
+    double left = 0;  // until its indexes are locked; its free space where that is not known
+  };
+  std::optional<Disk> fullest;
   for (const json& node : At(stats, {"nodes"})) {
-    const double size = NumberAt(node, {"fs", "total", "total_in_bytes"});
-    const double free = NumberAt(node, {"fs", "total", "available_in_bytes"});
-    if (size <= 0) continue;
-    const double used = 100 * (size - free) / size;
-    const bool is_beyond = flood && free <= flood->FreeLeast(size);
-    if (is_beyond < is_flooded || (is_beyond == is_flooded && used <= most_used)) continue;
-    is_flooded = is_beyond;
-    most_used = used;
-    fullest = TextAt(node, {"name"});
+    Disk disk{.node = TextAt(node, {"name"}),
+              .size = NumberAt(node, {"fs", "total", "total_in_bytes"}),
+              .free = NumberAt(node, {"fs", "total", "available_in_bytes"})};
+    if (disk.size <= 0) continue;
+    disk.left = disk.free - (flood ? flood->FreeLeast(disk.size) : 0);
+    if (!fullest || disk.left < fullest->left) fullest = std::move(disk);
   }
-  if (most_used < 0) return std::string("the engine does not say how full its disks are");
+  if (!fullest) return std::string("the engine does not say how full its disks are");
   const std::string text =
-      fmt::format("the fullest disk, of node {}, is {:.0f} % full", fullest, most_used);
-  if (is_flooded) {
-    return Status(
-        StatusCode::kFailedPrecondition, Reason::kBrokerError,
-        fmt::format("{}: {}: at {} the engine locks its indexes and takes no record: make "
-                    "room there",
-                    endpoint(), text, mark));
-  }
+      fmt::format("the fullest disk, of node {}, is {:.0f} % full", fullest->node,
+                  100 * (fullest->size - fullest->free) / fullest->size);
   if (!flood) return text;
-  return fmt::format("{}; at {} the engine locks its indexes", text, mark);
+  const std::string locks = fmt::format("with less than {} free the engine locks its indexes",
+                                        BytesText(flood->FreeLeast(fullest->size)));
+  if (fullest->left > 0) return fmt::format("{}; {}", text, locks);
+  return Status(
+      StatusCode::kFailedPrecondition, Reason::kBrokerError,
+      fmt::format("{}: {}: {} and takes no record: make room there", endpoint(), text, locks));
 }
 
 }  // namespace drawbridge

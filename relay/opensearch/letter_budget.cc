@@ -8,6 +8,7 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr int64_t kAlwaysFew = 20;
+constexpr size_t kKnownMax = 10'000;
 
 }  // namespace
 
@@ -18,15 +19,16 @@ void LetterBudget::AddRecord(Offset offset, BootTime now) {
   ++records_;
 }
 
-void LetterBudget::Keep(BootTime now) {
+void LetterBudget::Keep(Offset offset, BootTime now) {
   --begun_;
-  if (percent_ == 0) return;
+  if (percent_ == 0 || !kept_.insert(offset).second) return;
+  if (kept_.size() > kKnownMax) kept_.erase(kept_.begin());
   ++At(now).letters;
   ++letters_;
 }
 
-bool LetterBudget::IsSpent(BootTime now) {
-  if (percent_ == 0) return false;
+bool LetterBudget::IsSpent(Offset offset, BootTime now) {
+  if (percent_ == 0 || kept_.contains(offset)) return false;
   Forget(now);
   return letters_ + begun_ >= std::max(kAlwaysFew, records_ * percent_ / 100);
 }

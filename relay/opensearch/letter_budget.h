@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <set>
 
 #include "base/clock.h"
 #include "model/offset.h"
@@ -18,15 +19,16 @@ class LetterBudget {
 
   // A record, whatever becomes of it. One that is read again counts once.
   void AddRecord(Offset offset, BootTime now);
-  // A letter is written, which counts from here on; and what became of it.
+  // A letter is written, which counts from here on; and what became of it. One of a record that has
+  // one already does not count again.
   void Begin() { ++begun_; }
-  void Keep(BootTime now);
+  void Keep(Offset offset, BootTime now);
   void GiveBack() { --begun_; }
   // Nobody says any more what becomes of those that were begun: their records are read again.
   void ForgetBegun() { begun_ = 0; }
   bool has_begun() const { return begun_ > 0; }
-  // Whether one more would be too many.
-  bool IsSpent(BootTime now);
+  // Whether a letter of this record would be one too many.
+  bool IsSpent(Offset offset, BootTime now);
 
  private:
   struct Minute {
@@ -44,6 +46,7 @@ class LetterBudget {
   int64_t records_ = 0;
   int64_t letters_ = 0;
   int64_t begun_ = 0;
+  std::set<Offset> kept_;  // the newest: those before are below any checkpoint
 };
 
 }  // namespace drawbridge

@@ -159,7 +159,7 @@ bool OpenSearchSink::Send(Bulk bulk, BootTime now) {
     return true;
   }
   bulk.check.reset();  // those that it was about may have been given back
-  if (!Frame(bulk)) return true;
+  if (!Frame(bulk, now)) return true;
   StatusOr<std::string> packed = Gzip(body_);
   if (!packed.ok()) {
     Retry(std::move(bulk), 1s, false, now);
@@ -216,8 +216,9 @@ void OpenSearchSink::TakeWho(Sent sent, const HttpAnswer& answer, BootTime now) 
 }
 
 // Writes the request's body. What no engine must get is taken out of it; false if nothing is left.
-bool OpenSearchSink::Frame(Bulk& bulk) {
-  const WallTime now = clock_.WallNow();
+bool OpenSearchSink::Frame(Bulk& bulk, BootTime now) {
+  const WallTime wall_now = clock_.WallNow();
+  Turned turned;
   body_.clear();
   std::vector<Pending> framed;
   framed.reserve(bulk.entries.size());
@@ -227,19 +228,24 @@ bool OpenSearchSink::Frame(Bulk& bulk) {
       AppendCreate(settings_.dead_letter_index,
                    DeadLetterId(settings_.bridge, route, entry.record.offset), body_);
       body_ += DeadLetterDocument(route, entry.record, *entry.refusal,
-                                  entry.At(settings_.bridge, now), settings_.relay);
+                                  entry.At(settings_.bridge, wall_now), settings_.relay);
       body_ += '\n';
     } else {
       ++entry.attempts;
       entry.index = entry.to->IndexOf(entry.record);
-      const Status shaped = AppendRecord(entry.index, route, entry.record, now, shaper_, body_);
+      const Status shaped =
+          AppendRecord(entry.index, route, entry.record, wall_now, shaper_, body_);
       if (!shaped.ok()) {
+        // No engine is asked, so that no index is at fault.
         const std::string why = shaped.message();
-        KeepDead(std::move(entry), {.status = 0,
-                                    .type = "drawbridge_refused",
-                                    .caused_by = {},
-                                    .reason = why,
-                                    .group = why});
+        Weigh({.entry = std::move(entry),
+               .refusal = {.status = 0,
+                           .type = "drawbridge_refused",
+                           .caused_by = {},
+                           .reason = why,
+                           .group = why},
+               .cause = {}},
+              turned, now);
         continue;
       }
     }
@@ -247,6 +253,7 @@ bool OpenSearchSink::Frame(Bulk& bulk) {
   }
   bulk.entries = std::move(framed);
   bulk.bytes = body_.size();
+  GiveBack(std::move(turned), now);
   return !bulk.entries.empty();
 }
 
@@ -306,7 +313,7 @@ void OpenSearchSink::TakeCheck(Sent sent, const HttpAnswer& answer, BootTime now
   }
   const PresenceCheck check = *std::exchange(bulk.check, std::nullopt);
   bulk.is_checked = true;
-  trouble_.Looked(check.status(), now);
+  if (check.has_looked()) trouble_.Looked(check.status(), now);
   std::vector<Pending> present;
   ExtractIf(
       bulk.entries,
@@ -415,6 +422,13 @@ void OpenSearchSink::TakeItems(Bulk bulk, const std::vector<BulkItem>& items, Bo
         is_pushed_back = true;
         [[fallthrough]];
       case ItemOutcome::kPassing:
+        if (partitions_.IsOld(entry)) {
+          // Nobody waits for it: it is read again, and shall hold nothing up by then.
+          turned.why_old.try_emplace(entry.slot, StatusCode::kUnavailable, Reason::kBrokerError,
+                                     error.Text());
+          turned.old.push_back(std::move(entry));
+          break;
+        }
         if (!is_pushed_back && IsStuck(entry, now)) {
           TakeSystemic(std::move(entry), error, turned);
           break;
@@ -458,7 +472,6 @@ void OpenSearchSink::TakeItems(Bulk bulk, const std::vector<BulkItem>& items, Bo
 // Whether it is time to give back a record that the engine fails at: its partition is blocked
 // already, or others have passed for long while it failed.
 bool OpenSearchSink::IsStuck(Pending& entry, BootTime now) const {
-  if (partitions_.IsOld(entry)) return false;
   if (!entry.failing_since) entry.failing_since = now;
   const bool is_alone = passed_at_ && *passed_at_ > *entry.failing_since;
   return partitions_.IsBlocked(entry.slot) ||
@@ -505,15 +518,16 @@ void OpenSearchSink::Refuse(Pending entry, const EngineError& error, Turned& tur
 
 // Whether a refused record is written off, or what of its partition is held back.
 void OpenSearchSink::Weigh(Suspect suspect, Turned& turned, BootTime now) {
-  auto& [entry, refusal, cause] = suspect;
+  Pending& entry = suspect.entry;
+  const Refusal& refusal = suspect.refusal;
   const auto block = [&](std::string why) {
     turned.blocked.try_emplace(entry.slot, StatusCode::kFailedPrecondition, Reason::kRecordRefused,
                                std::move(why));
     turned.failed.push_back(std::move(entry));
   };
-  switch (partitions_.Refused(entry, cause, now)) {
+  switch (partitions_.Refused(entry, suspect.cause, now)) {
     case Blame::kRecord:
-      KeepDead(std::move(entry), std::move(refusal));
+      KeepDead(std::move(entry), std::move(suspect.refusal));
       return;
     case Blame::kIndex:
       block(StormText(refusal));
@@ -677,7 +691,7 @@ void OpenSearchSink::GiveBack(Turned turned, BootTime now) {
     later.is_probe = true;
     for (const Pending& entry : turned.later) later.bytes += BulkBytes(entry.record);
     later.entries = std::move(turned.later);
-    Retry(std::move(later), {}, false, now);
+    queue_.Later(std::move(later), now + kAskAgainAfter);
   }
   Release(turned.old, turned.why_old, Disposition::kRetry);
   if (!turned.blocked.empty()) {
@@ -717,11 +731,12 @@ void OpenSearchSink::Close(Slot slot) {
 }
 
 std::optional<Condition> OpenSearchSink::Trouble() const {
-  std::optional<Condition> trouble = trouble_.At(clock_.Now());
-  if (post_ && (!trouble || !trouble->blocks)) {
-    if (std::optional<Condition> letters = post_->Trouble()) return letters;
+  const BootTime now = clock_.Now();
+  std::optional<Condition> trouble = trouble_.At(now);
+  if (!trouble) {
+    trouble = post_ ? post_->Trouble() : std::nullopt;
+    return trouble ? trouble : trouble_.BlindnessAt(now);
   }
-  if (!trouble) return std::nullopt;
   trouble->blocks = trouble->blocks && in_flight_.empty() && (!post_ || post_->is_idle());
   return trouble;
 }

@@ -87,7 +87,7 @@ class OpenSearchSink final : public Sink {
   bool MayProbe(BootTime now) const;
   void SendDue(BootTime now);
   bool Send(Bulk bulk, BootTime now);
-  bool Frame(Bulk& bulk);
+  bool Frame(Bulk& bulk, BootTime now);
   void Await(uint64_t id, Sent sent);
   void AskWho(Bulk bulk, size_t address, BootTime now);
   void TakeWho(Sent sent, const HttpAnswer& answer, BootTime now);

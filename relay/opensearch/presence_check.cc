@@ -109,7 +109,8 @@ PresenceCheck::Verdict PresenceCheck::Take(const HttpAnswer& answer) {
       // same; whoever we are is asked again by that.
       status_ = Status(StatusCode::kUnavailable, Reason::kBrokerError,
                        fmt::format("its list of tasks is closed to us, so that what it has not "
-                                   "carried out yet is not waited for: {}",
+                                   "carried out yet is not waited for; grant the endpoint's user "
+                                   "the cluster right monitor ({})",
                                    error.Text()));
       step_ = Step::kRefresh;
       return Verdict::kGoOn;
@@ -123,7 +124,12 @@ PresenceCheck::Verdict PresenceCheck::Take(const HttpAnswer& answer) {
     const bool is_refused =
         (answer.status == 403 && (error.type.empty() || error.type == "security_exception")) ||
         answer.status == 405 || answer.status == 501;
-    return is_refused ? Verdict::kDone : Verdict::kUnclear;
+    if (!is_refused) return Verdict::kUnclear;
+    Unclear(
+        fmt::format("we may not look; grant the endpoint's user the rights of data streams and "
+                    "aliases, or let requests through a proxy before the engine ({})",
+                    error.Text()));
+    return Verdict::kDone;
   }
   switch (step_) {
     case Step::kResolve:

@@ -45,6 +45,9 @@ class PresenceCheck {
 
   // The ids that are there. May be asked once done.
   const std::set<std::string>& present() const { return present_; }
+  // Whether it went on to look, as there may be several indexes; or could not tell whether there
+  // are.
+  bool has_looked() const { return step_ != Step::kResolve || !status_.ok(); }
   // Why it is unclear; or, once done, why not all could be found out: we may not look.
   const Status& status() const { return status_; }
 

@@ -27,6 +27,7 @@ void WrittenPartitions::Open(Slot slot, std::shared_ptr<const Destination> to) {
     partition.prior = PriorWrites(window_bytes_);
   }
   partition.letters.ForgetBegun();
+  partition.entries = 0;
   partition.prior.Suspect();
 }
 
@@ -49,8 +50,9 @@ Pending WrittenPartitions::Admit(Slot slot, uint32_t window, OffsetRange covered
   ++partition.entries;
   partition.letters.AddRecord(record.offset, now);
   if (partition.is_in_storm && partition.trial.window != window) {
-    partition.trial =
-        Trial{.window = window, .refused = {}, .range = {covered.first, covered.first}};
+    partition.trial = Trial{.window = window,
+                            .refused = std::move(partition.trial.refused),
+                            .range = {covered.first, covered.first}};
   }
   Pending entry{.slot = slot,
                 .to = partition.to,
@@ -71,15 +73,17 @@ void WrittenPartitions::BeginLetter(Pending& entry) {
 }
 
 void WrittenPartitions::Confirmed(const Pending& entry, BootTime now) {
+  if (IsOld(entry)) return;
   Partition& partition = partitions_[entry.slot];
   --partition.entries;
-  if (entry.is_in_budget && !IsOld(entry)) partition.letters.Keep(now);
+  if (entry.is_in_budget) partition.letters.Keep(entry.record.offset, now);
 }
 
 void WrittenPartitions::Release(const Pending& entry) {
+  if (IsOld(entry)) return;
   Partition& partition = partitions_[entry.slot];
   --partition.entries;
-  if (entry.is_in_budget && !IsOld(entry)) partition.letters.GiveBack();
+  if (entry.is_in_budget) partition.letters.GiveBack();
 }
 
 void WrittenPartitions::Passed(const Pending& entry, bool was_there) {
@@ -134,12 +138,13 @@ Blame WrittenPartitions::Refused(const Pending& entry, const std::string& cause,
   const OffsetRange& own_fault = partition.own_fault;
   const Offset offset = entry.record.offset;
   const bool is_its_own = own_fault.first <= offset && offset < own_fault.end;
-  if (partition.is_in_storm && !is_its_own) {
+  const bool may_be_a_storm = !is_its_own && !cause.empty();
+  if (partition.is_in_storm && may_be_a_storm) {
     return IsOnTrial(partition, entry) ? Blame::kOnTrial : Blame::kIndex;
   }
   // One that is too many is tried again and again, which makes no storm.
-  if (partition.letters.IsSpent(now)) return Blame::kTooMany;
-  if (!is_its_own && IsStorm(partition, entry, cause)) return Blame::kIndex;
+  if (partition.letters.IsSpent(offset, now)) return Blame::kTooMany;
+  if (may_be_a_storm && IsStorm(partition, entry, cause)) return Blame::kIndex;
   return Blame::kRecord;
 }
 

@@ -79,8 +79,8 @@ class WrittenPartitions {
   void Passed(const Pending& entry, bool was_there);
   // It was found there without being sent, which says nothing of what the engine takes.
   void Found(const Pending& entry);
-  // It is refused for this cause. Unless the record itself is at fault it is to be held
-  // back rather than written off. It is not old.
+  // It is refused for this cause; empty: for its own fault without doubt. Unless the record itself
+  // is at fault it is to be held back rather than written off. It is not old.
   Blame Refused(const Pending& entry, const std::string& cause, BootTime now);
   // Keeps one that is on trial.
   void Hold(Suspect suspect);
@@ -118,7 +118,7 @@ class WrittenPartitions {
     // one that is written does, or is refused and blocks again.
     bool is_storm_open = false;
     bool is_held_by_stream = false;
-    size_t entries = 0;  // in the sink
+    size_t entries = 0;  // in the sink, but for old ones
     PriorWrites prior;
   };
 

@@ -505,7 +505,7 @@ void Supervisor::TakeReleased(BridgeId id, uint64_t lane_id, ReleasedPartition r
 }
 
 LaneBudget Supervisor::Budget() const {
-  size_t lanes = 1;  // the one that is about to be made
+  size_t lanes = 1 + ending_.size();  // with the one that is about to be made
   for (const auto& [id, bridge] : bridges_) lanes += bridge.lanes.size();
   const size_t share = settings_.memory_limit / lanes;
   return {.prefetch_bytes = std::max(kWindowLeast / 2, share / 8), .window_bytes = WindowOf(share)};

@@ -112,10 +112,16 @@ MUTANTS = [
         "partition.entries < refused",
     ),
     Mutant(
+        "a record joins a request that was asked about before",
+        "relay/opensearch/bulk_queue.cc",
+        "bulk.check || bulk.is_checked;",
+        "false;",
+    ),
+    Mutant(
         "more records become dead letters than the bridge lets",
         PARTITIONS,
-        "if (partition.letters.IsSpent(now))",
-        "if (false && partition.letters.IsSpent(now))",
+        "if (partition.letters.IsSpent(offset, now))",
+        "if (false && partition.letters.IsSpent(offset, now))",
     ),
     Mutant(
         "reasons that quote the record tell causes apart",

@@ -101,6 +101,27 @@ TEST_F(BulkQueueTest, TriesInOneRequestWhatFailedInMany) {
   EXPECT_FALSE(queue_.TakeProbe(now_ + 5s).has_value());
 }
 
+TEST_F(BulkQueueTest, AddsNoRecordToAProbeThatWasAskedAboutBefore) {
+  const auto waits = [&](Bulk bulk) {
+    bulk.is_probe = true;
+    queue_.Later(std::move(bulk), now_);
+    queue_.AddProbe(Entry(3), now_);
+    const size_t records = queue_.TakeProbe(now_)->entries.size();
+    queue_.TakeProbe(now_);
+    return records;
+  };
+  EXPECT_EQ(waits(BulkOf({1})), 2U);
+  Bulk checked = BulkOf({1});
+  checked.is_checked = true;
+  EXPECT_EQ(waits(std::move(checked)), 1U);
+  Bulk in_check = BulkOf({1});
+  in_check.check = PresenceCheck("task", {"index"}, {"id"});
+  EXPECT_EQ(waits(std::move(in_check)), 1U);
+  Bulk dead = BulkOf({1});
+  dead.is_dead = true;
+  EXPECT_EQ(waits(std::move(dead)), 1U);
+}
+
 TEST_F(BulkQueueTest, KeepsProbesApartFromAllOthersAndFromEachOther) {
   queue_.AddProbe(Entry(1), now_);
   queue_.AddProbe(Entry(3), now_);

@@ -315,7 +315,8 @@ class DisksTest : public EngineViewTest {
         return json{
             {"name", name},
             {"fs",
-             {{"total", {{"total_in_bytes", 1000.0}, {"available_in_bytes", 1000 - 10 * used}}}}}};
+             {{"total",
+               {{"total_in_bytes", kDisk}, {"available_in_bytes", kDisk * (1 - used / 100)}}}}}};
       };
       return Say(
           {{"nodes",
@@ -324,13 +325,14 @@ class DisksTest : public EngineViewTest {
     return view_->CheckDisks(5s);
   }
 
+  static constexpr double kDisk = 1000.0 * (1U << 30);
   static constexpr const char* kMark = "cluster.routing.allocation.disk.watermark.flood_stage";
 };
 
 TEST_F(DisksTest, AreWellBelowTheMark) {
   const auto said = Check(60, {{kMark, "95%"}});
   ASSERT_TRUE(said.ok()) << said.status().ToString();
-  EXPECT_THAT(*said, AllOf(HasSubstr("second, is 60 % full"), HasSubstr("at 95%")));
+  EXPECT_THAT(*said, AllOf(HasSubstr("second, is 60 % full"), HasSubstr("less than 50 GiB free")));
 }
 
 TEST_F(DisksTest, AreNamedBeyondTheMark) {
@@ -356,9 +358,19 @@ TEST_F(DisksTest, AreNotJudgedByAMarkThatCannotBeRead) {
 
 TEST_F(DisksTest, MayBeFullerWhereAHeadroomIsEnough) {
   const std::string headroom = std::string(kMark) + ".max_headroom";
-  EXPECT_TRUE(Check(97, {{kMark, "95%"}, {headroom, "10b"}}).ok()) << "30 bytes are free";
-  EXPECT_FALSE(Check(99.5, {{kMark, "95%"}, {headroom, "10b"}}).ok());
-  EXPECT_FALSE(Check(97, {{kMark, "95%"}, {headroom, "100gb"}}).ok()) << "it is a small disk";
+  const auto said = Check(97, {{kMark, "95%"}, {headroom, "10gb"}});
+  ASSERT_TRUE(said.ok()) << said.status().ToString();
+  EXPECT_THAT(*said, HasSubstr("97 % full; with less than 10 GiB free"));
+  EXPECT_FALSE(Check(99.5, {{kMark, "95%"}, {headroom, "10gb"}}).ok());
+  EXPECT_FALSE(Check(97, {{kMark, "95%"}, {headroom, "100gb"}}).ok()) << "the part is less";
+}
+
+TEST_F(DisksTest, AreNotJudgedWhereTheEngineDoesNotLookAtThem) {
+  const auto said = CheckWith(
+      99, {{"persistent", {{"cluster.routing.allocation.disk.threshold_enabled", "false"}}},
+           {"defaults", {{kMark, "95%"}}}});
+  ASSERT_TRUE(said.ok()) << said.status().ToString();
+  EXPECT_THAT(*said, HasSubstr("is 99 % full"));
 }
 
 TEST_F(DisksTest, AreUnknownWhereTheEngineDoesNotSay) {

@@ -14,12 +14,13 @@ void Read(LetterBudget& budget, int64_t from, int64_t count, BootTime now = kSta
   for (int64_t i = 0; i < count; ++i) budget.AddRecord(Offset{from + i}, now);
 }
 
-// How many letters are within the budget.
-int TakenOf(LetterBudget& budget, int count, BootTime now) {
+// How many letters of records from an offset on are within the budget.
+int TakenOf(LetterBudget& budget, int count, BootTime now, int64_t from = 0) {
   for (int taken = 0; taken < count; ++taken) {
-    if (budget.IsSpent(now)) return taken;
+    const Offset offset{from + taken};
+    if (budget.IsSpent(offset, now)) return taken;
     budget.Begin();
-    budget.Keep(now);
+    budget.Keep(offset, now);
   }
   return count;
 }
@@ -47,7 +48,7 @@ TEST(LetterBudgetTest, TakesMoreOnceMoreRecordsCome) {
 
   Read(budget, 1'000, 100, kStart + 10min);
 
-  EXPECT_EQ(TakenOf(budget, 1'000, kStart + 10min), 10);
+  EXPECT_EQ(TakenOf(budget, 1'000, kStart + 10min, 1'000), 10);
 }
 
 TEST(LetterBudgetTest, CountsARecordOnceThatIsReadAgain) {
@@ -61,15 +62,15 @@ TEST(LetterBudgetTest, ForgetsWhatIsOlderThanAnHour) {
   LetterBudget budget(10);
   Read(budget, 0, 10'000);
   EXPECT_EQ(TakenOf(budget, 10'000, kStart), 1'000);
-  EXPECT_EQ(TakenOf(budget, 100, kStart + 59min), 0);
+  EXPECT_EQ(TakenOf(budget, 100, kStart + 59min, 9'000), 0);
 
-  EXPECT_EQ(TakenOf(budget, 100, kStart + 60min), 20);
+  EXPECT_EQ(TakenOf(budget, 100, kStart + 60min, 9'000), 20);
 }
 
 TEST(LetterBudgetTest, CountsALetterFromItsBeginning) {
   LetterBudget budget(10);
   for (int i = 0; i < 20; ++i) budget.Begin();
-  EXPECT_TRUE(budget.IsSpent(kStart));
+  EXPECT_TRUE(budget.IsSpent(Offset{50}, kStart));
 }
 
 TEST(LetterBudgetTest, CountsNoneThatWasGivenBackOrForgotten) {
@@ -78,11 +79,19 @@ TEST(LetterBudgetTest, CountsNoneThatWasGivenBackOrForgotten) {
   for (int i = 0; i < 20; ++i) budget.GiveBack();
   EXPECT_EQ(TakenOf(budget, 19, kStart), 19);
   budget.Begin();
-  EXPECT_TRUE(budget.IsSpent(kStart));
+  EXPECT_TRUE(budget.IsSpent(Offset{50}, kStart));
 
   budget.ForgetBegun();
 
-  EXPECT_EQ(TakenOf(budget, 10, kStart), 1);
+  EXPECT_EQ(TakenOf(budget, 10, kStart, 50), 1);
+}
+
+TEST(LetterBudgetTest, CountsALetterOnceThatIsKeptAgain) {
+  LetterBudget budget(10);
+  EXPECT_EQ(TakenOf(budget, 15, kStart), 15);
+  EXPECT_EQ(TakenOf(budget, 15, kStart), 15) << "as they are after a replay";
+  EXPECT_EQ(TakenOf(budget, 100, kStart, 15), 5);
+  EXPECT_EQ(TakenOf(budget, 20, kStart), 20) << "those that are kept are never too many";
 }
 
 }  // namespace

@@ -675,6 +675,7 @@ TEST_F(OpenSearchSinkTest, WritesAllTheSameWhereItMayNotLook) {
 }
 
 TEST_F(OpenSearchSinkTest, NamesNoMissingRightOnceItMayLook) {
+  engine_.RollOver(kIndex, "first");
   engine_.SetLookStatus(403);
   Submit(Values(10));
   ASSERT_TRUE(Until([&] { return Confirmed() == 10; }));
@@ -1244,6 +1245,23 @@ TEST_F(OpenSearchSinkTest, GivesARecordBackThatTheEngineFailsAtWhileOthersPass) 
   ASSERT_EQ(replay(3), 1U);
   ASSERT_TRUE(Until([&] { return Confirmed() == sent + 1; }));
   EXPECT_EQ(Submit(Values(10), 0, 3), 10U);
+}
+
+TEST_F(OpenSearchSinkTest, TriesNoRecordForEverThatNobodyWaitsFor) {
+  engine_.SetScript([](const EngineRequest& request, size_t) {
+    return SayOfAll(request, 503, {{"type", "unavailable_shards_exception"}});
+  });
+  Submit(Values(5));
+  ASSERT_TRUE(Until([&] { return engine_.requests().size() == 2; }));
+
+  OpenSlot(0);
+
+  ASSERT_TRUE(Until([&] {
+    int64_t back = 0;
+    for (const Confirmation& failure : Failures()) back += failure.records;
+    return back == 5;
+  }));
+  EXPECT_EQ(Failures()[0].failure, Disposition::kRetry);
 }
 
 TEST_F(OpenSearchSinkTest, LetsNobodyWaitForTheTrialOfABlockedPartition) {

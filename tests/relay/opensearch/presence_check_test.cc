@@ -39,6 +39,7 @@ TEST(PresenceCheckTest, IsDoneAtOnceWhereNamesAreIndexes) {
 
   EXPECT_EQ(check.Take(Answer(200, R"({"logs-a": {}})")), Verdict::kDone);
   EXPECT_THAT(check.present(), IsEmpty());
+  EXPECT_FALSE(check.has_looked());
 }
 
 TEST(PresenceCheckTest, SearchesAllThatStandsBehindAName) {
@@ -56,6 +57,7 @@ TEST(PresenceCheckTest, SearchesAllThatStandsBehindAName) {
   EXPECT_EQ(check.Take(Found({"2"})), Verdict::kDone);
 
   EXPECT_THAT(check.present(), ElementsAre("2"));
+  EXPECT_TRUE(check.has_looked());
 }
 
 TEST(PresenceCheckTest, IsUnclearWhileNotAllWasSearched) {
@@ -169,6 +171,7 @@ TEST(PresenceCheckTest, GivesUpWhereItMayNotLook) {
 
   EXPECT_EQ(check.Take(Answer(403)), Verdict::kDone);
 
+  EXPECT_TRUE(check.has_looked()) << "it would have";
   EXPECT_FALSE(check.status().ok());
   EXPECT_EQ(PresenceCheck("drawbridge/audit/", {"logs"}, {"1"}).Take(Answer(405)), Verdict::kDone);
   for (const int status : {301, 401, 404, 408, 429, 500}) {

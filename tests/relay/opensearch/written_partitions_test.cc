@@ -277,6 +277,27 @@ TEST_F(TrialTest, CountsNobodyWhoWasOnTheWayBefore) {
   EXPECT_TRUE(partitions_.IsBlocked(0));
 }
 
+TEST_F(WrittenPartitionsTest, CountNoRecordThatTheLaneHasGivenUp) {
+  const Pending old = Admit(0);
+  partitions_.Close(0);
+  Open(0);
+  partitions_.Block(0);
+  EXPECT_TRUE(partitions_.TakesMore(0)) << "the old one may fail for ever";
+
+  const Pending probe = Admit(0);
+  partitions_.Release(old);
+  EXPECT_FALSE(partitions_.TakesMore(0));
+
+  partitions_.Release(probe);
+  EXPECT_TRUE(partitions_.TakesMore(0));
+}
+
+TEST_F(WrittenPartitionsTest, TakeNoRecordsOwnFaultForAStorm) {
+  for (int i = 0; i < 600; ++i) {
+    EXPECT_EQ(partitions_.Refused(Admit(0), "", kNow), Blame::kRecord) << i;
+  }
+}
+
 TEST_F(WrittenPartitionsTest, KnowWhatMayBeThereAlready) {
   EXPECT_FALSE(Admit(0).may_be_there);
   next_ = Offset{0};
