@@ -561,12 +561,13 @@ std::vector<std::pair<BridgeId, int64_t>> Supervisor::Converged() {
   using Generations = std::vector<std::pair<BridgeId, int64_t>>;
   return Call<Generations>([this] {
     Generations generations;
-    for (const auto& [id, bridge] : bridges_) {
+    for (const auto& running : bridges_) {
+      const RunningBridge& bridge = running.second;
       const bool has_converged = std::ranges::all_of(bridge.partitions, [&](const auto& entry) {
         const auto lane = std::ranges::find(bridge.lanes, entry.second.lane, &RunningLane::id);
         return lane != bridge.lanes.end() && lane->version == bridge.version;
       });
-      if (has_converged) generations.emplace_back(id, bridge.assignment.generation);
+      if (has_converged) generations.emplace_back(running.first, bridge.assignment.generation);
     }
     return generations;
   });
