@@ -531,8 +531,24 @@ void FleetController::Take(const RelayName& name, Relay& relay, RelayCommit comm
 }
 
 void FleetController::Take(const RelayName& name, Relay& relay, Report report) {
+  for (const Condition& condition : report.conditions) {
+    const bool is_another_topic = condition.reason == Reason::kSourceChanged &&
+                                  condition.side == Side::kSource && condition.partition;
+    if (is_another_topic && condition.stream) EndLife(*condition.stream);
+  }
   report.conditions.insert(report.conditions.end(), relay.refusals.begin(), relay.refusals.end());
   observations_.Take(name, report, clock_.Now(), clock_.WallNow());
+}
+
+// A record of the topic that comes there has the offset of an old one, and must not get its id.
+void FleetController::EndLife(StreamId stream) {
+  if (ended_lives_.contains(stream)) return;
+  if (Status noted = stream_store_.EndLife(stream); !noted.ok()) {
+    kLog.Warn("a topic's end cannot be noted", {{"stream", stream}, {"text", noted.message()}});
+    return;
+  }
+  ended_lives_.insert(stream);
+  kLog.Info("a topic's life has ended", {{"stream", stream}});
 }
 
 void FleetController::Take(const RelayName& name, Relay& /*relay*/, SurveyResult survey) {
@@ -547,6 +563,10 @@ void FleetController::Take(const RelayName& name, Relay& /*relay*/, SurveyResult
     kLog.Error("another cluster answers", {{"bridge", bridge->spec.name}, {"text", change->text}});
     Wake();
     return;
+  }
+  for (const StoredStream& stream : desired_.streams) {
+    const bool is_carried = stream.bridge == bridge->id && stream.is_selected;
+    if (is_carried && state.Misses(stream.topic, bridge->generation)) EndLife(stream.id);
   }
   if (const std::optional<Learnt> learnt = LearnFrom(survey, *bridge, desired_, state)) {
     if (Status stored = stream_store_.Learn(*learnt); !stored.ok()) {

@@ -141,6 +141,8 @@ class FleetController {
   void Take(const RelayName& name, Relay& relay, SurveyResult survey);
   void Take(const RelayName& name, Relay& relay, RelayReleased released);
 
+  void EndLife(StreamId stream);
+
   bool LoadDesired();
   bool IsSilent(const RelayName& relay) const;
   bool HearsNobody() const;
@@ -167,6 +169,7 @@ class FleetController {
   RelayAdmission admission_;
   std::map<BridgeId, SurveyState> surveys_;
   std::map<PartitionKey, RelayName> placement_;
+  std::set<StreamId> ended_lives_;  // noted already
   PendingQueries queries_;
   SilenceGuard guard_;
   ReleaseWatch releases_;

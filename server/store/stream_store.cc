@@ -14,9 +14,12 @@ StatusOr<int64_t> Put(Database& database, BridgeId bridge, const LearntStream& s
                       int64_t now) {
   Status put = database
                    .Prepare(
-                       "INSERT INTO streams "
-                       "(bridge_id, topic, target_topic, target_partitions, created_at_us) "
-                       "VALUES (?, ?, ?, ?, ?) "
+                       "INSERT INTO streams (bridge_id, topic, target_topic, target_partitions, "
+                       "created_at_us, source_epoch) "
+                       "SELECT b.id, ?2, ?3, ?4, ?5, coalesce(l.source_epoch, 1) FROM bridges b "
+                       "LEFT JOIN source_lives l ON l.topic = ?2 AND l.source_cluster = "
+                       "iif(b.source_cluster_id <> '', b.source_cluster_id, b.source_endpoint) "
+                       "WHERE b.id = ?1 "
                        "ON CONFLICT (bridge_id, topic) DO UPDATE SET "
                        "target_topic = excluded.target_topic, "
                        "target_partitions = excluded.target_partitions")
@@ -123,6 +126,21 @@ Status Settle(Database& database, const std::string& bridge, const RetriedGroup&
 Status StreamStore::Learn(const Learnt& learnt) {
   return writer_.Run(
       [&](Database& database) { return LearnInto(database, learnt, ToMicros(clock_.WallNow())); });
+}
+
+Status StreamStore::EndLife(StreamId stream) {
+  return writer_.Run([&](Database& database) {
+    return database
+        .Prepare(
+            "INSERT INTO source_lives (source_cluster, topic, source_epoch) "
+            "SELECT iif(b.source_cluster_id <> '', b.source_cluster_id, b.source_endpoint), "
+            "s.topic, s.source_epoch + 1 FROM streams s JOIN bridges b ON b.id = s.bridge_id "
+            "WHERE s.id = ? "
+            "ON CONFLICT (source_cluster, topic) DO UPDATE SET "
+            "source_epoch = max(source_epoch, excluded.source_epoch)")
+        .Bind(stream.value)
+        .Run();
+  });
 }
 
 StatusOr<Receipt> StreamStore::SetPaused(StreamId stream, const std::string& name, bool is_paused,

@@ -39,6 +39,10 @@ class StreamStore {
   // Stores what is new. A partition that is there keeps its checkpoint: a start is resolved once.
   Status Learn(const Learnt& learnt);
 
+  // Another topic is where the stream's was, or none: a stream that is made for it from here on is
+  // of another life (source_epoch). The stream itself stays what it is.
+  Status EndLife(StreamId stream);
+
   StatusOr<Receipt> SetPaused(StreamId stream, const std::string& name, bool is_paused,
                               const Mutation& mutation);
 

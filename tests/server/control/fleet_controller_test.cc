@@ -368,7 +368,8 @@ class PartitionsTest : public FleetControllerTest {
   }
   // The relay, which surveys the bridge, has found this, and not reached all that there is.
   void Survey(const std::shared_ptr<FakeSession>& session, std::vector<Condition> conditions,
-              std::vector<SurveyedTopic> topics = {}, const std::string& target_cluster_id = "") {
+              std::vector<SurveyedTopic> topics = {}, const std::string& target_cluster_id = "",
+              bool is_complete = false) {
     const StoredBridge bridge = BridgeNamed("logs");
     fleet_->Receive(session.get(), SurveyResult{.bridge = bridge.id,
                                                 .generation = bridge.generation,
@@ -376,8 +377,17 @@ class PartitionsTest : public FleetControllerTest {
                                                 .target_cluster_id = target_cluster_id,
                                                 .topics = std::move(topics),
                                                 .conditions = std::move(conditions),
-                                                .is_complete = false});
+                                                .is_complete = is_complete});
     Settle();
+  }
+  // Of which life of the topic a stream is that is made for it next.
+  int NextLife() {
+    DefineBridge("next");
+    const StreamId made = LearnStream(BridgeNamed("next").id, "audit", {0});
+    for (const StoredStream& stored : State().streams) {
+      if (stored.id == made) return stored.source_epoch;
+    }
+    return 0;
   }
   static Condition BrokenPromiseOf(const std::string& topic) {
     Condition broken;
@@ -465,6 +475,46 @@ TEST_F(PartitionsTest, StopWhileTheirTopicWouldBreakAPromise) {
 
   Survey(session, {BrokenPromiseOf("another")});
   EXPECT_FALSE(IsStopped(session)) << "it is mended";
+}
+
+TEST_F(PartitionsTest, EndALifeOfTheirTopicWhenAnotherOneIsThere) {
+  StartFleet();
+  const auto session = Connect("fra-1");
+  Report report;
+  Condition& changed = report.conditions.emplace_back();
+  changed.side = Side::kSource;
+  changed.reason = Reason::kSourceChanged;
+  changed.bridge = BridgeNamed("logs").id;
+  changed.stream = stream_;
+  changed.partition = 0;
+
+  fleet_->Receive(session.get(), report);
+  Settle();
+
+  EXPECT_EQ(NextLife(), 2);
+}
+
+TEST_F(PartitionsTest, EndALifeOfTheirTopicWhenItIsGone) {
+  StartFleet();
+  const auto session = Connect("fra-1");
+
+  Survey(session, {}, {}, "", true);
+
+  EXPECT_EQ(NextLife(), 2);
+}
+
+TEST_F(PartitionsTest, GoOnWithTheirTopicsLifeWhereAnotherClusterAnswers) {
+  StartFleet();
+  const auto session = Connect("fra-1");
+  Report report;
+  Condition& changed = report.conditions.emplace_back();
+  changed.side = Side::kSource;
+  changed.reason = Reason::kSourceChanged;
+  changed.bridge = BridgeNamed("logs").id;
+  fleet_->Receive(session.get(), report);
+  Survey(session, {}, {}, "", false);
+
+  EXPECT_EQ(NextLife(), 1);
 }
 
 TEST_F(PartitionsTest, DoNotStartWhileTheirTopicWouldBreakAPromise) {

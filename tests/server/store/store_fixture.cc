@@ -167,7 +167,11 @@ StreamId StoreTest::LearnStream(BridgeId bridge, const std::string& topic,
                                     .resolves_start = true,
                                     .streams = {learnt}})),
             "OK");
-  return StreamNamed(topic).id;
+  for (const StoredStream& stored : State().streams) {
+    if (stored.bridge == bridge && stored.topic == topic) return stored.id;
+  }
+  ADD_FAILURE() << "no stream is made for " << topic;
+  return {};
 }
 
 void StoreTest::Enrol(const std::string& relay) {

@@ -258,5 +258,42 @@ TEST_F(PassedRangesTest, KeepsGapsWhenTheirBridgeIsGone) {
   EXPECT_THAT(*streams().Gaps("logs", "audit", 0, 100), SizeIs(3));
 }
 
+// --- Lives of a topic ---------------------------------------------------------------------------
+
+class SourceLivesTest : public StreamStoreTest {
+ protected:
+  int EpochOf(StreamId stream) {
+    for (const StoredStream& stored : State().streams) {
+      if (stored.id == stream) return stored.source_epoch;
+    }
+    return 0;
+  }
+};
+
+TEST_F(SourceLivesTest, BeginAnewForStreamsThatAreMadeAfterwards) {
+  const StreamId before = LearnStream(bridge_, "audit", {100});
+  ASSERT_TRUE(streams().EndLife(before).ok());
+  ASSERT_TRUE(streams().EndLife(before).ok()) << "it is seen again and again";
+
+  const BridgeId other = DefineBridge("other");
+  const StreamId after = LearnStream(other, "audit", {0});
+
+  EXPECT_EQ(EpochOf(after), 2);
+  EXPECT_EQ(EpochOf(before), 1) << "it carries what it carried";
+  EXPECT_EQ(EpochOf(LearnStream(other, "waf", {0})), 1) << "another topic";
+  LearnStream(other, "audit", {0, 0});
+  EXPECT_EQ(EpochOf(after), 2) << "a later survey changes nothing";
+
+  ASSERT_TRUE(streams().EndLife(after).ok());
+  EXPECT_EQ(EpochOf(LearnStream(DefineBridge("third"), "audit", {0})), 3);
+}
+
+TEST_F(SourceLivesTest, AreKeptWhenTheBridgeIsGone) {
+  ASSERT_TRUE(streams().EndLife(LearnStream(bridge_, "audit", {100})).ok());
+  ASSERT_TRUE(Apply({DeleteBridge{"logs"}}).ok());
+
+  EXPECT_EQ(EpochOf(LearnStream(DefineBridge("logs"), "audit", {0})), 2);
+}
+
 }  // namespace
 }  // namespace drawbridge
