@@ -35,7 +35,7 @@ void BulkQueue::AddProbe(Pending entry, BootTime now) {
     // What was asked about its records was not asked about this one.
     const bool is_asked_about = bulk.check || bulk.is_checked;
     return bulk.entries.front().slot == entry.slot && bulk.bytes < bytes_max_ && !is_asked_about &&
-           !bulk.is_dead;
+           !bulk.is_dead && !bulk.failing_since;
   };
   if (probes_.empty() || !takes_it(probes_.back())) {
     Bulk& bulk = probes_.emplace_back();
@@ -59,8 +59,10 @@ std::optional<Bulk> BulkQueue::TakeDue(bool is_idle, BootTime now) {
 
 // Only one probe is on its way at a time: what fails in many requests is tried again in few.
 bool BulkQueue::TakesIn(const Bulk& waiting, const Bulk& more) const {
-  return !waiting.check && !more.check && waiting.is_dead == more.is_dead &&
-         waiting.is_checked == more.is_checked && waiting.bytes + more.bytes <= bytes_max_ &&
+  const bool is_new =
+      !waiting.check && !more.check && !waiting.failing_since && !more.failing_since;
+  return is_new && waiting.is_dead == more.is_dead && waiting.is_checked == more.is_checked &&
+         waiting.bytes + more.bytes <= bytes_max_ &&
          waiting.entries.size() + more.entries.size() <= kDocumentsMost;
 }
 
@@ -100,6 +102,7 @@ void BulkQueue::Split(Bulk bulk, BootTime now) {
   second.is_dead = bulk.is_dead;
   second.is_checked = bulk.is_checked;
   second.is_probe = bulk.is_probe;
+  second.failing_since = bulk.failing_since;
   second.entries.assign(std::make_move_iterator(middle),
                         std::make_move_iterator(bulk.entries.end()));
   bulk.entries.erase(middle, bulk.entries.end());

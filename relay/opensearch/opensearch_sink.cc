@@ -132,6 +132,13 @@ void OpenSearchSink::Poll(std::vector<Confirmation>& confirmations) {
 }
 
 void OpenSearchSink::SendDue(BootTime now) {
+  if (blocked_until_ && MaySend(now)) {
+    // In turn: it may be one of them that blocks.
+    tries_probe_ = !tries_probe_;
+    std::optional<Bulk> next = tries_probe_ ? queue_.TakeProbe(now) : queue_.TakeDue(true, now);
+    if (!next) next = tries_probe_ ? queue_.TakeDue(true, now) : queue_.TakeProbe(now);
+    if (next) Send(*std::move(next), now);
+  }
   while (MayProbe(now)) {
     std::optional<Bulk> probe = queue_.TakeProbe(now);
     if (!probe || !Send(*std::move(probe), now)) break;
@@ -162,7 +169,7 @@ bool OpenSearchSink::Send(Bulk bulk, BootTime now) {
   if (!Frame(bulk, now)) return true;
   StatusOr<std::string> packed = Gzip(body_);
   if (!packed.ok()) {
-    Retry(std::move(bulk), 1s, false, now);
+    Retry(std::move(bulk), packed.status(), 1s, false, now);
     return true;
   }
   const uint64_t id = ++last_id_;
@@ -194,7 +201,7 @@ void OpenSearchSink::TakeWho(Sent sent, const HttpAnswer& answer, BootTime now) 
   if (answer.status == 0) {
     StandDown(sent.address, now);
     trouble_.Note(answer.failure.reason(), answer.failure.message(), false, now);
-    Retry(std::move(sent.bulk), {}, false, now);
+    Retry(std::move(sent.bulk), answer.failure, {}, false, now);
     return;
   }
   if (answer.status != 200) {
@@ -209,7 +216,7 @@ void OpenSearchSink::TakeWho(Sent sent, const HttpAnswer& answer, BootTime now) 
   if (client_->addresses() > 1) {
     StandDown(sent.address, now);
     trouble_.Note(known.reason(), known.message(), false, now);
-    Retry(std::move(sent.bulk), {}, false, now);
+    Retry(std::move(sent.bulk), known, {}, false, now);
     return;
   }
   BlockAll(std::move(sent.bulk), known.reason(), known.message(), now);
@@ -305,8 +312,11 @@ void OpenSearchSink::TakeCheck(Sent sent, const HttpAnswer& answer, BootTime now
         return;
       }
       if (answer.status == 0) StandDown(sent.address, now);
-      trouble_.Note(bulk.check->status().reason(), bulk.check->status().message(), false, now);
-      Retry(std::move(bulk), {}, true, now);
+      {
+        const Status why = bulk.check->status();
+        trouble_.Note(why.reason(), why.message(), false, now);
+        Retry(std::move(bulk), why, {}, true, now);
+      }
       return;
     case PresenceCheck::Verdict::kDone:
       break;
@@ -370,9 +380,11 @@ void OpenSearchSink::Take(Sent sent, const HttpAnswer& answer, BootTime now) {
     return;
   }
   if (answer.status == 0) {
-    StandDown(sent.address, now);
-    trouble_.Note(answer.failure.reason(), answer.failure.message(), false, now);
-    Retry(std::move(sent.bulk), {}, true, now);
+    if (!IsAlone(sent.bulk)) {
+      StandDown(sent.address, now);
+      trouble_.Note(answer.failure.reason(), answer.failure.message(), false, now);
+    }
+    Retry(std::move(sent.bulk), answer.failure, {}, true, now);
     return;
   }
   if (answer.status != 200) {
@@ -384,7 +396,7 @@ void OpenSearchSink::Take(Sent sent, const HttpAnswer& answer, BootTime now) {
   if (!items.ok()) {
     // It may have been done or not: sent again, it is there or is made.
     trouble_.Note(items.status().reason(), items.status().message(), false, now);
-    Retry(std::move(sent.bulk), {}, true, now);
+    Retry(std::move(sent.bulk), items.status(), {}, true, now);
     return;
   }
   Failpoint("opensearch.answered");
@@ -465,7 +477,7 @@ void OpenSearchSink::TakeItems(Bulk bulk, const std::vector<BulkItem>& items, Bo
     trouble_.Passed();
     backoff_.Reset();
   }
-  if (!again.entries.empty()) Retry(std::move(again), {}, false, now);
+  if (!again.entries.empty()) queue_.Later(std::move(again), now + backoff_.Next());
   GiveBack(std::move(turned), now);
 }
 
@@ -617,19 +629,23 @@ void OpenSearchSink::TakeRefused(Sent sent, const HttpAnswer& answer, BootTime n
   const RequestOutcome outcome = OutcomeOfRequest(error, client_->addresses() > 1);
   const Duration least = answer.retry_after.value_or(Duration::zero());
   Bulk bulk = std::move(sent.bulk);
+  const Status why(StatusCode::kUnavailable, outcome.reason, outcome.text);
+  const bool is_alone = IsAlone(bulk);
+  if (!is_alone && outcome.remedy != RequestRemedy::kSplit &&
+      outcome.remedy != RequestRemedy::kBlock) {
+    trouble_.Note(outcome.reason, outcome.text, false, now);
+  }
   switch (outcome.remedy) {
     case RequestRemedy::kSplit:
       TakeBadRequest(std::move(bulk), error, now);
       return;
     case RequestRemedy::kSlower:
-      limit_.PushedBack();
-      trouble_.Note(outcome.reason, outcome.text, false, now);
-      Retry(std::move(bulk), std::max<Duration>(least, 1s), false, now);
+      if (!is_alone) limit_.PushedBack();
+      Retry(std::move(bulk), why, std::max<Duration>(least, 1s), false, now);
       return;
     case RequestRemedy::kElsewhere:
-      StandDown(sent.address, now);
-      trouble_.Note(outcome.reason, outcome.text, false, now);
-      Retry(std::move(bulk), least, true, now);
+      if (!is_alone) StandDown(sent.address, now);
+      Retry(std::move(bulk), why, least, true, now);
       return;
     case RequestRemedy::kBlock:
       BlockAll(std::move(bulk), outcome.reason, outcome.text, now);
@@ -662,20 +678,68 @@ void OpenSearchSink::TakeBadRequest(Bulk bulk, const EngineError& error, BootTim
   GiveBack(std::move(turned), now);
 }
 
-void OpenSearchSink::Retry(Bulk bulk, Duration least, bool is_ambiguous, BootTime now) {
+void OpenSearchSink::Retry(Bulk bulk, const Status& why, Duration least, bool is_ambiguous,
+                           BootTime now) {
   if (is_ambiguous) {
     for (Pending& entry : bulk.entries) entry.may_be_there = true;
     bulk.Doubt();
+  }
+  if (!bulk.failing_since) bulk.failing_since = now;
+  if (now - *bulk.failing_since >= kStuckAfter) {
+    if (IsAlone(bulk)) {
+      Isolate(std::move(bulk), why, now);
+      return;
+    }
+    // It may be the engine or the request: others go ahead and tell.
+    bulk.is_probe = true;
   }
   queue_.Later(std::move(bulk), now + std::max(least, backoff_.Next()));
 }
 
 // No request passes: one is tried now and then.
 void OpenSearchSink::BlockAll(Bulk bulk, Reason reason, std::string text, BootTime now) {
+  bulk.Doubt();  // by then it may be another index that is written
+  if (!bulk.failing_since) bulk.failing_since = now;
+  if (IsAlone(bulk)) {
+    Isolate(std::move(bulk), {StatusCode::kFailedPrecondition, reason, std::move(text)}, now);
+    return;
+  }
   blocked_until_ = now + block_backoff_.Next();
   trouble_.Note(reason, std::move(text), true, now);
-  bulk.Doubt();  // by then it may be another index that is written
-  queue_.First(std::move(bulk), *blocked_until_);
+  if (now - *bulk.failing_since < kStuckAfter) {
+    queue_.First(std::move(bulk), *blocked_until_);
+  } else {
+    bulk.is_probe = true;
+    queue_.Later(std::move(bulk), *blocked_until_);
+  }
+}
+
+// Whether others have passed while this request failed: then it is not the engine.
+bool OpenSearchSink::IsAlone(const Bulk& bulk) const {
+  return bulk.failing_since && passed_at_ && *passed_at_ > *bulk.failing_since;
+}
+
+// Finds the record for which a request is refused, by halves, and gives it back.
+void OpenSearchSink::Isolate(Bulk bulk, const Status& why, BootTime now) {
+  bulk.is_probe = true;
+  if (bulk.entries.size() > 1) {
+    queue_.Split(std::move(bulk), now);
+    return;
+  }
+  Turned turned;
+  Pending& only = bulk.entries.front();
+  if (partitions_.IsOld(only)) {
+    turned.why_old.try_emplace(only.slot, why);
+    turned.old.push_back(std::move(only));
+  } else {
+    turned.blocked.try_emplace(
+        only.slot, StatusCode::kFailedPrecondition, why.reason(),
+        fmt::format("the engine takes others, but not {} at offset {}: {}",
+                    bulk.is_dead ? "the dead letter of the record" : "the record",
+                    only.record.offset, why.message()));
+    turned.failed.push_back(std::move(only));
+  }
+  GiveBack(std::move(turned), now);
 }
 
 // --- What becomes of records --------------------------------------------------------------------

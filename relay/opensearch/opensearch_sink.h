@@ -104,7 +104,9 @@ class OpenSearchSink final : public Sink {
   void TakeRefused(Sent sent, const HttpAnswer& answer, BootTime now);
   void TakeBadRequest(Bulk bulk, const EngineError& error, BootTime now);
   void TakePosted(BootTime now);
-  void Retry(Bulk bulk, Duration least, bool is_ambiguous, BootTime now);
+  void Retry(Bulk bulk, const Status& why, Duration least, bool is_ambiguous, BootTime now);
+  bool IsAlone(const Bulk& bulk) const;
+  void Isolate(Bulk bulk, const Status& why, BootTime now);
   void BlockAll(Bulk bulk, Reason reason, std::string text, BootTime now);
 
   void Refuse(Pending entry, const EngineError& error, Turned& turned, BootTime now);
@@ -139,6 +141,7 @@ class OpenSearchSink final : public Sink {
   std::optional<BootTime> blocked_until_;  // after that one request is tried
   std::optional<BootTime> passed_at_;      // the last record that passed
   size_t probes_out_ = 0;                  // of those in flight: one at most
+  bool tries_probe_ = false;               // while all is blocked: whether it is a probe's turn
   Outcomes outcomes_;
   std::vector<std::pair<uint64_t, HttpAnswer>> answers_;
   std::string body_;

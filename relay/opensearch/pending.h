@@ -65,6 +65,8 @@ struct Bulk {
   // Of a blocked partition, or of what the engine fails at: it is on its way beside all others,
   // which do not wait for it.
   bool is_probe = false;
+  // Since when it has been refused as a whole.
+  std::optional<BootTime> failing_since = std::nullopt;
   // What is asked before it is sent, as far as it has come.
   std::optional<PresenceCheck> check = std::nullopt;
 

@@ -202,6 +202,42 @@ def test_what_is_no_engine_is_named(searching: Searching) -> None:
     assert "we may create documents" in good.stdout, good.stdout
 
 
+@pytest.mark.both_engines
+def test_a_topic_that_was_made_anew_is_carried_beside_what_it_was(searching: Searching) -> None:
+    """As `SOURCE_CHANGED` says: out of its bridge, and into one of its own, to the same index."""
+    topic = unique("anew")
+    deployment, admin = searching.deployment, searching.deployment.oci.admin
+    index = {"index": "logs-{topic}"}
+    deployment.make_topics(topic, partitions=1)
+    admin.produce(topic, [{"value": b'{"life":"old"}', "partition": 0} for _ in range(100)])
+    searching.apply(topic, [topic], **index)
+    deployment.wait_until_carried(topic, [topic])
+    admin.delete_topic(topic)
+    deployment.wait(lambda: topic not in admin.list_topics(), 30, "the topic is gone")
+    deployment.make_topics(topic, partitions=1)
+    admin.produce(topic, [{"value": b'{"life":"new"}', "partition": 0} for _ in range(60)])
+    deployment.wait_until_shown(
+        topic, "SOURCE_CHANGED", side="source", says=["give it one of its own"], seconds=60
+    )
+
+    other = unique("other")
+    deployment.make_topics(other)
+    bridges = {
+        topic: searching.bridge([other], **index),
+        f"{topic}-anew": searching.bridge([topic], **index),
+    }
+    deployment.apply(
+        {
+            "endpoints": {**deployment.endpoints(), "search": searching.endpoint()},
+            "bridges": bridges,
+        }
+    )
+    deployment.wait_until_carried(f"{topic}-anew", [topic])
+    searching.client.refresh()
+    lives = [document.source["life"] for document in searching.client.documents(f"logs-{topic}")]
+    assert (lives.count("old"), lives.count("new")) == (100, 60)
+
+
 @pytest.mark.parametrize(
     ("target", "field"),
     [

@@ -1264,6 +1264,56 @@ TEST_F(OpenSearchSinkTest, TriesNoRecordForEverThatNobodyWaitsFor) {
   EXPECT_EQ(Failures()[0].failure, Disposition::kRetry);
 }
 
+TEST_F(OpenSearchSinkTest, FindsTheRecordForWhichARequestFailsWhateverIsSaidOfIt) {
+  EngineReply hang_up;
+  hang_up.hangs_up = true;
+  for (const EngineReply& reply : {Say(429, "too much"), Say(503, "busy"), Say(500, "no"),
+                                   Say(403, "WAF"), Say(406, "no"), hang_up}) {
+    Open({engine_.address()});
+    next_.clear();
+    confirmations_.clear();
+    engine_.SetScript([&](const EngineRequest& request, size_t) {
+      return request.body.find("culprit") == std::string::npos ? engine_.Store(request) : reply;
+    });
+    std::vector<std::string> values = Values(64);
+    values[21] = R"({"n":"culprit"})";
+    Submit(values, 1);
+
+    // The others go on to write meanwhile.
+    ASSERT_TRUE(Until([&] {
+      if (sink_->IsReady() && next_[0].value < 4'000) Submit(Values(1), 0);
+      return !Failures().empty();
+    })) << reply.status;
+
+    EXPECT_EQ(Failures()[0].failure, Disposition::kBlock) << reply.status;
+    EXPECT_EQ(Failures()[0].slot, 1U);
+    EXPECT_EQ(Failures()[0].range.first, Offset{21}) << reply.status;
+    EXPECT_THAT(Failures()[0].status.message(), HasSubstr("the record at offset 21"))
+        << reply.status;
+    const int64_t written = next_[0].value;
+    EXPECT_GT(written, 0) << reply.status;
+    EXPECT_THAT(DeadLetters(), testing::IsEmpty());
+  }
+}
+
+TEST_F(OpenSearchSinkTest, TakesAllForTheEnginesFaultWhileNobodyPasses) {
+  for (const int status : {429, 503, 403}) {
+    Open({engine_.address()});
+    next_.clear();
+    confirmations_.clear();
+    engine_.SetScript([status](const auto&, size_t) { return Say(status, "no"); });
+    Submit(Values(64));
+    const BootTime since = clock_.Now();
+    ASSERT_TRUE(Until([&] { return clock_.Now() - since > 60s; }));
+    EXPECT_THAT(confirmations_, testing::IsEmpty()) << status;
+
+    engine_.SetScript(nullptr);
+
+    ASSERT_TRUE(Until([&] { return Confirmed() == 64; })) << status;
+    EXPECT_THAT(Failures(), testing::IsEmpty()) << status;
+  }
+}
+
 TEST_F(OpenSearchSinkTest, LetsNobodyWaitForTheTrialOfABlockedPartition) {
   std::promise<void> answers;
   const std::shared_future<void> answered = answers.get_future().share();
