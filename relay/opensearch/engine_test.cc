@@ -3,6 +3,9 @@
 #include <algorithm>
 #include <utility>
 
+#include <fmt/format.h>
+
+#include "model/index_template.h"
 #include "relay/opensearch/engine_view.h"
 
 namespace drawbridge {
@@ -11,6 +14,14 @@ namespace {
 // What is worst of an index.
 Status KeepsPromises(EngineView& view, const std::string& index, Duration patience,
                      const Clock& clock) {
+  const StatusOr<IndexTemplate> name = IndexTemplate::Create(index);
+  if (!name.ok()) return name.status();
+  if (name->has_time() || name->has_topic()) {
+    return {StatusCode::kInvalidArgument, Reason::kFieldInvalid,
+            fmt::format("{} stands for many indexes: name the one to look at, as it is in the "
+                        "engine",
+                        index)};
+  }
   const EngineView::PipelineVerdict pipelines = view.CheckPipelines(index, patience, clock);
   for (const Status& status : {pipelines.keeps_ids, pipelines.keeps_all, pipelines.is_seen}) {
     if (!status.ok()) return status;

@@ -227,11 +227,14 @@ StatusOr<std::string> EngineView::Setting(const std::string& index, const std::s
   if (IsPassing(has->status)) return Refused(*has);
   if (has->status == 200) {
     const json settings = json::parse(has->body, nullptr, false);
-    if (!settings.is_object()) return std::string();
-    for (const auto& [one, its] : settings.items()) {
-      if (std::string text = TextAt(its, {"settings", key.c_str()}); !text.empty()) return text;
+    if (!settings.is_object() || settings.empty()) return std::string();
+    std::string written = settings.items().begin().key();
+    if (settings.size() > 1) {
+      StatusOr<std::string> found = WriteIndex(settings, index, patience);
+      if (!found.ok()) return found.status();
+      written = *std::move(found);
     }
-    return std::string();
+    return TextAt(settings, {written.c_str(), "settings", key.c_str()});
   }
   // Without a body: an empty object would be a template without patterns, and is refused.
   const StatusOr<HttpAnswer> would =
@@ -251,6 +254,21 @@ StatusOr<std::string> EngineView::Setting(const std::string& index, const std::s
   }
   return TextAt(simulated,
                 {"template", "settings", "index", first.c_str(), name.substr(dot + 1).c_str()});
+}
+
+StatusOr<std::string> EngineView::WriteIndex(const json& indexes, const std::string& name,
+                                             Duration patience) {
+  const StatusOr<HttpAnswer> has = Ask({.method = "GET", .path = "/_alias/" + name}, patience);
+  if (!has.ok()) return has.status();
+  if (IsPassing(has->status)) return Refused(*has);
+  const json aliases = json::parse(has->body, nullptr, false);
+  for (const auto& [index, its] : indexes.items()) {
+    if (At(aliases, {index.c_str(), "aliases", name.c_str(), "is_write_index"}) == true) {
+      return index;
+    }
+  }
+  // A data stream writes the last one that it made, and numbers them.
+  return std::prev(indexes.end()).key();
 }
 
 StatusOr<std::string> EngineView::LegacySetting(const std::string& index, const std::string& key,

@@ -4,6 +4,8 @@
 #include <string>
 #include <vector>
 
+#include <nlohmann/json_fwd.hpp>
+
 #include "base/clock.h"
 #include "base/status.h"
 #include "relay/opensearch/bulk_answer.h"
@@ -72,6 +74,9 @@ class EngineView {
   // One of the settings that the index has, or would be made with; empty: the engine's default.
   StatusOr<std::string> Setting(const std::string& index, const std::string& name,
                                 Duration patience);
+  // Which of these indexes behind an alias or a data stream takes what is written.
+  StatusOr<std::string> WriteIndex(const nlohmann::json& indexes, const std::string& name,
+                                   Duration patience);
   // The same as the legacy templates (`_template`) have it.
   StatusOr<std::string> LegacySetting(const std::string& index, const std::string& key,
                                       Duration patience);

@@ -708,10 +708,14 @@ void OpenSearchSink::BlockAll(Bulk bulk, Reason reason, std::string text, BootTi
   trouble_.Note(reason, std::move(text), true, now);
   if (now - *bulk.failing_since < kStuckAfter) {
     queue_.First(std::move(bulk), *blocked_until_);
-  } else {
-    bulk.is_probe = true;
-    queue_.Later(std::move(bulk), *blocked_until_);
+    return;
   }
+  if (!std::exchange(bulk.is_probe, true)) {
+    // It is another's turn, which may pass.
+    block_backoff_.Reset();
+    blocked_until_ = now + block_backoff_.Next();
+  }
+  queue_.Later(std::move(bulk), *blocked_until_);
 }
 
 // Whether others have passed while this request failed: then it is not the engine.

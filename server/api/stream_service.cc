@@ -146,9 +146,7 @@ grpc::ServerUnaryReactor* StreamServiceImpl::ListPartitions(
         if (!page.ok()) return page.status();
         const StatusOr<FleetView> view = fleet_.View();
         if (!view.ok()) return view.status();
-        if (!asked.bridge().empty() && FindBridge(*view, asked.bridge()) == nullptr) {
-          return NoBridge(asked.bridge());
-        }
+        if (Status known = CheckKnown(asked.bridge(), asked.topic()); !known.ok()) return known;
         int64_t index = 0;
         for (const StoredStream& stream : view->stored.streams) {
           const StoredBridge* const bridge = BridgeOf(*view, stream);
@@ -213,6 +211,11 @@ grpc::ServerUnaryReactor* StreamServiceImpl::ListDeadLetters(
         const auto groups =
             streams_.DeadLettersOf(asked.bridge(), asked.topic(), page->first, page->size + 1);
         if (!groups.ok()) return groups.status();
+        // As gaps, they outlive their bridge.
+        if (groups->empty() && page->first == 0) {
+          const Status known = CheckKnown(asked.bridge(), asked.topic());
+          if (!known.ok()) return known;
+        }
         for (const StoredDeadLetters& group : *groups) {
           if (answer.groups_size() == page->size) {
             answer.set_next_page_token(std::to_string(page->first + page->size));

@@ -48,7 +48,7 @@ MUTANTS = [
     Mutant(
         "items that were pushed back are dropped",
         SINK,
-        "  if (!again.entries.empty()) Retry(std::move(again), {}, false, now);",
+        "  if (!again.entries.empty()) queue_.Later(std::move(again), now + backoff_.Next());",
         "  for (Pending& entry : again.entries) Confirm(entry);",
     ),
     Mutant(

@@ -77,5 +77,11 @@ TEST_F(EngineTestTest, LooksAtIndexesAsWell) {
   EXPECT_THAT(check.detail, HasSubstr("translog"));
 }
 
+TEST_F(EngineTestTest, LooksAtNothingThatNoIndexIsCalled) {
+  for (const char* const name : {"Logs", "*", "a,b", "a/../_all", "", "logs-{topic}"}) {
+    EXPECT_FALSE(Run({name}).back().is_ok) << name;
+  }
+}
+
 }  // namespace
 }  // namespace drawbridge

@@ -240,6 +240,29 @@ TEST_F(EngineViewTest, LooksAtTheTemplateOfAnIndexThatIsNotThereYet) {
   EXPECT_FALSE(*is_durable);
 }
 
+TEST_F(EngineViewTest, LooksAtTheIndexThatIsWrittenBehindAName) {
+  const auto is_durable = [&](const char* first, const char* second, const json& aliases) {
+    answer_ = [=](const EngineRequest& request) {
+      if (request.path.starts_with("/_alias/")) return Say(aliases);
+      const auto has = [](const char* durability) {
+        return json{{"settings", {{"index.translog.durability", durability}}}};
+      };
+      return Say({{"logs-000001", has(first)}, {"logs-000002", has(second)}});
+    };
+    return *view_->IsDurable("logs", 5s);
+  };
+  const auto writes = [](const std::string& index) {
+    return json{
+        {"logs-000001", {{"aliases", {{"logs", {{"is_write_index", index == "logs-000001"}}}}}}},
+        {"logs-000002", {{"aliases", {{"logs", {{"is_write_index", index == "logs-000002"}}}}}}}};
+  };
+
+  EXPECT_FALSE(is_durable("request", "async", writes("logs-000002")));
+  EXPECT_TRUE(is_durable("async", "request", writes("logs-000002")));
+  EXPECT_TRUE(is_durable("request", "async", writes("logs-000001")));
+  EXPECT_FALSE(is_durable("request", "async", {{"error", "no alias"}})) << "a data stream";
+}
+
 class LegacyTemplatesTest : public EngineViewTest {
  protected:
   // Whether the index is durable that these legacy templates would make.

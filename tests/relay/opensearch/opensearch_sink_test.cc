@@ -1297,14 +1297,14 @@ TEST_F(OpenSearchSinkTest, FindsTheRecordForWhichARequestFailsWhateverIsSaidOfIt
 }
 
 TEST_F(OpenSearchSinkTest, TakesAllForTheEnginesFaultWhileNobodyPasses) {
-  for (const int status : {429, 503, 403}) {
+  for (const int status : {429, 403}) {
     Open({engine_.address()});
     next_.clear();
     confirmations_.clear();
     engine_.SetScript([status](const auto&, size_t) { return Say(status, "no"); });
     Submit(Values(64));
     const BootTime since = clock_.Now();
-    ASSERT_TRUE(Until([&] { return clock_.Now() - since > 60s; }));
+    ASSERT_TRUE(Until([&] { return clock_.Now() - since > 30s; }));
     EXPECT_THAT(confirmations_, testing::IsEmpty()) << status;
 
     engine_.SetScript(nullptr);

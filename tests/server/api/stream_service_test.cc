@@ -84,5 +84,24 @@ TEST_F(StreamServiceTest, SaysWhichOfBridgeAndTopicIsNotThere) {
             "NOT_FOUND NOT_FOUND bridge");
 }
 
+TEST_F(StreamServiceTest, ListsNothingOfWhatNeverWasWithoutSayingSo) {
+  const auto outcomes = [&](auto request) {
+    v1::ListDeadLettersRequest letters;
+    letters.set_bridge(request.bridge());
+    letters.set_topic(request.topic());
+    v1::ListDeadLettersResponse groups;
+    v1::ListPartitionsResponse partitions;
+    return Outcome(stub_->ListDeadLetters(CallContext(token_).get(), letters, &groups)) + ", " +
+           Outcome(stub_->ListPartitions(CallContext(token_).get(), request, &partitions));
+  };
+  v1::ListPartitionsRequest request = Named<v1::ListPartitionsRequest>();
+  EXPECT_EQ(outcomes(request), "OK, OK");
+
+  request.set_topic("another");
+  EXPECT_EQ(outcomes(request), "NOT_FOUND NOT_FOUND topic, NOT_FOUND NOT_FOUND topic");
+  request.set_bridge("another");
+  EXPECT_EQ(outcomes(request), "NOT_FOUND NOT_FOUND bridge, NOT_FOUND NOT_FOUND bridge");
+}
+
 }  // namespace
 }  // namespace drawbridge
