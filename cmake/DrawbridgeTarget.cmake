@@ -10,7 +10,8 @@ target_compile_options(drawbridge_options INTERFACE
   -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conversion -Wold-style-cast
   -Woverloaded-virtual -Wnon-virtual-dtor -Wimplicit-fallthrough
   $<$<CXX_COMPILER_ID:GNU>:-Wduplicated-cond -Wlogical-op -Wuseless-cast>
-  $<$<CXX_COMPILER_ID:Clang>:-Wthread-safety -Wthread-safety-beta>
+  # librdkafka's macros are statement expressions to clang.
+  $<$<CXX_COMPILER_ID:Clang>:-Wthread-safety -Wthread-safety-beta -Wno-gnu-statement-expression>
   $<$<BOOL:${DRAWBRIDGE_WERROR}>:-Werror>
   -fstack-protector-strong -fstack-clash-protection)
 target_link_options(drawbridge_options INTERFACE -Wl,-z,relro,-z,now)

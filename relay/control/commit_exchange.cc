@@ -59,9 +59,9 @@ std::optional<v1::Commit> CommitExchange::Next(std::vector<PartitionNews> news, 
     given_back_.pop_front();
   }
   is_urgent_ = !given_back_.empty();
-  std::ranges::rotate(news, std::ranges::find_if(news, [&](const PartitionNews& one) {
-                        return one.commit.key > committed_last_;
-                      }));
+  const auto next = std::ranges::find_if(
+      news, [&](const PartitionNews& one) { return one.commit.key > committed_last_; });
+  std::rotate(news.begin(), next, news.end());
   for (const PartitionNews& one : news) {
     if (is_full()) break;
     if (!IsNewsToTheServer(one)) continue;

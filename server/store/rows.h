@@ -106,7 +106,8 @@ struct DesiredState {
 
   std::span<const StoredPartition> PartitionsOf(StreamId stream) const {
     const auto stream_of = [](const StoredPartition& partition) { return partition.key.stream; };
-    return std::ranges::equal_range(partitions, stream, {}, stream_of);
+    const auto first = std::ranges::lower_bound(partitions, stream, {}, stream_of);
+    return {first, std::ranges::upper_bound(first, partitions.end(), stream, {}, stream_of)};
   }
 };
 

@@ -55,10 +55,10 @@ class FakeLaneFactory final : public LaneFactory {
 
   // Whether sinks confirm what they take.
   void SetAutomatic(bool is_automatic) {
-    With([&](Lanes& lanes) {
-      is_automatic_ = is_automatic;
-      for (const auto& lane : lanes) lane->sink.SetAutomatic(is_automatic);
-    });
+    const MutexLock lock(mutex_);
+    const Waker waker{lanes_};
+    is_automatic_ = is_automatic;
+    for (const auto& lane : lanes_) lane->sink.SetAutomatic(is_automatic);
   }
 
   // While it is held, no sink comes to its end.

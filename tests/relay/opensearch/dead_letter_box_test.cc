@@ -21,7 +21,6 @@ using testing::HasSubstr;
 using testing::IsEmpty;
 using testing::SizeIs;
 
-constexpr const char* kLetters = "drawbridge-dead-letters";
 constexpr int64_t kTime = 1'773'480'413'589;  // 2026-03-14T09:26:53.589Z
 
 EngineReply Say(int status, const json& body) {

@@ -8,7 +8,7 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr PartitionKey kKey{.stream = StreamId{1}, .partition = 0};
-const RelayName kRelay("r1");
+const RelayName kRelay{"r1"};
 constexpr BootTime kStart{1h};
 constexpr WallTime kWallStart{1'790'000'000s};
 

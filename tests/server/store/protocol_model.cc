@@ -29,7 +29,7 @@ struct RelayState {
   uint8_t confirmed = 0;
 
   bool is_running() const { return token != Token{}; }
-  friend auto operator<=>(const RelayState&, const RelayState&) = default;
+  [[maybe_unused]] friend auto operator<=>(const RelayState&, const RelayState&) = default;
 };
 
 // A commit on its way. Once sent it may arrive at any time and any number of times.
@@ -51,7 +51,7 @@ struct Backup {
   uint8_t next = 0;
   Offsets since = 0;
 
-  friend auto operator<=>(const Backup&, const Backup&) = default;
+  [[maybe_unused]] friend auto operator<=>(const Backup&, const Backup&) = default;
 };
 
 struct State {
