@@ -92,11 +92,12 @@ v1::Endpoint ToProto(const EndpointSpec& endpoint) {
 StatusOr<EndpointSpec> FromProto(const v1::Endpoint& message) {
   FieldReader fields;
   EndpointSpec endpoint{.name = message.name(), .cluster = {}};
+  fields.Check(message.has_kafka() || message.has_opensearch(), "kafka",
+               "is missing, or opensearch: an endpoint is one of the two");
   if (message.has_opensearch()) {
     endpoint.cluster = fields.Take("opensearch", OpenSearchFromProto(message.opensearch()));
-  } else {
-    endpoint.cluster =
-        fields.Require("kafka", message.has_kafka(), KafkaFromProto(message.kafka()));
+  } else if (message.has_kafka()) {
+    endpoint.cluster = fields.Take("kafka", KafkaFromProto(message.kafka()));
   }
   return fields.Finish(std::move(endpoint));
 }

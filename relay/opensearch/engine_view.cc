@@ -96,9 +96,11 @@ StatusOr<std::vector<BulkItem>> EngineView::Bulk(HttpRequest request, size_t cou
 Status EngineView::Refused(const HttpAnswer& answer) const {
   const EngineError error = ReadError(answer.status, answer.body);
   if (answer.status == 401) {
-    return {StatusCode::kUnauthenticated, Reason::kAuthenticationFailed,
-            fmt::format("{}: the engine does not know us: set the endpoint's credential again ({})",
-                        endpoint(), error.Text())};
+    return {
+        StatusCode::kUnauthenticated, Reason::kAuthenticationFailed,
+        fmt::format(
+            "{}: the engine does not know us: set the endpoint's credential, or set it again ({})",
+            endpoint(), error.Text())};
   }
   if (answer.status == 403) {
     return {StatusCode::kPermissionDenied, Reason::kAuthorizationFailed,

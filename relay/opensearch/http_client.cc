@@ -37,6 +37,11 @@ Status Unreachable(Reason reason, std::string text) {
   return {StatusCode::kUnavailable, reason, std::move(text)};
 }
 
+// What the port may speak where the address' own does not get through.
+std::string_view OtherScheme(std::string_view address) {
+  return address.starts_with("https") ? "plain http" : "https";
+}
+
 // What a failure means and what to do about it, with the library's words.
 Status FailureOf(CURLcode code, const char* words, const std::string& address) {
   const std::string text = *words == '\0' ? curl_easy_strerror(code) : words;
@@ -67,8 +72,9 @@ Status FailureOf(CURLcode code, const char* words, const std::string& address) {
     case CURLE_SEND_FAIL_REWIND:
       return Unreachable(Reason::kUnreachable,
                          fmt::format("{}: the connection broke before an answer came: check that "
-                                     "the engine is up, and the firewalls between",
-                                     address));
+                                     "the engine is up, whether the port speaks {}, and the "
+                                     "firewalls between",
+                                     address, OtherScheme(address)));
     case CURLE_GOT_NOTHING:
     case CURLE_WEIRD_SERVER_REPLY:
     case CURLE_HTTP2:
@@ -78,9 +84,9 @@ Status FailureOf(CURLcode code, const char* words, const std::string& address) {
                                      address, text));
     default:
       return Unreachable(Reason::kUnreachable,
-                         fmt::format("{}: no answer: check that the engine is up, and the "
-                                     "firewalls between ({})",
-                                     address, text));
+                         fmt::format("{}: no answer: check that the engine is up, whether the "
+                                     "port speaks {}, and the firewalls between ({})",
+                                     address, OtherScheme(address), text));
   }
 }
 

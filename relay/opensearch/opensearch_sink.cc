@@ -459,7 +459,8 @@ void OpenSearchSink::TakeItems(Bulk bulk, const std::vector<BulkItem>& items, Bo
         if (entry.refusal && !partitions_.IsOld(entry)) {
           turned.blocked.try_emplace(
               entry.slot, StatusCode::kFailedPrecondition, Reason::kRecordRefused,
-              fmt::format("the record at offset {} is refused, and so is its dead letter in {}: {}",
+              fmt::format("the record at offset {} is refused, and so is its dead letter: mend {} "
+                          "({})",
                           entry.record.offset, LettersText(), error.Text()));
           turned.failed.push_back(std::move(entry));
         } else {
@@ -615,7 +616,7 @@ void OpenSearchSink::TakePosted(BootTime now) {
       turned.blocked.try_emplace(
           entry.slot, StatusCode::kFailedPrecondition, posted.status.reason(),
           fmt::format("the record at offset {} is refused, and so is its dead letter, or one that "
-                      "was sent with it, in {}: {}",
+                      "was sent with it: mend {}, and all goes on by itself ({})",
                       entry.record.offset, LettersText(), posted.status.message()));
       turned.failed.push_back(std::move(entry));
     }

@@ -11,10 +11,12 @@ RequestOutcome OutcomeOfRequest(const EngineError& error, bool has_others) {
     case 413:
       return {.remedy = RequestRemedy::kSplit};
     case 401:
-      return {.remedy = RequestRemedy::kBlock,
-              .reason = Reason::kAuthenticationFailed,
-              .text = fmt::format(
-                  "the engine does not know us: set the endpoint's credential again ({})", text)};
+      return {
+          .remedy = RequestRemedy::kBlock,
+          .reason = Reason::kAuthenticationFailed,
+          .text = fmt::format(
+              "the engine does not know us: set the endpoint's credential, or set it again ({})",
+              text)};
     case 403:
       return {.remedy = RequestRemedy::kBlock,
               .reason = Reason::kAuthorizationFailed,
