@@ -87,9 +87,9 @@ struct BridgeTarget {
   bool provenance = true;
   bool require_idempotence = false;
   // A search engine's.
-  std::string index;              // "logs-{topic}-{+yyyy.MM.dd}"
-  std::string dead_letter_index;  // empty: kDeadLetterIndex
-  std::string dead_letter_topic;  // of the source's cluster, in place of the index; empty: none
+  std::string index;                // "logs-{topic}-{+yyyy.MM.dd}"
+  std::string dead_letter_index;    // empty: kDeadLetterIndex
+  std::string dead_letter_topic;    // of the source's cluster, in place of the index; empty: none
   int dead_letter_max_percent = 0;  // of a partition's records, within an hour; 0: no limit
 
   // The index of its dead letters, unless they go to a topic.

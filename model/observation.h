@@ -77,6 +77,8 @@ struct SurveyedTopic {
   int target_partitions = 0;  // 0: the topic is not there
   std::vector<SurveyedPartition> partitions;
   std::optional<int64_t> retention_ms;  // -1: for ever
+  // Another one than before: it was deleted and made anew. Empty: the source does not tell.
+  std::string topic_id = {};
 };
 
 // What a look at a bridge's two clusters found.

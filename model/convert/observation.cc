@@ -2,6 +2,8 @@
 
 #include <array>
 
+#include <fmt/format.h>
+
 #include "model/convert/checkpoint.h"
 #include "model/convert/field_reader.h"
 #include "model/convert/partition.h"
@@ -66,7 +68,11 @@ StatusOr<SurveyedTopic> TopicFromProto(const v1::SurveyedTopic& message) {
       .target_partitions = fields.NotNegative("target_partitions", message.target_partitions()),
       .partitions =
           fields.TakeAll<SurveyedPartition>("partitions", message.partitions(), PartitionFromProto),
-      .retention_ms = std::nullopt};
+      .retention_ms = std::nullopt,
+      .topic_id = message.topic_id()};
+  constexpr size_t kTopicIdMax = 64;
+  fields.Check(topic.topic_id.size() <= kTopicIdMax, "topic_id",
+               fmt::format("has more than {} bytes", kTopicIdMax));
   if (message.has_retention_ms()) {
     topic.retention_ms = fields.AtLeast(kForEver, "retention_ms", message.retention_ms());
   }
@@ -88,6 +94,7 @@ v1::SurveyedTopic TopicToProto(const SurveyedTopic& topic) {
     added.set_target_ready(partition.is_target_ready);
   }
   if (topic.retention_ms) message.set_retention_ms(*topic.retention_ms);
+  message.set_topic_id(topic.topic_id);
   return message;
 }
 

@@ -6,6 +6,8 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "relay/kafka/topic_ids.h"
+
 namespace drawbridge {
 namespace {
 
@@ -119,7 +121,7 @@ SurveyResult KafkaSurveyor::Look(const std::stop_token& stop) {
   result.is_complete = target_ == nullptr || is_target_seen_;
   ChooseTopics(result, patience);
   ReadPositions(result, patience);
-  ReadRetention(result, patience);
+  ReadTraits(result, patience);
   if (is_target_seen_) MakeTarget(result, patience);
   if (target_) ReadTarget(result, patience);
   return result;
@@ -312,10 +314,14 @@ void KafkaSurveyor::ReadPositions(SurveyResult& result, const Patience& patience
   }
 }
 
-void KafkaSurveyor::ReadRetention(SurveyResult& result, const Patience& patience) {
+void KafkaSurveyor::ReadTraits(SurveyResult& result, const Patience& patience) {
   std::vector<std::string> names;
   for (const SurveyedTopic& topic : result.topics) names.push_back(topic.topic);
   source_->ReadSettings(names, patience);
+  const std::map<std::string, std::string> ids = TopicIdsOf(*source_, names, patience);
+  for (SurveyedTopic& topic : result.topics) {
+    if (const auto id = ids.find(topic.topic); id != ids.end()) topic.topic_id = id->second;
+  }
   const std::optional<Duration> said = source_->endpoint().kafka().source_retention;
   for (SurveyedTopic& topic : result.topics) {
     topic.retention_ms = RetentionOf(source_->SettingsOf(topic.topic));

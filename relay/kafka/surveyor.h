@@ -47,7 +47,7 @@ class KafkaSurveyor final : public Survey {
   void ReadClusters(SurveyResult& result, const Patience& patience);
   void ChooseTopics(SurveyResult& result, const Patience& patience);
   void ReadPositions(SurveyResult& result, const Patience& patience);
-  void ReadRetention(SurveyResult& result, const Patience& patience);
+  void ReadTraits(SurveyResult& result, const Patience& patience);
   void MakeTarget(SurveyResult& result, const Patience& patience);
   void AwaitTarget(const Patience& patience);
   void ReadTarget(SurveyResult& result, const Patience& patience);

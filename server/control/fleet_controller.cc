@@ -564,9 +564,17 @@ void FleetController::Take(const RelayName& name, Relay& /*relay*/, SurveyResult
     Wake();
     return;
   }
+  for (Condition& anew : TopicChanges(survey, desired_)) {
+    EndLife(*anew.stream);
+    state.conditions.push_back(std::move(anew));
+  }
   for (const StoredStream& stream : desired_.streams) {
-    const bool is_carried = stream.bridge == bridge->id && stream.is_selected;
-    if (is_carried && state.Misses(stream.topic, bridge->generation)) EndLife(stream.id);
+    if (stream.bridge != bridge->id || !stream.is_selected) continue;
+    const bool is_not_found = std::ranges::any_of(survey.conditions, [&](const Condition& one) {
+      return one.side == Side::kSource && one.reason == Reason::kTopicNotFound &&
+             one.topic == stream.topic;
+    });
+    if (is_not_found || state.Misses(stream.topic, bridge->generation)) EndLife(stream.id);
   }
   if (const std::optional<Learnt> learnt = LearnFrom(survey, *bridge, desired_, state)) {
     if (Status stored = stream_store_.Learn(*learnt); !stored.ok()) {

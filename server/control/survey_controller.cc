@@ -114,6 +114,31 @@ void ChooseSurveyors(const std::vector<StoredBridge>& bridges,
   }
 }
 
+std::vector<Condition> TopicChanges(const SurveyResult& survey, const DesiredState& stored) {
+  std::vector<Condition> changes;
+  for (const SurveyedTopic& topic : survey.topics) {
+    for (const StoredStream& stream : stored.streams) {
+      if (stream.bridge != survey.bridge || stream.topic != topic.topic) continue;
+      if (stream.topic_id.empty() || topic.topic_id.empty() || stream.topic_id == topic.topic_id) {
+        continue;
+      }
+      changes.push_back(
+          {.side = Side::kSource,
+           .reason = Reason::kSourceChanged,
+           .text = fmt::format("the topic {} was deleted and made anew: take it out of this bridge "
+                               "and give it one of its own, which carries it from its beginning",
+                               topic.topic),
+           .bridge = survey.bridge,
+           .stream = stream.id,
+           .partition = std::nullopt,
+           .topic = topic.topic,
+           .age = std::nullopt,
+           .blocks = true});
+    }
+  }
+  return changes;
+}
+
 std::optional<Condition> ClusterChange(const SurveyResult& survey, const StoredBridge& bridge) {
   const auto differs = [](const std::string& was, const std::string& is) {
     return !was.empty() && !is.empty() && was != is;
@@ -144,7 +169,8 @@ std::optional<Learnt> LearnFrom(const SurveyResult& survey, const StoredBridge& 
     LearntStream found{.topic = topic.topic,
                        .target_topic = topic.target_topic,
                        .target_partitions = ReadyPartitions(topic),
-                       .new_partitions = {}};
+                       .new_partitions = {},
+                       .topic_id = topic.topic_id};
     std::set<PartitionNumber> known;
     if (stream != stored.streams.end()) {
       for (const StoredPartition& partition : stored.partitions) {
@@ -162,8 +188,10 @@ std::optional<Learnt> LearnFrom(const SurveyResult& survey, const StoredBridge& 
         learnt.resolves_start = false;
       }
     }
+    const bool has_new_id =
+        stream != stored.streams.end() && stream->topic_id.empty() && !found.topic_id.empty();
     const bool is_new = stream == stored.streams.end() || !found.new_partitions.empty() ||
-                        stream->target_partitions != found.target_partitions ||
+                        has_new_id || stream->target_partitions != found.target_partitions ||
                         stream->target_topic != found.target_topic;
     if (!is_new) continue;
     has_news = true;

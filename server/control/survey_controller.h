@@ -59,6 +59,10 @@ void ChooseSurveyors(const std::vector<StoredBridge>& bridges,
 std::optional<Learnt> LearnFrom(const SurveyResult& survey, const StoredBridge& bridge,
                                 const DesiredState& stored, SurveyState& state);
 
+// Topics that were deleted and made anew since their streams began: what is stored of those is
+// about records that are gone, so that they must not go on.
+std::vector<Condition> TopicChanges(const SurveyResult& survey, const DesiredState& stored);
+
 // A source or target that is not the cluster that the bridge was made for; nullopt: it is.
 std::optional<Condition> ClusterChange(const SurveyResult& survey, const StoredBridge& bridge);
 

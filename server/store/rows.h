@@ -50,7 +50,8 @@ struct StoredStream {
   int source_epoch = 1;
   bool is_paused = false;
   int target_partitions = 0;
-  bool is_selected = true;  // by its bridge's topics; if not, it is not carried
+  bool is_selected = true;    // by its bridge's topics; if not, it is not carried
+  std::string topic_id = {};  // of the topic that it carries; empty: not known
 };
 
 struct StoredPartition {

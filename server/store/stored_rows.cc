@@ -92,7 +92,7 @@ Status ReadBridges(Database& database, DesiredState& state) {
 Status ReadStreams(Database& database, DesiredState& state) {
   Statement rows = database.Prepare(
       "SELECT id, bridge_id, topic, target_topic, source_epoch, is_paused, target_partitions, "
-      "is_selected "
+      "is_selected, topic_id "
       "FROM streams ORDER BY bridge_id, topic");
   while (rows.Step()) {
     state.streams.push_back({.id = {rows.Int(0)},
@@ -102,7 +102,8 @@ Status ReadStreams(Database& database, DesiredState& state) {
                              .source_epoch = static_cast<int>(rows.Int(4)),
                              .is_paused = rows.Int(5) != 0,
                              .target_partitions = static_cast<int>(rows.Int(6)),
-                             .is_selected = rows.Int(7) != 0});
+                             .is_selected = rows.Int(7) != 0,
+                             .topic_id = rows.Text(8)});
   }
   return rows.status();
 }

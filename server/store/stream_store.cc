@@ -15,19 +15,22 @@ StatusOr<int64_t> Put(Database& database, BridgeId bridge, const LearntStream& s
   Status put = database
                    .Prepare(
                        "INSERT INTO streams (bridge_id, topic, target_topic, target_partitions, "
-                       "created_at_us, source_epoch) "
-                       "SELECT b.id, ?2, ?3, ?4, ?5, coalesce(l.source_epoch, 1) FROM bridges b "
+                       "created_at_us, topic_id, source_epoch) "
+                       "SELECT b.id, ?2, ?3, ?4, ?5, ?6, coalesce(l.source_epoch, 1) "
+                       "FROM bridges b "
                        "LEFT JOIN source_lives l ON l.topic = ?2 AND l.source_cluster = "
                        "iif(b.source_cluster_id <> '', b.source_cluster_id, b.source_endpoint) "
                        "WHERE b.id = ?1 "
                        "ON CONFLICT (bridge_id, topic) DO UPDATE SET "
                        "target_topic = excluded.target_topic, "
-                       "target_partitions = excluded.target_partitions")
+                       "target_partitions = excluded.target_partitions, "
+                       "topic_id = iif(topic_id = '', excluded.topic_id, topic_id)")
                    .Bind(bridge.value)
                    .Bind(stream.topic)
                    .Bind(stream.target_topic)
                    .Bind(int64_t{stream.target_partitions})
                    .Bind(now)
+                   .Bind(stream.topic_id)
                    .Run();
   if (!put.ok()) return put;
   Statement found = database.Prepare("SELECT id FROM streams WHERE bridge_id = ? AND topic = ?");

@@ -19,6 +19,7 @@ struct LearntStream {
   int target_partitions = 0;
   // Partitions that are not stored yet, with where they start.
   std::vector<std::pair<PartitionNumber, Offset>> new_partitions;
+  std::string topic_id = {};  // empty, or one that is known already: keep what is stored
 };
 
 // What the server takes over from a survey.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import os
+import re
 import shlex
 import subprocess
 import sys
@@ -34,6 +35,19 @@ def program(name: str) -> Path:
     if not folder:
         raise RuntimeError("DRAWBRIDGE_BIN has to name the folder of the programs under test")
     return Path(folder) / name
+
+
+def library_of(relay: Path) -> str:
+    """The version of librdkafka that a relay's program runs on."""
+    told = subprocess.run([relay, "--version"], capture_output=True, text=True, check=True).stdout
+    found = re.search(r"\(librdkafka (\d+\.\d+\.\d+): .*sasl_scram.*\)", told)
+    assert found is not None, told
+    return found[1]
+
+
+def numbers(version: str) -> tuple[int, ...]:
+    """A version as its numbers, to compare it."""
+    return tuple(map(int, version.split(".")))
 
 
 def stubs(module: str) -> ModuleType:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from deployment import Deployment, unique
+import pytest
+from deployment import Deployment, library_of, numbers, program, unique
 
 
 def test_the_gap_is_exactly_what_is_missing(deployment: Deployment) -> None:
@@ -34,3 +35,26 @@ def test_the_gap_is_exactly_what_is_missing(deployment: Deployment) -> None:
     arrived = deployment.aws.admin.list_offsets(topic)
     assert arrived[0] == ends[topic, 0] - 500
     assert arrived[1] == ends[topic, 1]
+
+
+def test_a_topic_made_anew_is_noticed_though_it_has_more_records(deployment: Deployment) -> None:
+    """The client library goes on at the old offset without a word: the topic's id tells."""
+    version = library_of(program("drawbridge-relay"))
+    if numbers(version) < (2, 3):
+        pytest.skip(f"librdkafka {version} knows nothing of topics' ids")
+    topic = unique("anew")
+    admin = deployment.oci.admin
+    deployment.make_topics(topic, partitions=1)
+    admin.produce(topic, [{"value": b"old", "partition": 0} for _ in range(100)])
+    deployment.apply_bridge("anew", [topic])
+    deployment.wait_until_carried("anew", [topic])
+    deployment.wait_until_well("anew")
+
+    admin.delete_topic(topic)
+    deployment.wait(lambda: topic not in admin.list_topics(), 30, "the topic is gone", 0.1)
+    deployment.make_topics(topic, partitions=1)
+    admin.produce(topic, [{"value": b"new", "partition": 0} for _ in range(150)])
+
+    deployment.wait_until_shown(
+        "anew", "SOURCE_CHANGED", side="source", says=["give it one of its own"], seconds=60
+    )

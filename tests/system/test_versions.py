@@ -6,14 +6,12 @@ do, and the system's else.
 
 from __future__ import annotations
 
-import re
 import shutil
-import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from deployment import Deployment, Relay, program, unique
+from deployment import Deployment, Relay, library_of, numbers, program, unique
 
 from rig import presets, records
 from rig.access import ClusterAccess
@@ -23,18 +21,6 @@ SECONDS = 15
 RECORDS = 2000
 
 SCRAM_NEEDS = (2, 6, 1)
-
-
-def library_of(relay: Path) -> str:
-    """The version of librdkafka that a relay's program runs on."""
-    told = subprocess.run([relay, "--version"], capture_output=True, text=True, check=True).stdout
-    found = re.search(r"\(librdkafka (\d+\.\d+\.\d+): .*sasl_scram.*\)", told)
-    assert found is not None, told
-    return found[1]
-
-
-def numbers(version: str) -> tuple[int, ...]:
-    return tuple(map(int, version.split(".")))
 
 
 @pytest.fixture(scope="module")

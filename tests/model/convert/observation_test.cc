@@ -147,6 +147,7 @@ class SurveyResultTest : public testing::Test {
         target_partitions: 2
         partitions { partition: 1 log_start: 5 log_end: 9 start_offset: 6 target_ready: true }
         retention_ms: 86400000
+        topic_id: "HxVZVAAAQACNdsABuEAQUg"
       }
       conditions {
         side: "source"
@@ -191,6 +192,11 @@ TEST_F(SurveyResultTest, KnowsARetentionForEver) {
 
   message_.mutable_topics(0)->set_retention_ms(-2);
   EXPECT_EQ(FromProto(message_).status().field(), "topics[0].retention_ms");
+}
+
+TEST_F(SurveyResultTest, TakesNoTopicIdThatNoClusterGives) {
+  message_.mutable_topics(0)->set_topic_id(std::string(65, 'x'));
+  EXPECT_EQ(FromProto(message_).status().field(), "topics[0].topic_id");
 }
 
 TEST_F(SurveyResultTest, SaysWhichBridgeItsConditionsAreAbout) {

@@ -494,6 +494,43 @@ TEST_F(PartitionsTest, EndALifeOfTheirTopicWhenAnotherOneIsThere) {
   EXPECT_EQ(NextLife(), 2);
 }
 
+TEST_F(PartitionsTest, StopWhereTheirTopicWasDeletedAndMadeAnew) {
+  StartFleet();
+  const auto session = Connect("fra-1");
+  const auto found = [](const std::string& id) {
+    SurveyedTopic topic;
+    topic.topic = topic.target_topic = "audit";
+    topic.topic_id = id;
+    return std::vector<SurveyedTopic>{topic};
+  };
+  Survey(session, {}, found("first"));
+  ASSERT_FALSE(IsStopped(session));
+
+  Survey(session, {}, found("second"));
+
+  EXPECT_TRUE(IsStopped(session));
+  const auto view = fleet_->View();
+  EXPECT_EQ(view->bridges.at(BridgeNamed("logs").id).conditions.at(0).condition.reason,
+            Reason::kSourceChanged);
+  EXPECT_EQ(NextLife(), 2);
+
+  Survey(session, {}, found(""));
+  EXPECT_FALSE(IsStopped(session)) << "what cannot be told stops nothing";
+}
+
+TEST_F(PartitionsTest, EndALifeOfTheirTopicThatIsNotFound) {
+  StartFleet();
+  const auto session = Connect("fra-1");
+  Condition gone;
+  gone.side = Side::kSource;
+  gone.reason = Reason::kTopicNotFound;
+  gone.topic = "audit";
+
+  Survey(session, {gone});
+
+  EXPECT_EQ(NextLife(), 2);
+}
+
 TEST_F(PartitionsTest, EndALifeOfTheirTopicWhenItIsGone) {
   StartFleet();
   const auto session = Connect("fra-1");

@@ -258,6 +258,18 @@ TEST_F(PassedRangesTest, KeepsGapsWhenTheirBridgeIsGone) {
   EXPECT_THAT(*streams().Gaps("logs", "audit", 0, 100), SizeIs(3));
 }
 
+TEST_F(StreamStoreTest, KeepsTheFirstIdOfATopic) {
+  LearntStream found = Found("audit", 1, {{0, Offset{0}}});
+  ASSERT_TRUE(streams().Learn(Survey({found})).ok());
+  EXPECT_EQ(StreamNamed("audit").topic_id, "");
+
+  for (const char* const id : {"first", "second", ""}) {
+    found.topic_id = id;
+    ASSERT_TRUE(streams().Learn(Survey({found})).ok());
+    EXPECT_EQ(StreamNamed("audit").topic_id, "first") << id;
+  }
+}
+
 // --- Lives of a topic ---------------------------------------------------------------------------
 
 class SourceLivesTest : public StreamStoreTest {
