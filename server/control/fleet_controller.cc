@@ -564,7 +564,7 @@ void FleetController::Take(const RelayName& name, Relay& /*relay*/, SurveyResult
     Wake();
     return;
   }
-  for (Condition& anew : TopicChanges(survey, desired_)) {
+  for (Condition& anew : TopicChanges(survey, desired_, state)) {
     EndLife(*anew.stream);
     state.conditions.push_back(std::move(anew));
   }

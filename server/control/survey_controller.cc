@@ -114,27 +114,33 @@ void ChooseSurveyors(const std::vector<StoredBridge>& bridges,
   }
 }
 
-std::vector<Condition> TopicChanges(const SurveyResult& survey, const DesiredState& stored) {
+std::vector<Condition> TopicChanges(const SurveyResult& survey, const DesiredState& stored,
+                                    SurveyState& state) {
   std::vector<Condition> changes;
-  for (const SurveyedTopic& topic : survey.topics) {
-    for (const StoredStream& stream : stored.streams) {
-      if (stream.bridge != survey.bridge || stream.topic != topic.topic) continue;
-      if (stream.topic_id.empty() || topic.topic_id.empty() || stream.topic_id == topic.topic_id) {
-        continue;
+  for (const StoredStream& stream : stored.streams) {
+    if (stream.bridge != survey.bridge) continue;
+    const auto topic = std::ranges::find(survey.topics, stream.topic, &SurveyedTopic::topic);
+    const bool is_told = topic != survey.topics.end() && !topic->topic_id.empty();
+    if (is_told && !stream.topic_id.empty()) {
+      if (topic->topic_id == stream.topic_id) {
+        state.made_anew.erase(stream.id);
+      } else {
+        state.made_anew.insert(stream.id);
       }
-      changes.push_back(
-          {.side = Side::kSource,
-           .reason = Reason::kSourceChanged,
-           .text = fmt::format("the topic {} was deleted and made anew: take it out of this bridge "
-                               "and give it one of its own, which carries it from its beginning",
-                               topic.topic),
-           .bridge = survey.bridge,
-           .stream = stream.id,
-           .partition = std::nullopt,
-           .topic = topic.topic,
-           .age = std::nullopt,
-           .blocks = true});
     }
+    if (!stream.is_selected || !state.made_anew.contains(stream.id)) continue;
+    changes.push_back(
+        {.side = Side::kSource,
+         .reason = Reason::kSourceChanged,
+         .text = fmt::format("the topic {} was deleted and made anew: take it out of this bridge "
+                             "and give it one of its own, which carries it from its beginning",
+                             stream.topic),
+         .bridge = survey.bridge,
+         .stream = stream.id,
+         .partition = std::nullopt,
+         .topic = stream.topic,
+         .age = std::nullopt,
+         .blocks = true});
   }
   return changes;
 }

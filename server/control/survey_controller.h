@@ -30,6 +30,8 @@ struct SurveyState {
   // Topics and partitions of the first survey that named any: what is named later appeared later.
   // Empty once the start is resolved.
   std::set<std::pair<std::string, PartitionNumber>> named_first;
+  // Streams whose topic was seen with another id than theirs, and not with theirs since.
+  std::set<StreamId> made_anew;
 
   // A survey of the bridge has come. `change`: of the cluster; what else it says is then not about
   // this bridge.
@@ -60,8 +62,10 @@ std::optional<Learnt> LearnFrom(const SurveyResult& survey, const StoredBridge& 
                                 const DesiredState& stored, SurveyState& state);
 
 // Topics that were deleted and made anew since their streams began: what is stored of those is
-// about records that are gone, so that they must not go on.
-std::vector<Condition> TopicChanges(const SurveyResult& survey, const DesiredState& stored);
+// about records that are gone, so that they must not go on. So it stays while a survey cannot tell.
+// Changes nothing but state.made_anew.
+std::vector<Condition> TopicChanges(const SurveyResult& survey, const DesiredState& stored,
+                                    SurveyState& state);
 
 // A source or target that is not the cluster that the bridge was made for; nullopt: it is.
 std::optional<Condition> ClusterChange(const SurveyResult& survey, const StoredBridge& bridge);

@@ -515,7 +515,26 @@ TEST_F(PartitionsTest, StopWhereTheirTopicWasDeletedAndMadeAnew) {
   EXPECT_EQ(NextLife(), 2);
 
   Survey(session, {}, found(""));
-  EXPECT_FALSE(IsStopped(session)) << "what cannot be told stops nothing";
+  EXPECT_TRUE(IsStopped(session)) << "a survey that cannot tell takes nothing back";
+  Survey(session, {});
+  EXPECT_TRUE(IsStopped(session)) << "nor does one that has not reached it";
+
+  Survey(session, {}, found("first"));
+  EXPECT_FALSE(IsStopped(session));
+}
+
+TEST_F(PartitionsTest, GoOnWhereTheSourceTellsNoIds) {
+  StartFleet();
+  const auto session = Connect("fra-1");
+  SurveyedTopic topic;
+  topic.topic = topic.target_topic = "audit";
+  topic.topic_id = "first";
+  Survey(session, {}, {topic});
+  topic.topic_id.clear();
+
+  Survey(session, {}, {topic});
+
+  EXPECT_FALSE(IsStopped(session));
 }
 
 TEST_F(PartitionsTest, EndALifeOfTheirTopicThatIsNotFound) {
