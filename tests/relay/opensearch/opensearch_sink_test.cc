@@ -124,6 +124,11 @@ class OpenSearchSinkTest : public testing::Test {
     for (const Confirmation& one : confirmations_) records += one.failure ? 0 : one.records;
     return records;
   }
+  int64_t GivenBack() const {
+    int64_t records = 0;
+    for (const Confirmation& one : confirmations_) records += one.failure ? one.records : 0;
+    return records;
+  }
   std::vector<Confirmation> Failures() const {
     std::vector<Confirmation> failures;
     for (const Confirmation& one : confirmations_) {
@@ -924,11 +929,7 @@ TEST_F(LettersInATopicTest, AllComeBackThatFailTogetherInWhateverOrderTheyWerePo
 
   topic_->Speak();
 
-  ASSERT_TRUE(Until([&] {
-    int64_t failed = 0;
-    for (const Confirmation& one : Failures()) failed += one.records;
-    return failed == 3;
-  })) << "2, 8 and then 5 were posted";
+  ASSERT_TRUE(Until([&] { return GivenBack() == 3; })) << "2, 8 and then 5 were posted";
 }
 
 TEST_F(OpenSearchSinkTest, FindsTheOneForWhichARequestIsRefused) {
@@ -1257,11 +1258,7 @@ TEST_F(OpenSearchSinkTest, TriesNoRecordForEverThatNobodyWaitsFor) {
 
   OpenSlot(0);
 
-  ASSERT_TRUE(Until([&] {
-    int64_t back = 0;
-    for (const Confirmation& failure : Failures()) back += failure.records;
-    return back == 5;
-  }));
+  ASSERT_TRUE(Until([&] { return GivenBack() == 5; }));
   EXPECT_EQ(Failures()[0].failure, Disposition::kRetry);
 }
 

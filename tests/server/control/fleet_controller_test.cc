@@ -380,6 +380,18 @@ class PartitionsTest : public FleetControllerTest {
                                                 .is_complete = is_complete});
     Settle();
   }
+  Condition SourceChanged() {
+    Condition changed;
+    changed.side = Side::kSource;
+    changed.reason = Reason::kSourceChanged;
+    changed.bridge = BridgeNamed("logs").id;
+    return changed;
+  }
+  static Report ReportOf(std::vector<Condition> conditions) {
+    Report report;
+    report.conditions = std::move(conditions);
+    return report;
+  }
   // Of which life of the topic a stream is that is made for it next.
   int NextLife() {
     DefineBridge("next");
@@ -480,15 +492,11 @@ TEST_F(PartitionsTest, StopWhileTheirTopicWouldBreakAPromise) {
 TEST_F(PartitionsTest, EndALifeOfTheirTopicWhenAnotherOneIsThere) {
   StartFleet();
   const auto session = Connect("fra-1");
-  Report report;
-  Condition& changed = report.conditions.emplace_back();
-  changed.side = Side::kSource;
-  changed.reason = Reason::kSourceChanged;
-  changed.bridge = BridgeNamed("logs").id;
+  Condition changed = SourceChanged();
   changed.stream = stream_;
   changed.partition = 0;
 
-  fleet_->Receive(session.get(), report);
+  fleet_->Receive(session.get(), ReportOf({changed}));
   Settle();
 
   EXPECT_EQ(NextLife(), 2);
@@ -562,12 +570,7 @@ TEST_F(PartitionsTest, EndALifeOfTheirTopicWhenItIsGone) {
 TEST_F(PartitionsTest, GoOnWithTheirTopicsLifeWhereAnotherClusterAnswers) {
   StartFleet();
   const auto session = Connect("fra-1");
-  Report report;
-  Condition& changed = report.conditions.emplace_back();
-  changed.side = Side::kSource;
-  changed.reason = Reason::kSourceChanged;
-  changed.bridge = BridgeNamed("logs").id;
-  fleet_->Receive(session.get(), report);
+  fleet_->Receive(session.get(), ReportOf({SourceChanged()}));
   Survey(session, {}, {}, "", false);
 
   EXPECT_EQ(NextLife(), 1);
