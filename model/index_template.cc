@@ -1,6 +1,7 @@
 #include "model/index_template.h"
 
 #include <algorithm>
+#include <cctype>
 #include <chrono>
 
 #include <fmt/format.h>
@@ -160,6 +161,22 @@ int64_t InEngineTime(int64_t timestamp_ms) {
 bool IndexTemplate::MayName(std::string_view index) const {
   const std::string& front = parts_.front().text;
   return parts_.size() == 1 ? index == front : index.starts_with(front);
+}
+
+bool IndexTemplate::MayName(std::string_view index, std::string_view topic) const {
+  static constexpr char kDigit = '\0';
+  const std::string name = Join(topic, [](std::string pattern) {
+    std::ranges::replace_if(
+        pattern, [](char c) { return std::isalpha(c) != 0; }, kDigit);
+    return pattern;
+  });
+  return std::ranges::equal(name, index, [](char is_meant, char is) {
+    return is_meant == kDigit ? is >= '0' && is <= '9' : is_meant == is;
+  });
+}
+
+std::string IndexTemplate::Wildcard(std::string_view topic) const {
+  return Join(topic, [](const std::string&) { return "*"; });
 }
 
 bool IndexTemplate::has_topic() const {

@@ -27,6 +27,10 @@ class IndexTemplate {
 
   // Whether some topic may give a record this index, as far as the fixed text in front tells.
   bool MayName(std::string_view index) const;
+  // Whether a record of the topic gets this index at some time.
+  bool MayName(std::string_view index, std::string_view topic) const;
+  // What engines find those indexes by, and maybe others: "logs-audit-*".
+  std::string Wildcard(std::string_view topic) const;
 
   bool has_topic() const;
   bool has_time() const;

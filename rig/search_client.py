@@ -13,10 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rig.processes import RigError
+from rig.processes import RigError, wait_until
 
 _PAGE = 5000
 _SCROLL_KEPT = "5m"
+_MEMORY_WAIT = 60  # seconds
 
 
 class SearchError(RigError):
@@ -260,7 +261,7 @@ class SearchClient:
         if query:
             body["query"] = query
         path = f"{_quoted(index)}/_search?scroll={_SCROLL_KEPT}"
-        answer = self.call("POST", path, body, seconds=300, is_exact=True)
+        answer = self._read("POST", path, body)
         total = int(answer["hits"]["total"]["value"])
         found = 0
         try:
@@ -273,11 +274,24 @@ class SearchClient:
                 for hit in hits:
                     yield Document(hit["_index"], hit["_id"], hit["_source"])
                 scroll = {"scroll": _SCROLL_KEPT, "scroll_id": answer["_scroll_id"]}
-                answer = self.call("POST", "_search/scroll", scroll, seconds=300, is_exact=True)
+                answer = self._read("POST", "_search/scroll", scroll)
         finally:
-            self.call("DELETE", "_search/scroll", {"scroll_id": answer["_scroll_id"]})
+            self._read("DELETE", "_search/scroll", {"scroll_id": answer["_scroll_id"]})
         if found != total:
             raise RigError(f"{index}: {total} documents were announced, {found} came")
+
+    def _read(self, method: str, path: str, body: Any) -> Any:
+        """Makes a request again that an engine has no memory to begin: it collects its garbage."""
+
+        def answer() -> Any:
+            try:
+                return self.call(method, path, body, seconds=300, is_exact=True)
+            except SearchError as error:
+                if error.status != 429:
+                    raise
+                return None
+
+        return wait_until(answer, _MEMORY_WAIT, f"{self.url} has memory to answer", every=0.5)
 
 
 # One node cannot hold a replica.

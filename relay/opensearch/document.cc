@@ -71,6 +71,13 @@ std::optional<std::string> Get(const json& object, const std::string& name) {
   return bytes;
 }
 
+// Whether a field would be in our object, or in its place: an engine takes dots for a path, and the
+// first record of an index tells how its fields are mapped, which must not keep out all others.
+bool IsOurs(std::string_view field) {
+  constexpr std::string_view kOurs = "drawbridge";
+  return field.starts_with(kOurs) && (field.size() == kOurs.size() || field[kOurs.size()] == '.');
+}
+
 // What simdjson does not take as an object and is one all the same: numbers beyond 64 bits.
 class ObjectReader : public nlohmann::json_sax<json> {
  public:
@@ -89,7 +96,7 @@ class ObjectReader : public nlohmann::json_sax<json> {
   bool end_array() override { return Leave(); }
   bool key(string_t& name) override {
     if (depth_ == 1 && name == "@timestamp") has_timestamp = true;
-    if (depth_ == 1 && name == "drawbridge") has_drawbridge = true;
+    if (depth_ == 1 && IsOurs(name)) has_ours = true;
     return true;
   }
   bool parse_error(size_t, const std::string&, const nlohmann::detail::exception&) override {
@@ -97,7 +104,7 @@ class ObjectReader : public nlohmann::json_sax<json> {
   }
 
   bool has_timestamp = false;
-  bool has_drawbridge = false;
+  bool has_ours = false;
   bool is_too_deep = false;
 
  private:
@@ -138,7 +145,7 @@ DocumentShaper::DocumentShaper(std::string relay)
 
 DocumentShaper::~DocumentShaper() = default;
 
-DocumentShaper::Shape DocumentShaper::Look(std::string_view value, Found& found) {
+DocumentShaper::Shape DocumentShaper::Look(std::string_view value, bool& has_timestamp) {
   if (value.empty() || value.front() != '{') return Shape::kOther;
   simdjson::dom::parser& dom = parser_->dom;
   std::string& padded = parser_->padded;
@@ -153,8 +160,8 @@ DocumentShaper::Shape DocumentShaper::Look(std::string_view value, Found& found)
   const simdjson::error_code error = dom.parse(padded.data(), value.size(), false).get(object);
   if (error == simdjson::SUCCESS) {
     for (const auto& field : object) {
-      if (field.key == "@timestamp") found.has_timestamp = true;
-      if (field.key == "drawbridge") found.has_drawbridge = true;
+      if (field.key == "@timestamp") has_timestamp = true;
+      if (IsOurs(field.key)) return Shape::kOther;
     }
     return Shape::kObject;
   }
@@ -163,8 +170,8 @@ DocumentShaper::Shape DocumentShaper::Look(std::string_view value, Found& found)
   ObjectReader reader(kDepthMax);
   const bool is_object = json::sax_parse(value.begin(), value.end(), &reader);
   if (reader.is_too_deep) return Shape::kTooDeep;
-  if (!is_object) return Shape::kOther;
-  found = {.has_timestamp = reader.has_timestamp, .has_drawbridge = reader.has_drawbridge};
+  if (!is_object || reader.has_ours) return Shape::kOther;
+  has_timestamp = reader.has_timestamp;
   return Shape::kObject;
 }
 
@@ -173,8 +180,8 @@ Status DocumentShaper::Append(const Route& route, const Record& record, WallTime
   std::string_view value = record.value.value_or("");
   value.remove_prefix(std::min(value.find_first_not_of(kBlank), value.size()));
   value.remove_suffix(value.size() - (value.find_last_not_of(kBlank) + 1));
-  Found found;
-  switch (record.value ? Look(value, found) : Shape::kOther) {
+  bool has_timestamp = false;
+  switch (record.value ? Look(value, has_timestamp) : Shape::kOther) {
     case Shape::kTooDeep:
       return {StatusCode::kInvalidArgument, Reason::kRecordRefused,
               fmt::format("nested deeper than {}", kDepthMax)};
@@ -192,16 +199,11 @@ Status DocumentShaper::Append(const Route& route, const Record& record, WallTime
       value.remove_suffix(1);  // its brace
       out += value;
       const bool is_empty = value.find_first_not_of(kBlank, 1) == value.npos;
-      const char* separator = is_empty ? "" : ",";
-      if (!found.has_timestamp) {
-        out += fmt::format(R"({}"@timestamp":"{}")", separator, ToEngineTime(record.timestamp_ms));
-        separator = ",";
+      if (!is_empty) out += ',';
+      if (!has_timestamp) {
+        out += fmt::format(R"("@timestamp":"{}",)", ToEngineTime(record.timestamp_ms));
       }
-      if (!found.has_drawbridge) {
-        out += fmt::format(R"({}"drawbridge":{})", separator,
-                           Origin(route, record.offset, relay_, now, false));
-      }
-      out += '}';
+      out += fmt::format(R"("drawbridge":{}}})", Origin(route, record.offset, relay_, now, false));
       return {};
     }
     case Shape::kOther:

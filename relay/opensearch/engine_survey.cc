@@ -5,6 +5,8 @@
 
 #include <fmt/format.h>
 
+#include "relay/opensearch/index_view.h"
+
 namespace drawbridge {
 namespace {
 
@@ -102,14 +104,15 @@ EngineSurvey::Checked EngineSurvey::ProblemsOf(const std::string& topic, bool& i
         true);
     return found;
   }
-  const EngineView::PipelineVerdict pipelines = engine_->CheckPipelines(name, kPatience, clock_);
+  IndexView view(*engine_, clock_);
+  const IndexView::PipelineVerdict pipelines = view.CheckPipelines(index_, topic, kPatience);
   is_seen = pipelines.is_seen.ok();
   if (!pipelines.keeps_ids.ok()) found.problems.emplace_back(pipelines.keeps_ids, true);
   if (!pipelines.keeps_all.ok()) found.problems.emplace_back(pipelines.keeps_all, false);
   if (!is_seen) found.problems.emplace_back(pipelines.is_seen, false);
-  const StatusOr<bool> is_durable = engine_->IsDurable(name, kPatience);
-  if (is_durable.ok() && !*is_durable) {
-    found.problems.emplace_back(engine_->NotDurable(name), false);
+  const Status durable = view.CheckDurability(index_, topic, kPatience);
+  if (durable.code() == StatusCode::kFailedPrecondition) {
+    found.problems.emplace_back(durable, false);
   }
   return found;
 }

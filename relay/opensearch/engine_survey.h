@@ -37,7 +37,7 @@ class EngineSurvey final : public Survey {
   bool Reach(SurveyResult& result);
   // Before the engine locks its indexes for it.
   void CheckDisks();
-  // What is known against the index that a topic goes to.
+  // What is known against the indexes that a topic goes to.
   struct Checked {
     std::vector<std::pair<Status, bool>> problems;  // bool: blocks
     BootTime at{};
@@ -49,7 +49,7 @@ class EngineSurvey final : public Survey {
   // was never asked about, or longest ago.
   void CheckIndexes(const std::vector<SurveyedTopic>& topics, const std::stop_token& stop);
   void CheckIndex(const std::string& topic);
-  // Whether the index that a topic goes to keeps the promises, as far as was asked.
+  // Whether the indexes that a topic goes to keep the promises, as far as was asked.
   bool MayRun(SurveyResult& result, const std::string& topic) const;
   Checked ProblemsOf(const std::string& topic, bool& is_seen);
   void Note(SurveyResult& result, const Status& status, bool blocks,

@@ -7,6 +7,7 @@
 
 #include "model/index_template.h"
 #include "relay/opensearch/engine_view.h"
+#include "relay/opensearch/index_view.h"
 
 namespace drawbridge {
 namespace {
@@ -22,13 +23,12 @@ Status KeepsPromises(EngineView& view, const std::string& index, Duration patien
                         "engine",
                         index)};
   }
-  const EngineView::PipelineVerdict pipelines = view.CheckPipelines(index, patience, clock);
+  IndexView its(view, clock);
+  const IndexView::PipelineVerdict pipelines = its.CheckPipelines(*name, {}, patience);
   for (const Status& status : {pipelines.keeps_ids, pipelines.keeps_all, pipelines.is_seen}) {
     if (!status.ok()) return status;
   }
-  const StatusOr<bool> is_durable = view.IsDurable(index, patience);
-  if (!is_durable.ok()) return is_durable.status();
-  return *is_durable ? Status() : view.NotDurable(index);
+  return its.CheckDurability(*name, {}, patience);
 }
 
 }  // namespace

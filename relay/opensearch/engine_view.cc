@@ -2,12 +2,9 @@
 
 #include <algorithm>
 #include <charconv>
-#include <deque>
 #include <optional>
-#include <set>
 
 #include <fmt/format.h>
-#include <fnmatch.h>
 #include <nlohmann/json.hpp>
 
 #include "relay/opensearch/bulk_answer.h"
@@ -15,7 +12,6 @@
 #include "relay/opensearch/document.h"
 #include "relay/opensearch/flood_mark.h"
 #include "relay/opensearch/json_at.h"
-#include "relay/opensearch/pipeline_check.h"
 
 namespace drawbridge {
 namespace {
@@ -24,8 +20,6 @@ using namespace std::chrono_literals;
 using nlohmann::json;
 
 constexpr std::string_view kJson = "application/json";
-// That are looked at for one index.
-constexpr size_t kPipelinesMax = 20;
 
 int MajorOf(const std::string& version) {
   int major = 0;
@@ -188,6 +182,13 @@ Status EngineView::CheckDeadLetterMapping(const std::string& index,
   return {};
 }
 
+Status EngineView::CheckDeadLetterIndex(const std::string& index, Duration patience) {
+  const StatusOr<HttpAnswer> there =
+      Ask({.method = "GET", .path = fmt::format("/{}/_mapping", index)}, patience);
+  if (!there.ok()) return there.status();
+  return there->status == 200 ? CheckDeadLetterMapping(index, there->body) : Status();
+}
+
 Status EngineView::MakeDeadLetterIndex(const std::string& index, Duration patience) {
   const StatusOr<HttpAnswer> there =
       Ask({.method = "GET", .path = fmt::format("/{}/_mapping", index)}, patience);
@@ -217,160 +218,6 @@ Status EngineView::MakeDeadLetterIndex(const std::string& index, Duration patien
           fmt::format("{}: the index {} for dead letters cannot be made: make it, or grant the "
                       "endpoint's user the right to ({})",
                       endpoint(), index, error.Text())};
-}
-
-StatusOr<std::string> EngineView::Setting(const std::string& index, const std::string& name,
-                                          Duration patience) {
-  patience /= 3;
-  const StatusOr<HttpAnswer> has = Ask(
-      {.method = "GET", .path = fmt::format("/{}/_settings?flat_settings=true", index)}, patience);
-  if (!has.ok()) return has.status();
-  const std::string key = "index." + name;
-  if (IsPassing(has->status)) return Refused(*has);
-  if (has->status == 200) {
-    const json settings = json::parse(has->body, nullptr, false);
-    if (!settings.is_object() || settings.empty()) return std::string();
-    std::string written = settings.items().begin().key();
-    if (settings.size() > 1) {
-      StatusOr<std::string> found = WriteIndex(settings, index, patience);
-      if (!found.ok()) return found.status();
-      written = *std::move(found);
-    }
-    return TextAt(settings, {written.c_str(), "settings", key.c_str()});
-  }
-  // Without a body: an empty object would be a template without patterns, and is refused.
-  const StatusOr<HttpAnswer> would =
-      Ask({.method = "POST", .path = fmt::format("/_index_template/_simulate_index/{}", index)},
-          patience);
-  if (!would.ok()) return would.status();
-  if (IsPassing(would->status)) return Refused(*would);
-  const json simulated = json::parse(would->body, nullptr, false);
-  // Where no template of the newer kind fits, or is known, the older ones count.
-  if (would->status != 200 || !At(simulated, {"template"}).is_object()) {
-    return LegacySetting(index, key, patience);
-  }
-  const size_t dot = name.find('.');
-  const std::string first = name.substr(0, dot);
-  if (dot == name.npos) {
-    return TextAt(simulated, {"template", "settings", "index", first.c_str()});
-  }
-  return TextAt(simulated,
-                {"template", "settings", "index", first.c_str(), name.substr(dot + 1).c_str()});
-}
-
-StatusOr<std::string> EngineView::WriteIndex(const json& indexes, const std::string& name,
-                                             Duration patience) {
-  const StatusOr<HttpAnswer> has = Ask({.method = "GET", .path = "/_alias/" + name}, patience);
-  if (!has.ok()) return has.status();
-  if (IsPassing(has->status)) return Refused(*has);
-  const json aliases = json::parse(has->body, nullptr, false);
-  for (const auto& [index, its] : indexes.items()) {
-    if (At(aliases, {index.c_str(), "aliases", name.c_str(), "is_write_index"}) == true) {
-      return index;
-    }
-  }
-  // A data stream writes the last one that it made, and numbers them.
-  return std::prev(indexes.end()).key();
-}
-
-StatusOr<std::string> EngineView::LegacySetting(const std::string& index, const std::string& key,
-                                                Duration patience) {
-  const StatusOr<HttpAnswer> said =
-      Ask({.method = "GET",
-           .path = "/_template?flat_settings=true&filter_path=*.order,*.index_patterns,*.settings"},
-          patience);
-  if (!said.ok()) return said.status();
-  if (IsPassing(said->status)) return Refused(*said);
-  // Not every user may ask; then nothing is known against it.
-  if (said->status != 200) return std::string();
-  const json templates = json::parse(said->body, nullptr, false);
-  std::string setting;
-  std::optional<double> order;
-  for (const json& one : At(templates, {})) {
-    const std::string text = TextAt(one, {"settings", key.c_str()});
-    const double its_order = NumberAt(one, {"order"});
-    // All that fit are applied, and of those that say something the last one counts.
-    if (text.empty() || (order && its_order < *order)) continue;
-    const json& patterns = At(one, {"index_patterns"});
-    const bool fits = std::ranges::any_of(patterns, [&](const json& pattern) {
-      return pattern.is_string() &&
-             fnmatch(pattern.get_ref<const std::string&>().c_str(), index.c_str(), 0) == 0;
-    });
-    if (!fits) continue;
-    setting = text;
-    order = its_order;
-  }
-  return setting;
-}
-
-EngineView::PipelineVerdict EngineView::CheckPipelines(const std::string& index, Duration patience,
-                                                       const Clock& clock) {
-  const BootTime end = clock.Now() + patience;
-  const auto left = [&] { return std::max<Duration>(end - clock.Now(), 1ms); };
-  PipelineVerdict verdict;
-  std::deque<std::string> due;
-  for (const char* setting : {"default_pipeline", "final_pipeline"}) {
-    StatusOr<std::string> pipeline = Setting(index, setting, left());
-    if (!pipeline.ok()) {
-      verdict.is_seen = pipeline.status();
-    } else if (!pipeline->empty() && *pipeline != "_none") {
-      due.push_back(*std::move(pipeline));
-    }
-  }
-  for (std::set<std::string> seen; !due.empty(); due.pop_front()) {
-    const std::string& name = due.front();
-    if (!seen.insert(name).second) continue;
-    if (seen.size() > kPipelinesMax) {
-      verdict.is_seen = {StatusCode::kFailedPrecondition, Reason::kGuaranteeUnsupported,
-                         fmt::format("{}: the pipelines of the index {} call each other, and of "
-                                     "more than {} the rest was not looked at",
-                                     endpoint(), index, kPipelinesMax)};
-      break;
-    }
-    const StatusOr<HttpAnswer> answer =
-        Ask({.method = "GET", .path = "/_ingest/pipeline/" + HttpClient::Escaped(name)}, left());
-    if (!answer.ok()) {
-      verdict.is_seen = answer.status();
-      break;
-    }
-    if (IsPassing(answer->status)) verdict.is_seen = Refused(*answer);
-    if (answer->status != 200) continue;
-    const PipelineTraits traits = ReadPipeline(answer->body);
-    if (!traits.changes.empty()) {
-      verdict.keeps_ids = {
-          StatusCode::kFailedPrecondition, Reason::kGuaranteeUnsupported,
-          fmt::format("{}: the pipeline {} of the index {} names {}: where it changes that, a "
-                      "record which is sent again is there twice: take it out of the pipeline, or "
-                      "name another index",
-                      endpoint(), name, index, traits.changes)};
-    }
-    if (traits.drops) {
-      verdict.keeps_all = {
-          StatusCode::kFailedPrecondition, Reason::kGuaranteeUnsupported,
-          fmt::format("{}: the pipeline {} of the index {} has a drop processor: what it throws "
-                      "away counts as delivered, and no search finds it",
-                      endpoint(), name, index)};
-    }
-    due.insert(due.end(), traits.calls.begin(), traits.calls.end());
-  }
-  return verdict;
-}
-
-StatusOr<bool> EngineView::IsDurable(const std::string& index, Duration patience) {
-  const StatusOr<std::string> durability = Setting(index, "translog.durability", patience);
-  if (!durability.ok()) return durability.status();
-  std::string word = *durability;
-  std::ranges::transform(word, word.begin(), [](char c) {
-    return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-  });
-  return word != "async";
-}
-
-Status EngineView::NotDurable(const std::string& index) const {
-  return {StatusCode::kFailedPrecondition, Reason::kGuaranteeUnsupported,
-          fmt::format("{}: the index {} has index.translog.durability async, so that it confirms "
-                      "what a power cut can take: set it to request",
-                      endpoint(), index)};
 }
 
 StatusOr<std::string> EngineView::CheckDisks(Duration patience) {

@@ -4,8 +4,6 @@
 #include <string>
 #include <vector>
 
-#include <nlohmann/json_fwd.hpp>
-
 #include "base/clock.h"
 #include "base/status.h"
 #include "relay/opensearch/bulk_answer.h"
@@ -38,19 +36,8 @@ class EngineView {
   // Makes the index for dead letters, if it is missing, and adds what its mapping lacks. Refuses
   // one in which they would not be found.
   Status MakeDeadLetterIndex(const std::string& index, Duration patience);
-
-  // What the pipelines of an index, or of the template that would make it, do to the promises; of
-  // those that we may not look at nothing is known. Takes `patience` at most.
-  struct PipelineVerdict {
-    Status keeps_ids;  // else a record that is sent again would be there twice
-    Status keeps_all;  // else records are thrown away that count as delivered
-    Status is_seen;    // else not all of them could be looked at
-  };
-  PipelineVerdict CheckPipelines(const std::string& index, Duration patience, const Clock& clock);
-  // Whether the engine confirms documents before they are on its disk.
-  StatusOr<bool> IsDurable(const std::string& index, Duration patience);
-  // What to do where it does.
-  Status NotDurable(const std::string& index) const;
+  // Why they would not be found in it, if it is there and we may look.
+  Status CheckDeadLetterIndex(const std::string& index, Duration patience);
 
   // How near the engine's disks are to the mark where it locks its indexes: a sentence, or a status
   // when one is beyond it. kPermissionDenied where we may not ask.
@@ -71,15 +58,6 @@ class EngineView {
   explicit EngineView(std::unique_ptr<HttpClient> client) : client_(std::move(client)) {}
 
   Status CheckDeadLetterMapping(const std::string& index, const std::string& answer) const;
-  // One of the settings that the index has, or would be made with; empty: the engine's default.
-  StatusOr<std::string> Setting(const std::string& index, const std::string& name,
-                                Duration patience);
-  // Which of these indexes behind an alias or a data stream takes what is written.
-  StatusOr<std::string> WriteIndex(const nlohmann::json& indexes, const std::string& name,
-                                   Duration patience);
-  // The same as the legacy templates (`_template`) have it.
-  StatusOr<std::string> LegacySetting(const std::string& index, const std::string& key,
-                                      Duration patience);
 
   const std::unique_ptr<HttpClient> client_;
   size_t address_ = 0;

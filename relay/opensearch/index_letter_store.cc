@@ -91,6 +91,12 @@ StatusOr<std::vector<IndexLetterStore::Hit>> IndexLetterStore::Search(
   } catch (const std::exception& error) {
     return NotOurs(index_, error);
   }
+  // None, or none that is found.
+  if (hits.empty()) {
+    if (Status finds = engine_.CheckDeadLetterIndex(index_, Left(deadline)); !finds.ok()) {
+      return finds;
+    }
+  }
   // No more than may be read at once, but one at least.
   int64_t bytes = 0;
   const auto too_many = std::ranges::find_if(hits, [&](const Hit& hit) {

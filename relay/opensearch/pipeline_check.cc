@@ -11,6 +11,8 @@ namespace {
 using nlohmann::json;
 
 constexpr const char* kNames[] = {"_id", "_index"};
+// Two shards can each have a document with the same id.
+constexpr const char* kRouting = "_routing";
 // Their work is to name the index.
 constexpr std::string_view kNamers[] = {"date_index_name", "reroute"};
 // No engine nests pipelines deeper, and they are read recursively.
@@ -57,6 +59,19 @@ bool Names(const json& options, std::string_view name, bool is_text) {
          std::ranges::any_of(options, [&](const json& one) { return Names(one, name, is_text); });
 }
 
+// Whether a processor sets a field from nothing but the record, which is the same each time.
+bool IsSteady(const std::string& kind, const json& options) {
+  if (kind != "set") return false;
+  for (const char* source : {"value", "copy_from"}) {
+    const auto text = options.find(source);
+    if (text == options.end() || !text->is_string()) continue;
+    for (const char* moving : {"_ingest", "drawbridge"}) {
+      if (HasWord(text->get_ref<const std::string&>(), moving)) return false;
+    }
+  }
+  return true;
+}
+
 class Reader {
  public:
   void ReadAll(const json& processors) {
@@ -92,6 +107,9 @@ class Reader {
     }
     for (const char* name : kNames) {
       if (Names(options, name, IsText(kind))) traits_.changes = name;
+    }
+    if (Names(options, kRouting, IsText(kind)) && !IsSteady(kind, options)) {
+      traits_.changes = kRouting;
     }
   }
 

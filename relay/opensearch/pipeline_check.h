@@ -10,8 +10,8 @@ namespace drawbridge {
 // engine runs it on every document of an index, before it looks for one with the same id.
 struct PipelineTraits {
   // What may make a record that is sent again another document: "_id" or "_index", where a
-  // processor names it other than to read it, or the processor whose work is to name the index.
-  // Empty: nothing does, as far as can be seen.
+  // processor names it other than to read it, or the processor whose work is to name the index; and
+  // "_routing", unless it is set from the record alone. Empty: nothing does, as far as can be seen.
   std::string changes;
   // It throws documents away, which the engine reports as done.
   bool drops = false;

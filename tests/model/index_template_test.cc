@@ -83,5 +83,17 @@ TEST(IndexTemplateTest, TellsWhichNamesItMayGive) {
   EXPECT_FALSE(IndexTemplate::Create("logs-{topic}")->MayName("dead"));
 }
 
+TEST(IndexTemplateTest, TellsTheIndexesOfATopicFromThoseOfOthers) {
+  const auto made = IndexTemplate::Create("logs-{topic}-{+yyyy.MM.dd}");
+  ASSERT_TRUE(made.ok());
+
+  EXPECT_EQ(made->Wildcard("Audit"), "logs-audit-*");
+  EXPECT_TRUE(made->MayName("logs-audit-2019.12.31", "Audit"));
+  EXPECT_FALSE(made->MayName("logs-audit-vcn-2019.12.31", "Audit"));
+  EXPECT_FALSE(made->MayName("logs-audit-2019.12.31", "vcn"));
+  EXPECT_FALSE(made->MayName("logs-audit-2019.12.3x", "Audit"));
+  EXPECT_FALSE(made->MayName("logs-audit-2019.12.31-000001", "Audit"));
+}
+
 }  // namespace
 }  // namespace drawbridge

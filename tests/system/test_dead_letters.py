@@ -352,6 +352,9 @@ def test_an_index_that_hides_dead_letters_is_named(searching: Searching) -> None
     searching.deployment.wait_until_shown(
         topic, "BROKER_ERROR", side="target", says=[index, "_reindex"], seconds=SECONDS
     )
+    for verb in ("show", "retry"):
+        refused = searching.deployment.cli("dead-letters", verb, topic, is_checked=False)
+        assert refused.returncode != 0 and "_reindex" in refused.stderr, refused.stderr
 
 
 # What an index of these fields refuses, and takes when it is told to ignore what is malformed.

@@ -78,6 +78,9 @@ class DeadLetterBoxTest : public testing::Test {
     if (request.path.find("/_search") != std::string::npos)
       return Search(json::parse(request.body));
     if (request.path.find("/_mget") != std::string::npos) return Get(json::parse(request.body));
+    if (request.path.ends_with("/_mapping")) {
+      return Say(200, {{"dead", {{"mappings", {{"properties", mapping_}}}}}});
+    }
     return Bulk(request.body);
   }
 
@@ -162,6 +165,7 @@ class DeadLetterBoxTest : public testing::Test {
   bool gives_letters_up_ = true;
   bool is_diverting_ = false;
   bool knows_turns_ = true;
+  json mapping_ = {{"drawbridge-error-bridge", {{"type", "keyword"}}}};
   ScriptedEngine engine_;
   std::unique_ptr<DeadLetterBox> box_;
 };
@@ -202,6 +206,15 @@ TEST_F(DeadLetterBoxTest, HasNoLettersBeforeTheFirstWasRefused) {
 
   EXPECT_EQ(box_->Read({}, 10, Soon())->total, 0);
   EXPECT_EQ(box_->Retry({}, {}, Soon())->left, 0);
+}
+
+TEST_F(DeadLetterBoxTest, DoesNotSayNoneOfAnIndexThatHidesThem) {
+  EXPECT_EQ(box_->Read({}, 10, Soon())->total, 0);
+
+  mapping_ = {{"drawbridge-error-bridge", {{"type", "text"}}}};
+
+  EXPECT_THAT(box_->Read({}, 10, Soon()).status().message(), HasSubstr("_reindex"));
+  EXPECT_THAT(box_->Retry({}, {}, Soon()).status().message(), HasSubstr("_reindex"));
 }
 
 TEST_F(DeadLetterBoxTest, SendsEachUnderItsOwnIdToTheIndexOfToday) {

@@ -62,10 +62,23 @@ TEST_F(DocumentTest, IsAnObjectAsItCameWithItsTimeAndItsOrigin) {
   EXPECT_EQ(document["drawbridge"]["relay"], "relay-1");
 }
 
-TEST_F(DocumentTest, KeepsATimeAndAnOriginThatTheRecordHas) {
-  const json document = Parsed(R"({"@timestamp":"2020-01-01","drawbridge":7})");
+TEST_F(DocumentTest, KeepsATimeThatTheRecordHas) {
+  const json document = Parsed(R"({"@timestamp":"2020-01-01"})");
 
-  EXPECT_EQ(document, json::parse(R"({"@timestamp":"2020-01-01","drawbridge":7})"));
+  EXPECT_EQ(document["@timestamp"], "2020-01-01");
+  EXPECT_EQ(document["drawbridge"]["offset"], 42);
+}
+
+TEST_F(DocumentTest, LetsNoRecordSayWhereItComesFrom) {
+  for (const char* value : {R"({"drawbridge":7})", R"({"a":1,"drawbridge.offset":"x"})",
+                            R"({"drawbridge":{"offset":7},"a":123456789012345678901234567890})"}) {
+    const json document = Parsed(value);
+
+    EXPECT_EQ(document["message"], value);
+    EXPECT_EQ(document["drawbridge"]["offset"], 42) << value;
+  }
+  EXPECT_EQ(Parsed(R"({"drawbridges":7})")["drawbridges"], 7);
+  EXPECT_EQ(Parsed(R"({"a":{"drawbridge":7}})")["a"]["drawbridge"], 7);
 }
 
 TEST_F(DocumentTest, TakesAnEmptyObject) {

@@ -39,6 +39,15 @@ TEST(PipelineCheckTest, FindsWhatNamesTheDocumentOrItsIndex) {
   EXPECT_EQ(Read(R"({"reroute":{"dataset":"x"}})").changes, "reroute");
 }
 
+TEST(PipelineCheckTest, FindsWhatSendsARecordToAnotherShardTheNextTime) {
+  EXPECT_EQ(Read(R"({"set":{"field":"_routing","value":"{{_ingest.timestamp}}"}})").changes,
+            "_routing");
+  EXPECT_EQ(Read(R"({"set":{"field":"_routing","copy_from":"drawbridge.relay"}})").changes,
+            "_routing");
+  EXPECT_EQ(Read(R"({"script":{"source":"ctx._routing = params.now"}})").changes, "_routing");
+  EXPECT_THAT(Read(R"({"set":{"field":"_routing","value":"{{tenant}}"}})").changes, IsEmpty());
+}
+
 TEST(PipelineCheckTest, LooksIntoProcessorsInsideOthers) {
   EXPECT_EQ(Read(R"({"foreach":{"field":"a","processor":{"set":{"field":"_index","value":"x"}}}})")
                 .changes,
