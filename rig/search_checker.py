@@ -76,7 +76,15 @@ def content_of(record: Record) -> Any:
     except (ValueError, RecursionError):
         return {"message": text}
     is_object = isinstance(value, dict) and not ("\\u" in text and _has_half_characters(value))
-    return value if is_object else {"message": text}
+    return value if is_object and not _says_whence(value) else {"message": text}
+
+
+def _says_whence(value: Mapping[str, Any]) -> bool:
+    """Whether a record has fields that are the sink's, or something else in their place."""
+    own = value.get("drawbridge", {})
+    dotted = [name.removeprefix("drawbridge.") for name in value if name.startswith("drawbridge.")]
+    names = {name.split(".")[0] for name in [*own, *dotted]} if isinstance(own, dict) else set()
+    return not isinstance(own, dict) or not names.isdisjoint(_OWN_FIELDS)
 
 
 def _has_half_characters(value: Any) -> bool:

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstring>
+#include <iterator>
 #include <stdexcept>
 #include <vector>
 
@@ -19,14 +20,21 @@ namespace {
 using nlohmann::json;
 
 constexpr std::string_view kBlank = " \t\r\n";
+constexpr std::string_view kOurs = "drawbridge";
+constexpr std::string_view kOursDotted = "drawbridge.";
 
-std::string Origin(const Route& route, Offset offset, const std::string& relay, WallTime now,
-                   bool is_lossy) {
-  return fmt::format(
-      R"({{"cluster":"{:016x}","topic":{},"partition":{},"offset":{},"source_epoch":{},"relay":{},)"
-      R"("ingested_at":"{}"{}}})",
-      route.source_cluster, JsonString(route.source_topic), route.partition, offset.value,
-      route.source_epoch, JsonString(relay), ToRfc3339(now), is_lossy ? R"(,"lossy":true)" : "");
+// What is ours in "drawbridge".
+constexpr std::string_view kOriginNames[] = {"cluster",      "topic", "partition",   "offset",
+                                             "source_epoch", "relay", "ingested_at", "lossy"};
+
+// The members that tell where a document comes from, `prefix` before their names.
+std::string Origin(std::string_view prefix, const Route& route, Offset offset,
+                   const std::string& relay, WallTime now, bool is_lossy) {
+  return fmt::format(R"("{0}cluster":"{1:016x}","{0}topic":{2},"{0}partition":{3},"{0}offset":{4},)"
+                     R"("{0}source_epoch":{5},"{0}relay":{6},"{0}ingested_at":"{7}"{8})",
+                     prefix, route.source_cluster, JsonString(route.source_topic), route.partition,
+                     offset.value, route.source_epoch, JsonString(relay), ToRfc3339(now),
+                     is_lossy ? fmt::format(R"(,"{}lossy":true)", prefix) : "");
 }
 
 std::string Base64(std::string_view bytes) {
@@ -71,11 +79,12 @@ std::optional<std::string> Get(const json& object, const std::string& name) {
   return bytes;
 }
 
-// Whether a field would be in our object, or in its place: an engine takes dots for a path, and the
-// first record of an index tells how its fields are mapped, which must not keep out all others.
-bool IsOurs(std::string_view field) {
-  constexpr std::string_view kOurs = "drawbridge";
-  return field.starts_with(kOurs) && (field.size() == kOurs.size() || field[kOurs.size()] == '.');
+// Whether a member of a record's own "drawbridge" would be one of ours, or in its place: an engine
+// takes dots for a path, and the first record of an index tells how its fields are mapped, which
+// must not keep out all others.
+bool IsOrigin(std::string_view member) {
+  return std::ranges::find(kOriginNames, member.substr(0, member.find('.'))) !=
+         std::end(kOriginNames);
 }
 
 // What simdjson does not take as an object and is one all the same: numbers beyond 64 bits.
@@ -96,7 +105,7 @@ class ObjectReader : public nlohmann::json_sax<json> {
   bool end_array() override { return Leave(); }
   bool key(string_t& name) override {
     if (depth_ == 1 && name == "@timestamp") has_timestamp = true;
-    if (depth_ == 1 && IsOurs(name)) has_ours = true;
+    if (depth_ == 1 && name.starts_with(kOurs)) has_ours = true;
     return true;
   }
   bool parse_error(size_t, const std::string&, const nlohmann::detail::exception&) override {
@@ -145,7 +154,7 @@ DocumentShaper::DocumentShaper(std::string relay)
 
 DocumentShaper::~DocumentShaper() = default;
 
-DocumentShaper::Shape DocumentShaper::Look(std::string_view value, bool& has_timestamp) {
+DocumentShaper::Shape DocumentShaper::Look(std::string_view value, Found& found) {
   if (value.empty() || value.front() != '{') return Shape::kOther;
   simdjson::dom::parser& dom = parser_->dom;
   std::string& padded = parser_->padded;
@@ -160,8 +169,19 @@ DocumentShaper::Shape DocumentShaper::Look(std::string_view value, bool& has_tim
   const simdjson::error_code error = dom.parse(padded.data(), value.size(), false).get(object);
   if (error == simdjson::SUCCESS) {
     for (const auto& field : object) {
-      if (field.key == "@timestamp") has_timestamp = true;
-      if (IsOurs(field.key)) return Shape::kOther;
+      if (field.key == "@timestamp") found.has_timestamp = true;
+      if (!field.key.starts_with(kOurs)) continue;
+      if (field.key == kOurs) {
+        simdjson::dom::object own;
+        if (field.value.get(own) != simdjson::SUCCESS) return Shape::kOther;
+        for (const auto& member : own) {
+          if (IsOrigin(member.key)) return Shape::kOther;
+        }
+        found.has_own = true;
+      } else if (field.key.starts_with(kOursDotted) &&
+                 IsOrigin(field.key.substr(kOursDotted.size()))) {
+        return Shape::kOther;
+      }
     }
     return Shape::kObject;
   }
@@ -171,7 +191,7 @@ DocumentShaper::Shape DocumentShaper::Look(std::string_view value, bool& has_tim
   const bool is_object = json::sax_parse(value.begin(), value.end(), &reader);
   if (reader.is_too_deep) return Shape::kTooDeep;
   if (!is_object || reader.has_ours) return Shape::kOther;
-  has_timestamp = reader.has_timestamp;
+  found.has_timestamp = reader.has_timestamp;
   return Shape::kObject;
 }
 
@@ -180,8 +200,8 @@ Status DocumentShaper::Append(const Route& route, const Record& record, WallTime
   std::string_view value = record.value.value_or("");
   value.remove_prefix(std::min(value.find_first_not_of(kBlank), value.size()));
   value.remove_suffix(value.size() - (value.find_last_not_of(kBlank) + 1));
-  bool has_timestamp = false;
-  switch (record.value ? Look(value, has_timestamp) : Shape::kOther) {
+  Found found;
+  switch (record.value ? Look(value, found) : Shape::kOther) {
     case Shape::kTooDeep:
       return {StatusCode::kInvalidArgument, Reason::kRecordRefused,
               fmt::format("nested deeper than {}", kDepthMax)};
@@ -200,10 +220,15 @@ Status DocumentShaper::Append(const Route& route, const Record& record, WallTime
       out += value;
       const bool is_empty = value.find_first_not_of(kBlank, 1) == value.npos;
       if (!is_empty) out += ',';
-      if (!has_timestamp) {
+      if (!found.has_timestamp) {
         out += fmt::format(R"("@timestamp":"{}",)", ToEngineTime(record.timestamp_ms));
       }
-      out += fmt::format(R"("drawbridge":{}}})", Origin(route, record.offset, relay_, now, false));
+      if (found.has_own) {
+        out += Origin(kOursDotted, route, record.offset, relay_, now, false) + '}';
+      } else {
+        out += fmt::format(R"("drawbridge":{{{}}}}})",
+                           Origin("", route, record.offset, relay_, now, false));
+      }
       return {};
     }
     case Shape::kOther:
@@ -211,9 +236,9 @@ Status DocumentShaper::Append(const Route& route, const Record& record, WallTime
   }
   const std::string_view text = record.value.value_or("");
   const bool is_lossy = !simdjson::validate_utf8(text.data(), text.size());
-  out += fmt::format(R"({{"message":{},"@timestamp":"{}","drawbridge":{}}})",
+  out += fmt::format(R"({{"message":{},"@timestamp":"{}","drawbridge":{{{}}}}})",
                      record.value ? JsonString(text) : "null", ToEngineTime(record.timestamp_ms),
-                     Origin(route, record.offset, relay_, now, is_lossy));
+                     Origin("", route, record.offset, relay_, now, is_lossy));
   return {};
 }
 
@@ -230,7 +255,8 @@ std::string DeadLetterDocument(const Route& route, const Record& record, const R
   }
   document["timestamp_ms"] = record.timestamp_ms;
   document["@timestamp"] = ToRfc3339(at.last_seen);
-  document["drawbridge"] = json::parse(Origin(route, record.offset, relay, at.last_seen, false));
+  document["drawbridge"] = json::parse(
+      fmt::format("{{{}}}", Origin("", route, record.offset, relay, at.last_seen, false)));
   document["drawbridge-error-topic"] = route.source_topic;
   document["drawbridge-error-bytes"] = record.bytes();
   document["drawbridge-error-status"] = refusal.status;

@@ -21,8 +21,8 @@ std::string JsonString(std::string_view text);
 
 // What a record becomes in an engine: a JSON object as it came, with "@timestamp" (the record's
 // time, unless it has one of its own) and "drawbridge" (where it comes from) added; anything else,
-// and an object that has a "drawbridge" of its own, as text under "message". One line without its
-// end.
+// and an object whose own "drawbridge" has what is ours, as text under "message". One line without
+// its end.
 //
 // Objects are not looked into beyond what keeps the framing of a request whole and an engine alive.
 // Not thread-safe: it keeps a parser's memory between records.
@@ -43,9 +43,13 @@ class DocumentShaper {
 
  private:
   enum class Shape { kObject, kTooDeep, kOther };
+  struct Found {
+    bool has_timestamp = false;
+    bool has_own = false;  // a "drawbridge" with nothing of ours
+  };
   struct Parser;
 
-  Shape Look(std::string_view value, bool& has_timestamp);
+  Shape Look(std::string_view value, Found& found);
 
   const std::string relay_;
   const std::unique_ptr<Parser> parser_;

@@ -77,7 +77,10 @@ StatusOr<std::vector<IndexLetterStore::Hit>> IndexLetterStore::Search(
   if (!answer.ok()) return answer.status();
   std::vector<Hit> hits;
   if (answer->status == 404) return hits;  // nothing was refused yet
-  if (answer->status != 200) return engine_.Refused(*answer);
+  if (answer->status != 200) {
+    const Status finds = engine_.CheckDeadLetterIndex(index_, Left(deadline));
+    return finds.ok() ? engine_.Refused(*answer) : finds;
+  }
   try {
     const json said = json::parse(answer->body);
     total = said.at("hits").at("total").at("value");

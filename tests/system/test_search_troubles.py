@@ -220,6 +220,25 @@ def test_a_pipeline_that_names_documents_is_named(searching: Searching) -> None:
     searching.assert_once([topic])
 
 
+def test_a_pipeline_of_an_index_of_another_day_is_named(searching: Searching) -> None:
+    """Which gets what is replayed."""
+    topic, deployment, client = unique("oldday"), searching.deployment, searching.client
+    deployment.make_topics(topic)
+    deployment.write_logs([topic], 100)
+    client.put_pipeline(topic, [{"set": {"field": "_routing", "value": "{{_ingest.timestamp}}"}}])
+    old = f"logs-{topic}-2020.02"
+    client.create_index(old, settings={"index.default_pipeline": topic})
+    searching.apply(topic, [topic])
+    deployment.wait_until_shown(
+        topic, "GUARANTEE_UNSUPPORTED", side="target", says=[old, "_routing"], seconds=SECONDS
+    )
+    assert searching.arrived(behind(topic)) == 0
+
+    client.call("PUT", f"{old}/_settings", {"index.default_pipeline": "_none"})
+    deployment.wait_until_carried(topic, [topic], 120)
+    searching.assert_once([topic])
+
+
 @pytest.mark.both_engines
 def test_a_pipeline_of_a_legacy_template_is_named(searching: Searching) -> None:
     """Before the index is there that it would make."""
@@ -350,6 +369,8 @@ REFUSED = {
 TAKEN = {
     "a large record": json.dumps({"n": 1, "text": "word " * ((MEGABYTES << 20) // 5)}),
     "a large text": "x" * (MEGABYTES << 20),
+    "a name of ours": '{"drawbridge": {"mood": "good"}}',
+    "our names": '{"drawbridge.offset": {"m": 1}}',
     "an action": '{"n": 1, "delete": {"_index": "*"}}',
     "half a pair": '{"half": "\\ud800"}',
     "no JSON": '{"n": 1',
@@ -368,7 +389,8 @@ def test_hostile_records_are_delivered_or_kept(
     searching.client.put_template(
         topic, [behind(topic)], mappings={"properties": {"n": {"type": "long"}}}
     )
-    values = [f'{{"n": {number}}}' for number in range(400)]
+    # The first one tells an index how its fields are mapped.
+    values = ['{"drawbridge": "x"}', *(f'{{"n": {number}}}' for number in range(1, 400))]
     hostile = {20 * (place + 1): one for place, one in enumerate([*REFUSED, *TAKEN])}
     for offset, name in hostile.items():
         values[offset] = {**REFUSED, **TAKEN}[name]

@@ -70,14 +70,26 @@ TEST_F(DocumentTest, KeepsATimeThatTheRecordHas) {
 }
 
 TEST_F(DocumentTest, LetsNoRecordSayWhereItComesFrom) {
-  for (const char* value : {R"({"drawbridge":7})", R"({"a":1,"drawbridge.offset":"x"})",
-                            R"({"drawbridge":{"offset":7},"a":123456789012345678901234567890})"}) {
+  for (const char* value :
+       {R"({"drawbridge":7})", R"({"drawbridge":{"offset":7}})", R"({"drawbridge.offset":"x"})",
+        R"({"a":1,"drawbridge.topic.name":"x"})", R"({"drawbridge":{"relay.name":"x"}})",
+        R"({"drawbridge":{"offset":7},"a":123456789012345678901234567890})"}) {
     const json document = Parsed(value);
 
     EXPECT_EQ(document["message"], value);
     EXPECT_EQ(document["drawbridge"]["offset"], 42) << value;
   }
-  EXPECT_EQ(Parsed(R"({"drawbridges":7})")["drawbridges"], 7);
+}
+
+TEST_F(DocumentTest, IsBesideWhatARecordHasUnderTheSameName) {
+  const json nested = Parsed(R"({"drawbridge":{"mood":"good"}})");
+  EXPECT_EQ(nested["drawbridge"], json::parse(R"({"mood":"good"})"));
+  EXPECT_EQ(nested["drawbridge.offset"], 42);
+  EXPECT_EQ(nested["drawbridge.topic"], "audit");
+
+  const json dotted = Parsed(R"({"drawbridge.mood":"good","drawbridges":7})");
+  EXPECT_EQ(dotted["drawbridge.mood"], "good");
+  EXPECT_EQ(dotted["drawbridge"]["offset"], 42);
   EXPECT_EQ(Parsed(R"({"a":{"drawbridge":7}})")["a"]["drawbridge"], 7);
 }
 
