@@ -2,26 +2,19 @@
 
 #include <algorithm>
 #include <iterator>
-#include <set>
 #include <utility>
 
 #include <fmt/format.h>
-#include <sys/timerfd.h>
-#include <unistd.h>
 
-#include "base/failpoint.h"
 #include "relay/opensearch/bulk_request.h"
-#include "relay/opensearch/request_outcome.h"
 
 namespace drawbridge {
 namespace {
 
 using namespace std::chrono_literals;
 
-// What the engine has taken it carries out in a moment, or has trouble.
-constexpr Duration kAskAgainAfter = 250ms;
-// What fails for longer while others pass holds up its own partition only.
-constexpr Duration kStuckAfter = 10s;
+// Letters that are on their way are through in a moment.
+constexpr Duration kWeighAgainAfter = 250ms;
 
 std::string StormText(const Refusal& refusal) {
   return fmt::format(
@@ -35,33 +28,29 @@ std::string StormText(const Refusal& refusal) {
 StatusOr<std::unique_ptr<OpenSearchSink>> OpenSearchSink::Open(
     SearchEngine engine, OpenSearchSinkSettings settings, const Clock& clock,
     std::unique_ptr<TopicLetterSink> letters) {
-  StatusOr<std::unique_ptr<HttpClient>> client = HttpClient::Open(std::move(engine));
-  if (!client.ok()) return client.status();
-  FileDescriptor timer(timerfd_create(CLOCK_BOOTTIME, TFD_NONBLOCK | TFD_CLOEXEC));
-  if (!timer.is_open()) {
-    return Status(StatusCode::kInternal, Reason::kInternal, "no timer can be had");
-  }
   std::unique_ptr<LetterPost> post;
   if (letters) post = std::make_unique<LetterPost>(std::move(letters), settings.bridge);
-  return std::unique_ptr<OpenSearchSink>(new OpenSearchSink(
-      *std::move(client), std::move(settings), std::move(timer), clock, std::move(post)));
+  std::unique_ptr<OpenSearchSink> sink(
+      new OpenSearchSink(engine.endpoint.name, std::move(settings), clock, std::move(post)));
+  StatusOr<std::unique_ptr<BulkSender>> sender =
+      BulkSender::Open(std::move(engine),
+                       {.bridge = sink->settings_.bridge,
+                        .relay = sink->settings_.relay,
+                        .cluster_id = sink->settings_.cluster_id},
+                       *sink, sink->trouble_, clock);
+  if (!sender.ok()) return sender.status();
+  sink->sender_ = *std::move(sender);
+  return sink;
 }
 
-OpenSearchSink::OpenSearchSink(std::unique_ptr<HttpClient> client, OpenSearchSinkSettings settings,
-                               FileDescriptor timer, const Clock& clock,
-                               std::unique_ptr<LetterPost> post)
-    : client_(std::move(client)),
-      settings_(std::move(settings)),
-      timer_(std::move(timer)),
+OpenSearchSink::OpenSearchSink(const std::string& endpoint, OpenSearchSinkSettings settings,
+                               const Clock& clock, std::unique_ptr<LetterPost> post)
+    : settings_(std::move(settings)),
       clock_(clock),
       post_(std::move(post)),
       shaper_(settings_.relay),
-      backoff_(200ms, 10s),
-      block_backoff_(2s, 30s),
       partitions_(settings_.window_bytes, settings_.letters_percent),
-      addresses_(client_->addresses()),
-      gate_(settings_.cluster_id, client_->addresses()),
-      trouble_(client_->engine().endpoint.name) {}
+      trouble_(endpoint) {}
 
 Status OpenSearchSink::Open(Slot slot, const Route& route) {
   StatusOr<IndexTemplate> index = IndexTemplate::Create(route.target_topic);
@@ -74,20 +63,7 @@ Status OpenSearchSink::Open(Slot slot, const Route& route) {
   return {};
 }
 
-// --- Sending ------------------------------------------------------------------------------------
-
-bool OpenSearchSink::MaySend(BootTime now) const {
-  if (blocked_until_) return now >= *blocked_until_ && in_flight_.empty();
-  return in_flight_.size() - probes_out_ < limit_.limit();
-}
-
-bool OpenSearchSink::MayProbe(BootTime now) const {
-  return blocked_until_ ? MaySend(now) : probes_out_ == 0;
-}
-
-bool OpenSearchSink::IsReady() const {
-  return queue_.HasRoom() || (!queue_.has_waiting() && MaySend(clock_.Now()));
-}
+bool OpenSearchSink::IsReady() const { return sender_->IsReady(); }
 
 size_t OpenSearchSink::Submit(Batch& batch, size_t from, uint32_t window) {
   const BootTime now = clock_.Now();
@@ -95,16 +71,13 @@ size_t OpenSearchSink::Submit(Batch& batch, size_t from, uint32_t window) {
   for (size_t i = from; i < batch.records.size(); ++i) {
     if (!partitions_.TakesMore(batch.slot)) break;
     const bool is_probe = partitions_.IsBlocked(batch.slot);
-    if (!is_probe && !queue_.HasRoom()) {
-      if (queue_.has_waiting() || !MaySend(now)) break;
-      Send(queue_.TakeOpen(), now);
-    }
+    if (!is_probe && !sender_->MakeRoom(now)) break;
     Pending entry =
         partitions_.Admit(batch.slot, window, batch.Covered(i), std::move(batch.records[i]), now);
     if (is_probe) {
-      queue_.AddProbe(std::move(entry), now);
+      sender_->AddProbe(std::move(entry), now);
     } else {
-      queue_.Add(std::move(entry), now);
+      sender_->Add(std::move(entry), now);
     }
     ++taken;
   }
@@ -113,135 +86,31 @@ size_t OpenSearchSink::Submit(Batch& batch, size_t from, uint32_t window) {
 
 void OpenSearchSink::Poll(std::vector<Confirmation>& confirmations) {
   const BootTime now = clock_.Now();
-  uint64_t rung = 0;
-  while (read(timer_.get(), &rung, sizeof rung) > 0) {
-  }
-  answers_.clear();
-  client_->Poll(answers_);
-  for (auto& [id, answer] : answers_) {
-    auto sent = in_flight_.extract(id);
-    if (sent.empty()) continue;
-    if (sent.mapped().bulk.is_probe) --probes_out_;
-    Take(std::move(sent.mapped()), answer, now);
-  }
+  sender_->TakeAnswers(now);
   if (post_) TakePosted(now);
   Judge(now);
-  SendDue(now);
-  SetTimer(now);
+  sender_->SendDue(now);
+  if (post_) post_->Post(clock_.WallNow());
   outcomes_.MoveTo(confirmations);
 }
 
-void OpenSearchSink::SendDue(BootTime now) {
-  if (blocked_until_ && MaySend(now)) {
-    // In turn: it may be one of them that blocks.
-    tries_probe_ = !tries_probe_;
-    std::optional<Bulk> next = tries_probe_ ? queue_.TakeProbe(now) : queue_.TakeDue(true, now);
-    if (!next) next = tries_probe_ ? queue_.TakeDue(true, now) : queue_.TakeProbe(now);
-    if (next) Send(*std::move(next), now);
-  }
-  while (MayProbe(now)) {
-    std::optional<Bulk> probe = queue_.TakeProbe(now);
-    if (!probe || !Send(*std::move(probe), now)) break;
-  }
-  while (MaySend(now)) {
-    std::optional<Bulk> bulk = queue_.TakeDue(in_flight_.empty(), now);
-    if (!bulk || !Send(*std::move(bulk), now)) break;
-  }
-  if (post_) post_->Post(clock_.WallNow());
-}
-
-// False if no address can be asked at present: the request waits.
-bool OpenSearchSink::Send(Bulk bulk, BootTime now) {
-  const std::optional<size_t> address = addresses_.Choose(now);
-  if (!address) {
-    queue_.Later(std::move(bulk), addresses_.MayBeAsked());
-    return false;
-  }
-  if (!gate_.IsKnown(*address, now)) {
-    AskWho(std::move(bulk), *address, now);
-    return true;
-  }
-  if (IsSuspect(bulk)) {
-    SendCheck(std::move(bulk), *address, now);
-    return true;
-  }
-  bulk.check.reset();  // those that it was about may have been given back
-  if (!Frame(bulk, now)) return true;
-  StatusOr<std::string> packed = Gzip(body_);
-  if (!packed.ok()) {
-    Retry(std::move(bulk), packed.status(), 1s, false, now);
-    return true;
-  }
-  const uint64_t id = ++last_id_;
-  client_->Send(
-      id,
-      {.method = "POST",
-       .path = std::string(kBulkPath),
-       .body = *std::move(packed),
-       .content_type = "application/x-ndjson",
-       .is_gzip = true,
-       .opaque_id = fmt::format("{}{}/{}", TaskPrefix(settings_.bridge), settings_.relay, id)},
-      *address);
-  Await(id, {.bulk = std::move(bulk), .at = now, .address = *address});
-  return true;
-}
-
-void OpenSearchSink::Await(uint64_t id, Sent sent) {
-  if (sent.bulk.is_probe) ++probes_out_;
-  in_flight_.emplace(id, std::move(sent));
-}
-
-void OpenSearchSink::AskWho(Bulk bulk, size_t address, BootTime now) {
-  const uint64_t id = ++last_id_;
-  client_->Send(id, ClusterGate::Question(), address);
-  Await(id, {.bulk = std::move(bulk), .at = now, .address = address, .asks_who = true});
-}
-
-void OpenSearchSink::TakeWho(Sent sent, const HttpAnswer& answer, BootTime now) {
-  if (answer.status == 0) {
-    StandDown(sent.address, now);
-    trouble_.Note(answer.failure.reason(), answer.failure.message(), false, now);
-    Retry(std::move(sent.bulk), answer.failure, {}, false, now);
-    return;
-  }
-  if (answer.status != 200) {
-    TakeRefused(std::move(sent), answer, now);
-    return;
-  }
-  const Status known = gate_.Take(sent.address, answer, now);
-  if (known.ok()) {
-    Send(std::move(sent.bulk), now);
-    return;
-  }
-  if (client_->addresses() > 1) {
-    StandDown(sent.address, now);
-    trouble_.Note(known.reason(), known.message(), false, now);
-    Retry(std::move(sent.bulk), known, {}, false, now);
-    return;
-  }
-  BlockAll(std::move(sent.bulk), known.reason(), known.message(), now);
-}
-
-// Writes the request's body. What no engine must get is taken out of it; false if nothing is left.
-bool OpenSearchSink::Frame(Bulk& bulk, BootTime now) {
+void OpenSearchSink::Frame(Bulk& bulk, std::string& body, BootTime now) {
   const WallTime wall_now = clock_.WallNow();
   Turned turned;
-  body_.clear();
   std::vector<Pending> framed;
   framed.reserve(bulk.entries.size());
   for (Pending& entry : bulk.entries) {
     const Route& route = entry.to->route;
     if (entry.refusal) {
       AppendCreate(settings_.dead_letter_index,
-                   DeadLetterId(settings_.bridge, route, entry.record.offset), body_);
-      body_ += DeadLetterDocument(route, entry.record, *entry.refusal,
-                                  entry.At(settings_.bridge, wall_now), settings_.relay);
-      body_ += '\n';
+                   DeadLetterId(settings_.bridge, route, entry.record.offset), body);
+      body += DeadLetterDocument(route, entry.record, *entry.refusal,
+                                 entry.At(settings_.bridge, wall_now), settings_.relay);
+      body += '\n';
     } else {
       ++entry.attempts;
       entry.index = entry.to->IndexOf(entry.record);
-      const Status shaped =
-          AppendRecord(entry.index, route, entry.record, wall_now, shaper_, body_);
+      const Status shaped = AppendRecord(entry.index, route, entry.record, wall_now, shaper_, body);
       if (!shaped.ok()) {
         // No engine is asked, so that no index is at fault.
         const std::string why = shaped.message();
@@ -259,154 +128,10 @@ bool OpenSearchSink::Frame(Bulk& bulk, BootTime now) {
     framed.push_back(std::move(entry));
   }
   bulk.entries = std::move(framed);
-  bulk.bytes = body_.size();
   GiveBack(std::move(turned), now);
-  return !bulk.entries.empty();
-}
-
-bool OpenSearchSink::IsSuspect(const Bulk& bulk) {
-  return !bulk.is_checked && !bulk.is_dead &&
-         std::ranges::any_of(bulk.entries, &Pending::may_be_there);
-}
-
-// Asks what the next step of the request's check is.
-void OpenSearchSink::SendCheck(Bulk bulk, size_t address, BootTime now) {
-  if (!bulk.check) {
-    std::set<std::string> names;
-    std::vector<std::string> ids;
-    for (const Pending& entry : bulk.entries) {
-      if (!entry.may_be_there) continue;
-      names.insert(entry.to->IndexOf(entry.record));
-      ids.push_back(DocumentId(entry.to->route, entry.record.offset));
-    }
-    if (!PresenceCheck::Fits(names)) {
-      queue_.Split(std::move(bulk), now);
-      return;
-    }
-    bulk.check = PresenceCheck(TaskPrefix(settings_.bridge), names, std::move(ids));
-  }
-  const uint64_t id = ++last_id_;
-  client_->Send(id, bulk.check->Next(), address);
-  Await(id, {.bulk = std::move(bulk), .at = now, .address = address});
-}
-
-void OpenSearchSink::TakeCheck(Sent sent, const HttpAnswer& answer, BootTime now) {
-  if (answer.status != 0 && answer.status < 500) addresses_.Answered(sent.address);
-  Bulk& bulk = sent.bulk;
-  switch (bulk.check->Take(answer)) {
-    case PresenceCheck::Verdict::kGoOn:
-      SendCheck(std::move(bulk), sent.address, now);
-      return;
-    case PresenceCheck::Verdict::kWait:
-      trouble_.Note(Reason::kThrottled,
-                    "the engine has not carried out yet all that was sent to it before: what is "
-                    "sent again waits for that",
-                    false, now);
-      queue_.Later(std::move(bulk), now + kAskAgainAfter);
-      return;
-    case PresenceCheck::Verdict::kUnclear:
-      // It says the same of all requests: who may not come in, or what is no engine.
-      if (answer.status == 401 || answer.status == 404 || answer.status == 429 ||
-          answer.status / 100 == 3) {
-        TakeRefused(std::move(sent), answer, now);
-        return;
-      }
-      if (answer.status == 0) StandDown(sent.address, now);
-      {
-        const Status why = bulk.check->status();
-        trouble_.Note(why.reason(), why.message(), false, now);
-        Retry(std::move(bulk), why, {}, true, now);
-      }
-      return;
-    case PresenceCheck::Verdict::kDone:
-      break;
-  }
-  const PresenceCheck check = *std::exchange(bulk.check, std::nullopt);
-  bulk.is_checked = true;
-  if (check.has_looked()) trouble_.Looked(check.status(), now);
-  std::vector<Pending> present;
-  ExtractIf(
-      bulk.entries,
-      [&](const Pending& entry) {
-        return check.present().contains(DocumentId(entry.to->route, entry.record.offset));
-      },
-      present);
-  for (Pending& entry : present) {
-    partitions_.Found(entry);
-    Confirm(entry);
-  }
-  if (!bulk.entries.empty()) {
-    Send(std::move(bulk), now);
-    return;
-  }
-  blocked_until_.reset();
-  block_backoff_.Reset();
-  backoff_.Reset();
-  trouble_.Passed();
-}
-
-void OpenSearchSink::SetTimer(BootTime now) const {
-  // While none may be sent an answer has to come first, for which the client rings.
-  const BootTime soonest = blocked_until_.value_or(now);
-  std::optional<BootTime> next;
-  if (MaySend(soonest)) next = queue_.NextDue(now);
-  if (const std::optional<BootTime> probe = queue_.NextProbe(); probe && MayProbe(soonest)) {
-    next = std::min(*probe, next.value_or(*probe));
-  }
-  itimerspec when{};
-  if (next) {
-    const Duration wait = std::max<Duration>(std::max(*next, soonest) - now, 10ms);
-    const auto seconds = std::chrono::floor<std::chrono::seconds>(wait);
-    when.it_value = {.tv_sec = seconds.count(), .tv_nsec = (wait - seconds).count()};
-  }
-  timerfd_settime(timer_.get(), 0, &when, nullptr);
-}
-
-void OpenSearchSink::StandDown(size_t address, BootTime now) {
-  limit_.PushedBack();
-  addresses_.StayedAway(address, now);
-  gate_.Forget(address);
 }
 
 // --- Answers ------------------------------------------------------------------------------------
-
-void OpenSearchSink::Take(Sent sent, const HttpAnswer& answer, BootTime now) {
-  if (sent.asks_who) {
-    TakeWho(std::move(sent), answer, now);
-    return;
-  }
-  if (sent.bulk.check) {
-    TakeCheck(std::move(sent), answer, now);
-    return;
-  }
-  if (answer.status == 0) {
-    if (!IsAlone(sent.bulk)) {
-      StandDown(sent.address, now);
-      trouble_.Note(answer.failure.reason(), answer.failure.message(), false, now);
-    }
-    Retry(std::move(sent.bulk), answer.failure, {}, true, now);
-    return;
-  }
-  if (answer.status != 200) {
-    TakeRefused(std::move(sent), answer, now);
-    return;
-  }
-  addresses_.Answered(sent.address);
-  const StatusOr<std::vector<BulkItem>> items = ReadItems(answer.body, sent.bulk.entries.size());
-  if (!items.ok()) {
-    // It may have been done or not: sent again, it is there or is made.
-    trouble_.Note(items.status().reason(), items.status().message(), false, now);
-    Retry(std::move(sent.bulk), items.status(), {}, true, now);
-    return;
-  }
-  Failpoint("opensearch.answered");
-  if (!sent.bulk.is_probe) limit_.Answered(now - sent.at, in_flight_.size() - probes_out_ + 1);
-  // It takes requests; what it says of their records is another matter.
-  if (std::exchange(blocked_until_, std::nullopt)) trouble_.Passed();
-  block_backoff_.Reset();
-  queue_.Passed();
-  TakeItems(std::move(sent.bulk), *items, now);
-}
 
 void OpenSearchSink::TakeItems(Bulk bulk, const std::vector<BulkItem>& items, BootTime now) {
   Turned turned;
@@ -422,7 +147,7 @@ void OpenSearchSink::TakeItems(Bulk bulk, const std::vector<BulkItem>& items, Bo
       case ItemOutcome::kDelivered:
       case ItemOutcome::kThere:
         has_passed = true;
-        passed_at_ = now;
+        sender_->SomePassed(now);
         partitions_.Passed(entry, error.status == 409);
         // The engine has had it, but no search finds it: it counts as a dead letter.
         if (const std::string_view why = WhyNotIndexed(items[i]); !why.empty()) {
@@ -473,12 +198,9 @@ void OpenSearchSink::TakeItems(Bulk bulk, const std::vector<BulkItem>& items, Bo
     }
   }
   again.is_probe = bulk.is_probe || !is_pushed_back;
-  if (is_pushed_back) limit_.PushedBack();
-  if (has_passed && again.entries.empty()) {
-    trouble_.Passed();
-    backoff_.Reset();
-  }
-  if (!again.entries.empty()) queue_.Later(std::move(again), now + backoff_.Next());
+  if (is_pushed_back) sender_->PushedBack();
+  if (has_passed && again.entries.empty()) sender_->AllPassed();
+  if (!again.entries.empty()) sender_->Again(std::move(again), now);
   GiveBack(std::move(turned), now);
 }
 
@@ -486,9 +208,48 @@ void OpenSearchSink::TakeItems(Bulk bulk, const std::vector<BulkItem>& items, Bo
 // already, or others have passed for long while it failed.
 bool OpenSearchSink::IsStuck(Pending& entry, BootTime now) const {
   if (!entry.failing_since) entry.failing_since = now;
-  const bool is_alone = passed_at_ && *passed_at_ > *entry.failing_since;
-  return partitions_.IsBlocked(entry.slot) ||
-         (is_alone && now - *entry.failing_since >= kStuckAfter);
+  return partitions_.IsBlocked(entry.slot) || sender_->IsStuck(*entry.failing_since, now);
+}
+
+void OpenSearchSink::TakeFound(std::vector<Pending> entries) {
+  for (Pending& entry : entries) {
+    partitions_.Found(entry);
+    Confirm(entry);
+  }
+}
+
+void OpenSearchSink::TakeRefused(Pending entry, const EngineError& error, BootTime now) {
+  Turned turned;
+  if (entry.refusal && !partitions_.IsOld(entry)) {
+    turned.blocked.try_emplace(
+        entry.slot, StatusCode::kFailedPrecondition,
+        error.status == 413 ? Reason::kRecordTooLarge : Reason::kRecordRefused,
+        fmt::format("the record at offset {} is refused, and so is its dead letter: raise "
+                    "http.max_content_length of the engine, or mend {} ({})",
+                    entry.record.offset, LettersText(), error.Text()));
+    turned.failed.push_back(std::move(entry));
+  } else if (error.status != 413 && OutcomeOf({.error = error}) == ItemOutcome::kSystemic) {
+    TakeSystemic(std::move(entry), error, turned);  // what is before the engine may say it of all
+  } else {
+    Refuse(std::move(entry), error, turned, now);
+  }
+  GiveBack(std::move(turned), now);
+}
+
+void OpenSearchSink::TakeFailed(Pending entry, const Status& why, BootTime now) {
+  Turned turned;
+  if (partitions_.IsOld(entry)) {
+    turned.why_old.try_emplace(entry.slot, why);
+    turned.old.push_back(std::move(entry));
+  } else {
+    turned.blocked.try_emplace(
+        entry.slot, StatusCode::kFailedPrecondition, why.reason(),
+        fmt::format("the engine takes others, but not {} at offset {}: {}",
+                    entry.refusal ? "the dead letter of the record" : "the record",
+                    entry.record.offset, why.message()));
+    turned.failed.push_back(std::move(entry));
+  }
+  GiveBack(std::move(turned), now);
 }
 
 // The index takes nobody's records.
@@ -587,7 +348,7 @@ void OpenSearchSink::KeepDead(Pending entry, Refusal refusal) {
   if (post_) {
     post_->Add(std::move(entry));
   } else {
-    queue_.AddDead(std::move(entry));
+    sender_->AddDead(std::move(entry));
   }
 }
 
@@ -625,128 +386,6 @@ void OpenSearchSink::TakePosted(BootTime now) {
   GiveBack(std::move(turned), now);
 }
 
-void OpenSearchSink::TakeRefused(Sent sent, const HttpAnswer& answer, BootTime now) {
-  const EngineError error = ReadError(answer.status, answer.body);
-  const RequestOutcome outcome = OutcomeOfRequest(error, client_->addresses() > 1);
-  const Duration least = answer.retry_after.value_or(Duration::zero());
-  Bulk bulk = std::move(sent.bulk);
-  const Status why(StatusCode::kUnavailable, outcome.reason, outcome.text);
-  const bool is_alone = IsAlone(bulk);
-  if (!is_alone && outcome.remedy != RequestRemedy::kSplit &&
-      outcome.remedy != RequestRemedy::kBlock) {
-    trouble_.Note(outcome.reason, outcome.text, false, now);
-  }
-  switch (outcome.remedy) {
-    case RequestRemedy::kSplit:
-      TakeBadRequest(std::move(bulk), error, now);
-      return;
-    case RequestRemedy::kSlower:
-      if (!is_alone) limit_.PushedBack();
-      Retry(std::move(bulk), why, std::max<Duration>(least, 1s), false, now);
-      return;
-    case RequestRemedy::kElsewhere:
-      if (!is_alone) StandDown(sent.address, now);
-      Retry(std::move(bulk), why, least, true, now);
-      return;
-    case RequestRemedy::kBlock:
-      BlockAll(std::move(bulk), outcome.reason, outcome.text, now);
-      return;
-  }
-}
-
-// One of its records is refused, or all are too much at once.
-void OpenSearchSink::TakeBadRequest(Bulk bulk, const EngineError& error, BootTime now) {
-  if (error.status == 413) queue_.WasTooLarge(bulk.bytes);
-  if (bulk.entries.size() > 1) {
-    queue_.Split(std::move(bulk), now);
-    return;
-  }
-  Turned turned;
-  Pending& only = bulk.entries.front();
-  if (bulk.is_dead && !partitions_.IsOld(only)) {
-    turned.blocked.try_emplace(
-        only.slot, StatusCode::kFailedPrecondition,
-        error.status == 413 ? Reason::kRecordTooLarge : Reason::kRecordRefused,
-        fmt::format("the record at offset {} is refused, and so is its dead letter: raise "
-                    "http.max_content_length of the engine, or mend {} ({})",
-                    only.record.offset, LettersText(), error.Text()));
-    turned.failed.push_back(std::move(only));
-  } else if (error.status != 413 && OutcomeOf({.error = error}) == ItemOutcome::kSystemic) {
-    TakeSystemic(std::move(only), error, turned);  // what is before the engine may say it of all
-  } else {
-    Refuse(std::move(only), error, turned, now);
-  }
-  GiveBack(std::move(turned), now);
-}
-
-void OpenSearchSink::Retry(Bulk bulk, const Status& why, Duration least, bool is_ambiguous,
-                           BootTime now) {
-  if (is_ambiguous) {
-    for (Pending& entry : bulk.entries) entry.may_be_there = true;
-    bulk.Doubt();
-  }
-  if (!bulk.failing_since) bulk.failing_since = now;
-  if (now - *bulk.failing_since >= kStuckAfter) {
-    if (IsAlone(bulk)) {
-      Isolate(std::move(bulk), why, now);
-      return;
-    }
-    // It may be the engine or the request: others go ahead and tell.
-    bulk.is_probe = true;
-  }
-  queue_.Later(std::move(bulk), now + std::max(least, backoff_.Next()));
-}
-
-// No request passes: one is tried now and then.
-void OpenSearchSink::BlockAll(Bulk bulk, Reason reason, std::string text, BootTime now) {
-  bulk.Doubt();  // by then it may be another index that is written
-  if (!bulk.failing_since) bulk.failing_since = now;
-  if (IsAlone(bulk)) {
-    Isolate(std::move(bulk), {StatusCode::kFailedPrecondition, reason, std::move(text)}, now);
-    return;
-  }
-  blocked_until_ = now + block_backoff_.Next();
-  trouble_.Note(reason, std::move(text), true, now);
-  if (now - *bulk.failing_since < kStuckAfter) {
-    queue_.First(std::move(bulk), *blocked_until_);
-    return;
-  }
-  if (!std::exchange(bulk.is_probe, true)) {
-    // It is another's turn, which may pass.
-    block_backoff_.Reset();
-    blocked_until_ = now + block_backoff_.Next();
-  }
-  queue_.Later(std::move(bulk), *blocked_until_);
-}
-
-// Whether others have passed while this request failed: then it is not the engine.
-bool OpenSearchSink::IsAlone(const Bulk& bulk) const {
-  return bulk.failing_since && passed_at_ && *passed_at_ > *bulk.failing_since;
-}
-
-// Finds the record for which a request is refused, by halves, and gives it back.
-void OpenSearchSink::Isolate(Bulk bulk, const Status& why, BootTime now) {
-  bulk.is_probe = true;
-  if (bulk.entries.size() > 1) {
-    queue_.Split(std::move(bulk), now);
-    return;
-  }
-  Turned turned;
-  Pending& only = bulk.entries.front();
-  if (partitions_.IsOld(only)) {
-    turned.why_old.try_emplace(only.slot, why);
-    turned.old.push_back(std::move(only));
-  } else {
-    turned.blocked.try_emplace(
-        only.slot, StatusCode::kFailedPrecondition, why.reason(),
-        fmt::format("the engine takes others, but not {} at offset {}: {}",
-                    bulk.is_dead ? "the dead letter of the record" : "the record",
-                    only.record.offset, why.message()));
-    turned.failed.push_back(std::move(only));
-  }
-  GiveBack(std::move(turned), now);
-}
-
 // --- What becomes of records --------------------------------------------------------------------
 
 void OpenSearchSink::Confirm(Pending& entry) {
@@ -760,7 +399,7 @@ void OpenSearchSink::GiveBack(Turned turned, BootTime now) {
     later.is_probe = true;
     for (const Pending& entry : turned.later) later.bytes += BulkBytes(entry.record);
     later.entries = std::move(turned.later);
-    queue_.Later(std::move(later), now + kAskAgainAfter);
+    sender_->Later(std::move(later), now + kWeighAgainAfter);
   }
   Release(turned.old, turned.why_old, Disposition::kRetry);
   if (!turned.blocked.empty()) {
@@ -773,7 +412,7 @@ void OpenSearchSink::GiveBack(Turned turned, BootTime now) {
 void OpenSearchSink::Fail(const std::map<Slot, Status>& failed, std::vector<Pending> entries,
                           Disposition disposition) {
   const auto is_failed = [&](const Pending& entry) { return failed.contains(entry.slot); };
-  std::ranges::move(queue_.Extract(is_failed), std::back_inserter(entries));
+  std::ranges::move(sender_->Extract(is_failed), std::back_inserter(entries));
   for (const auto& [slot, status] : failed) {
     std::ranges::move(partitions_.TakeHeld(slot), std::back_inserter(entries));
   }
@@ -806,12 +445,12 @@ std::optional<Condition> OpenSearchSink::Trouble() const {
     trouble = post_ ? post_->Trouble() : std::nullopt;
     return trouble ? trouble : trouble_.BlindnessAt(now);
   }
-  trouble->blocks = trouble->blocks && in_flight_.empty() && (!post_ || post_->is_idle());
+  trouble->blocks = trouble->blocks && sender_->is_idle() && (!post_ || post_->is_idle());
   return trouble;
 }
 
 std::vector<int> OpenSearchSink::descriptors() const {
-  std::vector<int> descriptors{client_->descriptor(), timer_.get()};
+  std::vector<int> descriptors = sender_->descriptors();
   if (post_) std::ranges::copy(post_->descriptors(), std::back_inserter(descriptors));
   return descriptors;
 }

@@ -18,6 +18,7 @@ from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parents[2]
 SINK = "relay/opensearch/opensearch_sink.cc"
+SENDER = "relay/opensearch/bulk_sender.cc"
 PARTITIONS = "relay/opensearch/written_partitions.cc"
 
 
@@ -48,12 +49,12 @@ MUTANTS = [
     Mutant(
         "items that were pushed back are dropped",
         SINK,
-        "  if (!again.entries.empty()) queue_.Later(std::move(again), now + backoff_.Next());",
+        "  if (!again.entries.empty()) sender_->Again(std::move(again), now);",
         "  for (Pending& entry : again.entries) Confirm(entry);",
     ),
     Mutant(
         "nobody looks before sending again behind a name that rolls over",
-        SINK,
+        SENDER,
         "  return !bulk.is_checked && !bulk.is_dead &&",
         "  return false && !bulk.is_checked && !bulk.is_dead &&",
     ),
@@ -131,9 +132,9 @@ MUTANTS = [
     ),
     Mutant(
         "a record that fails on and on is never given back",
-        SINK,
-        "now - *entry.failing_since >= kStuckAfter",
-        "now - *entry.failing_since >= kStuckAfter * 1000",
+        SENDER,
+        "now - failing_since >= kStuckAfter",
+        "now - failing_since >= kStuckAfter * 1000",
     ),
     Mutant(
         "new records wait for one that fails by itself",
@@ -155,7 +156,7 @@ MUTANTS = [
     ),
     Mutant(
         "a proxy that answers what is looked for is waited for in silence",
-        SINK,
+        SENDER,
         "answer.status == 401 || answer.status == 404 || answer.status == 429 ||",
         "answer.status == 401 || answer.status == 429 ||",
     ),

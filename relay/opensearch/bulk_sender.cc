@@ -1,0 +1,430 @@
+#include "relay/opensearch/bulk_sender.h"
+
+#include <algorithm>
+#include <set>
+
+#include <fmt/format.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
+
+#include "base/failpoint.h"
+#include "relay/opensearch/bulk_request.h"
+#include "relay/opensearch/request_outcome.h"
+
+namespace drawbridge {
+namespace {
+
+using namespace std::chrono_literals;
+
+// What the engine has taken it carries out in a moment, or has trouble.
+constexpr Duration kAskAgainAfter = 250ms;
+// What fails for longer while others pass is at fault itself.
+constexpr Duration kStuckAfter = 10s;
+
+}  // namespace
+
+StatusOr<std::unique_ptr<BulkSender>> BulkSender::Open(SearchEngine engine,
+                                                       BulkSenderSettings settings,
+                                                       BulkOwner& owner, EngineTrouble& trouble,
+                                                       const Clock& clock) {
+  StatusOr<std::unique_ptr<HttpClient>> client = HttpClient::Open(std::move(engine));
+  if (!client.ok()) return client.status();
+  FileDescriptor timer(timerfd_create(CLOCK_BOOTTIME, TFD_NONBLOCK | TFD_CLOEXEC));
+  if (!timer.is_open()) {
+    return Status(StatusCode::kInternal, Reason::kInternal, "no timer can be had");
+  }
+  return std::unique_ptr<BulkSender>(new BulkSender(*std::move(client), std::move(settings),
+                                                    std::move(timer), owner, trouble, clock));
+}
+
+BulkSender::BulkSender(std::unique_ptr<HttpClient> client, BulkSenderSettings settings,
+                       FileDescriptor timer, BulkOwner& owner, EngineTrouble& trouble,
+                       const Clock& clock)
+    : client_(std::move(client)),
+      settings_(std::move(settings)),
+      timer_(std::move(timer)),
+      owner_(owner),
+      trouble_(trouble),
+      clock_(clock),
+      backoff_(200ms, 10s),
+      block_backoff_(2s, 30s),
+      addresses_(client_->addresses()),
+      gate_(settings_.cluster_id, client_->addresses()) {}
+
+bool BulkSender::MaySend(BootTime now) const {
+  if (blocked_until_) return now >= *blocked_until_ && in_flight_.empty();
+  return in_flight_.size() - probes_out_ < limit_.limit();
+}
+
+bool BulkSender::MayProbe(BootTime now) const {
+  return blocked_until_ ? MaySend(now) : probes_out_ == 0;
+}
+
+bool BulkSender::IsReady() const {
+  return queue_.HasRoom() || (!queue_.has_waiting() && MaySend(clock_.Now()));
+}
+
+bool BulkSender::MakeRoom(BootTime now) {
+  if (queue_.HasRoom()) return true;
+  if (queue_.has_waiting() || !MaySend(now)) return false;
+  Send(queue_.TakeOpen(), now);
+  return true;
+}
+
+void BulkSender::AllPassed() {
+  trouble_.Passed();
+  backoff_.Reset();
+}
+
+void BulkSender::TakeAnswers(BootTime now) {
+  uint64_t rung = 0;
+  while (read(timer_.get(), &rung, sizeof rung) > 0) {
+  }
+  answers_.clear();
+  client_->Poll(answers_);
+  for (auto& [id, answer] : answers_) {
+    auto sent = in_flight_.extract(id);
+    if (sent.empty()) continue;
+    if (sent.mapped().bulk.is_probe) --probes_out_;
+    Take(std::move(sent.mapped()), answer, now);
+  }
+}
+
+void BulkSender::SendDue(BootTime now) {
+  if (blocked_until_ && MaySend(now)) {
+    // In turn: it may be one of them that blocks.
+    tries_probe_ = !tries_probe_;
+    std::optional<Bulk> next = tries_probe_ ? queue_.TakeProbe(now) : queue_.TakeDue(true, now);
+    if (!next) next = tries_probe_ ? queue_.TakeDue(true, now) : queue_.TakeProbe(now);
+    if (next) Send(*std::move(next), now);
+  }
+  while (MayProbe(now)) {
+    std::optional<Bulk> probe = queue_.TakeProbe(now);
+    if (!probe || !Send(*std::move(probe), now)) break;
+  }
+  while (MaySend(now)) {
+    std::optional<Bulk> bulk = queue_.TakeDue(in_flight_.empty(), now);
+    if (!bulk || !Send(*std::move(bulk), now)) break;
+  }
+  SetTimer(now);
+}
+
+// False if no address can be asked at present: the request waits.
+bool BulkSender::Send(Bulk bulk, BootTime now) {
+  const std::optional<size_t> address = addresses_.Choose(now);
+  if (!address) {
+    queue_.Later(std::move(bulk), addresses_.MayBeAsked());
+    return false;
+  }
+  if (!gate_.IsKnown(*address, now)) {
+    AskWho(std::move(bulk), *address, now);
+    return true;
+  }
+  if (IsSuspect(bulk)) {
+    SendCheck(std::move(bulk), *address, now);
+    return true;
+  }
+  bulk.check.reset();  // those that it was about may have been given back
+  body_.clear();
+  owner_.Frame(bulk, body_, now);
+  bulk.bytes = body_.size();
+  if (bulk.entries.empty()) return true;
+  StatusOr<std::string> packed = Gzip(body_);
+  if (!packed.ok()) {
+    Retry(std::move(bulk), packed.status(), 1s, false, now);
+    return true;
+  }
+  const uint64_t id = ++last_id_;
+  client_->Send(
+      id,
+      {.method = "POST",
+       .path = std::string(kBulkPath),
+       .body = *std::move(packed),
+       .content_type = "application/x-ndjson",
+       .is_gzip = true,
+       .opaque_id = fmt::format("{}{}/{}", TaskPrefix(settings_.bridge), settings_.relay, id)},
+      *address);
+  Await(id, {.bulk = std::move(bulk), .at = now, .address = *address});
+  return true;
+}
+
+void BulkSender::Await(uint64_t id, Sent sent) {
+  if (sent.bulk.is_probe) ++probes_out_;
+  in_flight_.emplace(id, std::move(sent));
+}
+
+void BulkSender::SetTimer(BootTime now) const {
+  // While none may be sent an answer has to come first, for which the client rings.
+  const BootTime soonest = blocked_until_.value_or(now);
+  std::optional<BootTime> next;
+  if (MaySend(soonest)) next = queue_.NextDue(now);
+  if (const std::optional<BootTime> probe = queue_.NextProbe(); probe && MayProbe(soonest)) {
+    next = std::min(*probe, next.value_or(*probe));
+  }
+  itimerspec when{};
+  if (next) {
+    const Duration wait = std::max<Duration>(std::max(*next, soonest) - now, 10ms);
+    const auto seconds = std::chrono::floor<std::chrono::seconds>(wait);
+    when.it_value = {.tv_sec = seconds.count(), .tv_nsec = (wait - seconds).count()};
+  }
+  timerfd_settime(timer_.get(), 0, &when, nullptr);
+}
+
+// --- Before it is sent --------------------------------------------------------------------------
+
+void BulkSender::AskWho(Bulk bulk, size_t address, BootTime now) {
+  const uint64_t id = ++last_id_;
+  client_->Send(id, ClusterGate::Question(), address);
+  Await(id, {.bulk = std::move(bulk), .at = now, .address = address, .asks_who = true});
+}
+
+void BulkSender::TakeWho(Sent sent, const HttpAnswer& answer, BootTime now) {
+  if (answer.status == 0) {
+    StandDown(sent.address, now);
+    trouble_.Note(answer.failure.reason(), answer.failure.message(), false, now);
+    Retry(std::move(sent.bulk), answer.failure, {}, false, now);
+    return;
+  }
+  if (answer.status != 200) {
+    TakeRefused(std::move(sent), answer, now);
+    return;
+  }
+  const Status known = gate_.Take(sent.address, answer, now);
+  if (known.ok()) {
+    Send(std::move(sent.bulk), now);
+    return;
+  }
+  if (client_->addresses() > 1) {
+    StandDown(sent.address, now);
+    trouble_.Note(known.reason(), known.message(), false, now);
+    Retry(std::move(sent.bulk), known, {}, false, now);
+    return;
+  }
+  BlockAll(std::move(sent.bulk), known.reason(), known.message(), now);
+}
+
+bool BulkSender::IsSuspect(const Bulk& bulk) {
+  return !bulk.is_checked && !bulk.is_dead &&
+         std::ranges::any_of(bulk.entries, &Pending::may_be_there);
+}
+
+// Asks what the next step of the request's check is.
+void BulkSender::SendCheck(Bulk bulk, size_t address, BootTime now) {
+  if (!bulk.check) {
+    std::set<std::string> names;
+    std::vector<std::string> ids;
+    for (const Pending& entry : bulk.entries) {
+      if (!entry.may_be_there) continue;
+      names.insert(entry.to->IndexOf(entry.record));
+      ids.push_back(DocumentId(entry.to->route, entry.record.offset));
+    }
+    if (!PresenceCheck::Fits(names)) {
+      queue_.Split(std::move(bulk), now);
+      return;
+    }
+    bulk.check = PresenceCheck(TaskPrefix(settings_.bridge), names, std::move(ids));
+  }
+  const uint64_t id = ++last_id_;
+  client_->Send(id, bulk.check->Next(), address);
+  Await(id, {.bulk = std::move(bulk), .at = now, .address = address});
+}
+
+void BulkSender::TakeCheck(Sent sent, const HttpAnswer& answer, BootTime now) {
+  if (answer.status != 0 && answer.status < 500) addresses_.Answered(sent.address);
+  Bulk& bulk = sent.bulk;
+  switch (bulk.check->Take(answer)) {
+    case PresenceCheck::Verdict::kGoOn:
+      SendCheck(std::move(bulk), sent.address, now);
+      return;
+    case PresenceCheck::Verdict::kWait:
+      trouble_.Note(Reason::kThrottled,
+                    "the engine has not carried out yet all that was sent to it before: what is "
+                    "sent again waits for that",
+                    false, now);
+      queue_.Later(std::move(bulk), now + kAskAgainAfter);
+      return;
+    case PresenceCheck::Verdict::kUnclear:
+      // It says the same of all requests: who may not come in, or what is no engine.
+      if (answer.status == 401 || answer.status == 404 || answer.status == 429 ||
+          answer.status / 100 == 3) {
+        TakeRefused(std::move(sent), answer, now);
+        return;
+      }
+      if (answer.status == 0) StandDown(sent.address, now);
+      {
+        const Status why = bulk.check->status();
+        trouble_.Note(why.reason(), why.message(), false, now);
+        Retry(std::move(bulk), why, {}, true, now);
+      }
+      return;
+    case PresenceCheck::Verdict::kDone:
+      break;
+  }
+  const PresenceCheck check = *std::exchange(bulk.check, std::nullopt);
+  bulk.is_checked = true;
+  if (check.has_looked()) trouble_.Looked(check.status(), now);
+  std::vector<Pending> present;
+  ExtractIf(
+      bulk.entries,
+      [&](const Pending& entry) {
+        return check.present().contains(DocumentId(entry.to->route, entry.record.offset));
+      },
+      present);
+  if (!present.empty()) owner_.TakeFound(std::move(present));
+  if (!bulk.entries.empty()) {
+    Send(std::move(bulk), now);
+    return;
+  }
+  blocked_until_.reset();
+  block_backoff_.Reset();
+  backoff_.Reset();
+  trouble_.Passed();
+}
+
+// --- Answers ------------------------------------------------------------------------------------
+
+void BulkSender::Take(Sent sent, const HttpAnswer& answer, BootTime now) {
+  if (sent.asks_who) {
+    TakeWho(std::move(sent), answer, now);
+    return;
+  }
+  if (sent.bulk.check) {
+    TakeCheck(std::move(sent), answer, now);
+    return;
+  }
+  if (answer.status == 0) {
+    if (!IsAlone(sent.bulk)) {
+      StandDown(sent.address, now);
+      trouble_.Note(answer.failure.reason(), answer.failure.message(), false, now);
+    }
+    Retry(std::move(sent.bulk), answer.failure, {}, true, now);
+    return;
+  }
+  if (answer.status != 200) {
+    TakeRefused(std::move(sent), answer, now);
+    return;
+  }
+  addresses_.Answered(sent.address);
+  const StatusOr<std::vector<BulkItem>> items = ReadItems(answer.body, sent.bulk.entries.size());
+  if (!items.ok()) {
+    // It may have been done or not: sent again, it is there or is made.
+    trouble_.Note(items.status().reason(), items.status().message(), false, now);
+    Retry(std::move(sent.bulk), items.status(), {}, true, now);
+    return;
+  }
+  Failpoint("opensearch.answered");
+  if (!sent.bulk.is_probe) limit_.Answered(now - sent.at, in_flight_.size() - probes_out_ + 1);
+  // It takes requests; what it says of their records is another matter.
+  if (std::exchange(blocked_until_, std::nullopt)) trouble_.Passed();
+  block_backoff_.Reset();
+  queue_.Passed();
+  owner_.TakeItems(std::move(sent.bulk), *items, now);
+}
+
+void BulkSender::TakeRefused(Sent sent, const HttpAnswer& answer, BootTime now) {
+  const EngineError error = ReadError(answer.status, answer.body);
+  const RequestOutcome outcome = OutcomeOfRequest(error, client_->addresses() > 1);
+  const Duration least = answer.retry_after.value_or(Duration::zero());
+  Bulk bulk = std::move(sent.bulk);
+  const Status why(StatusCode::kUnavailable, outcome.reason, outcome.text);
+  const bool is_alone = IsAlone(bulk);
+  if (!is_alone && outcome.remedy != RequestRemedy::kSplit &&
+      outcome.remedy != RequestRemedy::kBlock) {
+    trouble_.Note(outcome.reason, outcome.text, false, now);
+  }
+  switch (outcome.remedy) {
+    case RequestRemedy::kSplit:
+      TakeBadRequest(std::move(bulk), error, now);
+      return;
+    case RequestRemedy::kSlower:
+      if (!is_alone) limit_.PushedBack();
+      Retry(std::move(bulk), why, std::max<Duration>(least, 1s), false, now);
+      return;
+    case RequestRemedy::kElsewhere:
+      if (!is_alone) StandDown(sent.address, now);
+      Retry(std::move(bulk), why, least, true, now);
+      return;
+    case RequestRemedy::kBlock:
+      BlockAll(std::move(bulk), outcome.reason, outcome.text, now);
+      return;
+  }
+}
+
+// One of its records is refused, or all are too much at once.
+void BulkSender::TakeBadRequest(Bulk bulk, const EngineError& error, BootTime now) {
+  if (error.status == 413) queue_.WasTooLarge(bulk.bytes);
+  if (bulk.entries.size() > 1) {
+    queue_.Split(std::move(bulk), now);
+    return;
+  }
+  owner_.TakeRefused(std::move(bulk.entries.front()), error, now);
+}
+
+// --- Who is at fault ----------------------------------------------------------------------------
+
+void BulkSender::Retry(Bulk bulk, const Status& why, Duration least, bool is_ambiguous,
+                       BootTime now) {
+  if (is_ambiguous) {
+    for (Pending& entry : bulk.entries) entry.may_be_there = true;
+    bulk.Doubt();
+  }
+  if (!bulk.failing_since) bulk.failing_since = now;
+  if (now - *bulk.failing_since >= kStuckAfter) {
+    if (IsAlone(bulk)) {
+      Isolate(std::move(bulk), why, now);
+      return;
+    }
+    // It may be the engine or the request: others go ahead and tell.
+    bulk.is_probe = true;
+  }
+  queue_.Later(std::move(bulk), now + std::max(least, backoff_.Next()));
+}
+
+// No request passes: one is tried now and then.
+void BulkSender::BlockAll(Bulk bulk, Reason reason, std::string text, BootTime now) {
+  bulk.Doubt();  // by then it may be another index that is written
+  if (!bulk.failing_since) bulk.failing_since = now;
+  if (IsAlone(bulk)) {
+    Isolate(std::move(bulk), {StatusCode::kFailedPrecondition, reason, std::move(text)}, now);
+    return;
+  }
+  blocked_until_ = now + block_backoff_.Next();
+  trouble_.Note(reason, std::move(text), true, now);
+  if (now - *bulk.failing_since < kStuckAfter) {
+    queue_.First(std::move(bulk), *blocked_until_);
+    return;
+  }
+  if (!std::exchange(bulk.is_probe, true)) {
+    // It is another's turn, which may pass.
+    block_backoff_.Reset();
+    blocked_until_ = now + block_backoff_.Next();
+  }
+  queue_.Later(std::move(bulk), *blocked_until_);
+}
+
+// Whether others have passed while this request failed: then it is not the engine.
+bool BulkSender::IsAlone(const Bulk& bulk) const {
+  return bulk.failing_since && passed_at_ && *passed_at_ > *bulk.failing_since;
+}
+
+bool BulkSender::IsStuck(BootTime failing_since, BootTime now) const {
+  return passed_at_ && *passed_at_ > failing_since && now - failing_since >= kStuckAfter;
+}
+
+// Finds the record for which a request is refused, by halves, and gives it back.
+void BulkSender::Isolate(Bulk bulk, const Status& why, BootTime now) {
+  bulk.is_probe = true;
+  if (bulk.entries.size() > 1) {
+    queue_.Split(std::move(bulk), now);
+    return;
+  }
+  owner_.TakeFailed(std::move(bulk.entries.front()), why, now);
+}
+
+void BulkSender::StandDown(size_t address, BootTime now) {
+  limit_.PushedBack();
+  addresses_.StayedAway(address, now);
+  gate_.Forget(address);
+}
+
+}  // namespace drawbridge
