@@ -96,7 +96,7 @@ void BulkQueue::First(Bulk bulk, BootTime due) {
   line.push_front(std::move(bulk));
 }
 
-void BulkQueue::Split(Bulk bulk, BootTime now) {
+void BulkQueue::Split(Bulk bulk, BootTime due) {
   const auto middle = bulk.entries.begin() + static_cast<std::ptrdiff_t>(bulk.entries.size() / 2);
   Bulk second;
   second.is_dead = bulk.is_dead;
@@ -106,8 +106,8 @@ void BulkQueue::Split(Bulk bulk, BootTime now) {
   second.entries.assign(std::make_move_iterator(middle),
                         std::make_move_iterator(bulk.entries.end()));
   bulk.entries.erase(middle, bulk.entries.end());
-  First(std::move(second), now);
-  First(std::move(bulk), now);
+  First(std::move(second), due);
+  First(std::move(bulk), due);
 }
 
 std::vector<Pending> BulkQueue::Extract(const std::function<bool(const Pending&)>& is_wanted) {
@@ -121,6 +121,11 @@ std::vector<Pending> BulkQueue::Extract(const std::function<bool(const Pending&)
     std::erase_if(*line, [](const Bulk& bulk) { return bulk.entries.empty(); });
   }
   return extracted;
+}
+
+size_t BulkQueue::requests() const {
+  return waiting_.size() + probes_.size() + (dead_.empty() ? 0 : 1) +
+         (open_.entries.empty() ? 0 : 1);
 }
 
 std::optional<BootTime> BulkQueue::NextProbe() const {

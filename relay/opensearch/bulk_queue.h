@@ -44,8 +44,9 @@ class BulkQueue {
   void Later(Bulk bulk, BootTime due);
   // The same before all that waits.
   void First(Bulk bulk, BootTime due);
-  // Sends it again in halves: one of its records is refused, or it is too large.
-  void Split(Bulk bulk, BootTime now);
+  // Sends it again in halves, before all that waits: one of its records is at fault, or it is too
+  // large.
+  void Split(Bulk bulk, BootTime due);
 
   // Takes out all that `is_wanted`.
   std::vector<Pending> Extract(const std::function<bool(const Pending&)>& is_wanted);
@@ -57,6 +58,8 @@ class BulkQueue {
 
   // Whether a request waits to be sent again: new records wait for it.
   bool has_waiting() const { return !waiting_.empty(); }
+  // How many there are to send, what gathers among them.
+  size_t requests() const;
   // When something is due; nullopt: nothing is here.
   std::optional<BootTime> NextDue(BootTime now) const;
   std::optional<BootTime> NextProbe() const;

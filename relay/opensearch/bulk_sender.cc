@@ -20,6 +20,8 @@ using namespace std::chrono_literals;
 constexpr Duration kAskAgainAfter = 250ms;
 // What fails for longer while others pass is at fault itself.
 constexpr Duration kStuckAfter = 10s;
+// So many requests are tried before all that fail are taken for the engine's fault.
+constexpr size_t kTellersLeast = 8;
 
 }  // namespace
 
@@ -369,15 +371,14 @@ void BulkSender::Retry(Bulk bulk, const Status& why, Duration least, bool is_amb
     bulk.Doubt();
   }
   if (!bulk.failing_since) bulk.failing_since = now;
-  if (now - *bulk.failing_since >= kStuckAfter) {
-    if (IsAlone(bulk)) {
-      Isolate(std::move(bulk), why, now);
-      return;
-    }
-    // It may be the engine or the request: others go ahead and tell.
-    bulk.is_probe = true;
+  const BootTime due = now + std::max(least, backoff_.Next());
+  if (now - *bulk.failing_since < kStuckAfter) {
+    queue_.Later(std::move(bulk), due);
+  } else if (IsAlone(bulk)) {
+    Isolate(std::move(bulk), why, now);
+  } else {
+    TryApart(std::move(bulk), due);
   }
-  queue_.Later(std::move(bulk), now + std::max(least, backoff_.Next()));
 }
 
 // No request passes: one is tried now and then.
@@ -394,12 +395,23 @@ void BulkSender::BlockAll(Bulk bulk, Reason reason, std::string text, BootTime n
     queue_.First(std::move(bulk), *blocked_until_);
     return;
   }
-  if (!std::exchange(bulk.is_probe, true)) {
+  if (!bulk.is_probe) {
     // It is another's turn, which may pass.
     block_backoff_.Reset();
     blocked_until_ = now + block_backoff_.Next();
   }
-  queue_.Later(std::move(bulk), *blocked_until_);
+  TryApart(std::move(bulk), *blocked_until_);
+}
+
+// It may be the engine or the request: others go ahead and tell, or its halves where there are few.
+void BulkSender::TryApart(Bulk bulk, BootTime due) {
+  bulk.is_probe = true;
+  const bool are_few = queue_.requests() + in_flight_.size() < kTellersLeast;
+  if (bulk.entries.size() > 1 && are_few) {
+    queue_.Split(std::move(bulk), due);
+  } else {
+    queue_.Later(std::move(bulk), due);
+  }
 }
 
 // Whether others have passed while this request failed: then it is not the engine.

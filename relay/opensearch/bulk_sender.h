@@ -55,8 +55,8 @@ class BulkOwner {
 // looked for first.
 //
 // A request that fails as a whole is sent again, slower. Where all fail and none may pass, one is
-// tried now and then. One that fails for long goes beside the others (a probe); where those pass it
-// is halved until the record is found for which it fails.
+// tried now and then. One that fails for long goes beside the others (a probe), or in halves where
+// there are few others; where those pass it is halved until the record is found for which it fails.
 //
 // Runs on the lane's thread only. The owner, the clock and the trouble outlive it.
 class BulkSender {
@@ -129,6 +129,7 @@ class BulkSender {
   void TakeBadRequest(Bulk bulk, const EngineError& error, BootTime now);
   void Retry(Bulk bulk, const Status& why, Duration least, bool is_ambiguous, BootTime now);
   void BlockAll(Bulk bulk, Reason reason, std::string text, BootTime now);
+  void TryApart(Bulk bulk, BootTime due);
   bool IsAlone(const Bulk& bulk) const;
   void Isolate(Bulk bulk, const Status& why, BootTime now);
   void StandDown(size_t address, BootTime now);

@@ -1294,6 +1294,31 @@ TEST_F(OpenSearchSinkTest, FindsTheRecordForWhichARequestFailsWhateverIsSaidOfIt
   }
 }
 
+TEST_F(OpenSearchSinkTest, FindsTheRecordForWhichARequestFailsThoughThereIsNoOther) {
+  for (const int status : {429, 503, 403}) {
+    Open({engine_.address()});
+    next_.clear();
+    confirmations_.clear();
+    engine_.SetScript([&](const EngineRequest& request, size_t) {
+      const bool has_none = request.body.find("culprit") == std::string::npos;
+      return has_none ? engine_.Store(request) : Say(status, "no");
+    });
+    std::vector<std::string> values = Values(64);
+    values[21] = R"({"n":"culprit"})";
+    values[43] = R"({"n":"culprit"})";
+    Submit(values, 1);
+
+    ASSERT_TRUE(Until([&] { return !Failures().empty(); })) << status;
+
+    EXPECT_EQ(Failures()[0].failure, Disposition::kBlock) << status;
+    EXPECT_THAT(
+        Failures()[0].status.message(),
+        testing::AnyOf(HasSubstr("the record at offset 21"), HasSubstr("the record at offset 43")))
+        << status;
+    EXPECT_GT(Confirmed(), 0) << status;
+  }
+}
+
 TEST_F(OpenSearchSinkTest, TakesAllForTheEnginesFaultWhileNobodyPasses) {
   for (const int status : {429, 403}) {
     Open({engine_.address()});
