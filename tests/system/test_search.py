@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from deployment import unique
+from deployment import library_of, numbers, program, unique
 from searching import SECONDS, Searching
 
 from rig.search_checker import Source, cluster_key
@@ -233,6 +233,29 @@ def test_a_topic_that_was_made_anew_is_carried_beside_what_it_was(searching: Sea
         }
     )
     deployment.wait_until_carried(f"{topic}-anew", [topic])
+    searching.client.refresh()
+    lives = [document.source["life"] for document in searching.client.documents(f"logs-{topic}")]
+    assert (lives.count("old"), lives.count("new")) == (100, 60)
+
+
+def test_a_topic_that_was_made_anew_while_nobody_carried_it_is_carried(
+    searching: Searching,
+) -> None:
+    """By a bridge that was deleted and made again, into the same index."""
+    version = library_of(program("drawbridge-relay"))
+    if numbers(version) < (2, 3):
+        pytest.skip(f"librdkafka {version} knows nothing of topics' ids")
+    topic = unique("meanwhile")
+    deployment, admin = searching.deployment, searching.deployment.oci.admin
+    for life, count in {"old": 100, "new": 60}.items():
+        deployment.make_topics(topic, partitions=1)
+        value = json.dumps({"life": life}).encode()
+        admin.produce(topic, [{"value": value, "partition": 0} for _ in range(count)])
+        searching.apply(topic, [topic], index="logs-{topic}")
+        deployment.wait_until_carried(topic, [topic])
+        deployment.cli("delete", "bridge", topic)
+        admin.delete_topic(topic)
+        deployment.wait(lambda: topic not in admin.list_topics(), 30, "the topic is gone")
     searching.client.refresh()
     lives = [document.source["life"] for document in searching.client.documents(f"logs-{topic}")]
     assert (lives.count("old"), lives.count("new")) == (100, 60)

@@ -307,5 +307,51 @@ TEST_F(SourceLivesTest, AreKeptWhenTheBridgeIsGone) {
   EXPECT_EQ(EpochOf(LearnStream(DefineBridge("logs"), "audit", {0})), 2);
 }
 
+class TopicIdsTest : public SourceLivesTest {
+ protected:
+  // A survey of the bridge tells that the topic has this id.
+  void Learn(BridgeId bridge, const std::string& topic_id) {
+    Learnt learnt{.bridge = bridge,
+                  .source_cluster_id = "cluster",
+                  .target_cluster_id = {},
+                  .resolves_start = false,
+                  .streams = {}};
+    learnt.streams.push_back({.topic = "audit",
+                              .target_topic = "audit",
+                              .target_partitions = 1,
+                              .new_partitions = {},
+                              .topic_id = topic_id});
+    ASSERT_TRUE(streams().Learn(learnt).ok());
+  }
+  // The life of it that a bridge carries which is made for it now, and then deleted.
+  int EpochUnder(const std::string& topic_id) {
+    const BridgeId bridge = DefineBridge("own");
+    Learn(bridge, topic_id);
+    int epoch = 0;
+    for (const StoredStream& stored : State().streams) {
+      if (stored.bridge == bridge) epoch = stored.source_epoch;
+    }
+    EXPECT_TRUE(Apply({DeleteBridge{"own"}}).ok());
+    return epoch;
+  }
+};
+
+TEST_F(TopicIdsTest, TellThatATopicWasMadeAnewWhileNobodyCarriedIt) {
+  EXPECT_EQ(EpochUnder("first"), 1);
+  EXPECT_EQ(EpochUnder("first"), 1) << "the same topic";
+  EXPECT_EQ(EpochUnder("second"), 2);
+  EXPECT_EQ(EpochUnder("second"), 2);
+  EXPECT_EQ(EpochUnder(""), 2) << "the relay cannot tell";
+  EXPECT_EQ(EpochUnder("third"), 3);
+}
+
+TEST_F(TopicIdsTest, OfAStreamThatIsThereChangeNothing) {
+  const BridgeId bridge = DefineBridge("stays");
+  Learn(bridge, "first");
+  Learn(bridge, "second");
+
+  EXPECT_EQ(EpochUnder("second"), 2) << "what the stream was made for is remembered";
+}
+
 }  // namespace
 }  // namespace drawbridge

@@ -1,0 +1,13 @@
+-- By which a cluster tells the lives of a topic apart, as the last stream that was made for it has
+-- seen it. Kept when the streams are gone, so that a topic which was made anew meanwhile is known.
+CREATE TABLE source_topics (
+  source_cluster  TEXT    NOT NULL,
+  topic           TEXT    NOT NULL,
+  topic_id        TEXT    NOT NULL,
+  PRIMARY KEY (source_cluster, topic)
+) STRICT, WITHOUT ROWID;
+
+INSERT INTO source_topics (source_cluster, topic, topic_id)
+SELECT iif(b.source_cluster_id <> '', b.source_cluster_id, b.source_endpoint), s.topic, s.topic_id
+FROM streams s JOIN bridges b ON b.id = s.bridge_id WHERE s.topic_id <> ''
+ON CONFLICT (source_cluster, topic) DO NOTHING;
