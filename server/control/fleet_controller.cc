@@ -568,13 +568,8 @@ void FleetController::Take(const RelayName& name, Relay& /*relay*/, SurveyResult
     EndLife(*anew.stream);
     state.conditions.push_back(std::move(anew));
   }
-  for (const StoredStream& stream : desired_.streams) {
-    if (stream.bridge != bridge->id || !stream.is_selected) continue;
-    const bool is_not_found = std::ranges::any_of(survey.conditions, [&](const Condition& one) {
-      return one.side == Side::kSource && one.reason == Reason::kTopicNotFound &&
-             one.topic == stream.topic;
-    });
-    if (is_not_found || state.Misses(stream.topic, bridge->generation)) EndLife(stream.id);
+  for (const StreamId stream : StreamsWithoutTopic(survey, *bridge, desired_, state)) {
+    EndLife(stream);
   }
   if (const std::optional<Learnt> learnt = LearnFrom(survey, *bridge, desired_, state)) {
     if (Status stored = stream_store_.Learn(*learnt); !stored.ok()) {

@@ -145,6 +145,20 @@ std::vector<Condition> TopicChanges(const SurveyResult& survey, const DesiredSta
   return changes;
 }
 
+std::vector<StreamId> StreamsWithoutTopic(const SurveyResult& survey, const StoredBridge& bridge,
+                                          const DesiredState& stored, const SurveyState& state) {
+  std::vector<StreamId> without;
+  for (const StoredStream& stream : stored.streams) {
+    if (stream.bridge != bridge.id || !stream.is_selected) continue;
+    const bool is_not_found = std::ranges::any_of(survey.conditions, [&](const Condition& one) {
+      return one.side == Side::kSource && one.reason == Reason::kTopicNotFound &&
+             one.topic == stream.topic;
+    });
+    if (is_not_found || state.Misses(stream.topic, bridge.generation)) without.push_back(stream.id);
+  }
+  return without;
+}
+
 std::optional<Condition> ClusterChange(const SurveyResult& survey, const StoredBridge& bridge) {
   const auto differs = [](const std::string& was, const std::string& is) {
     return !was.empty() && !is.empty() && was != is;

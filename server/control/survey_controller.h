@@ -67,6 +67,10 @@ std::optional<Learnt> LearnFrom(const SurveyResult& survey, const StoredBridge& 
 std::vector<Condition> TopicChanges(const SurveyResult& survey, const DesiredState& stored,
                                     SurveyState& state);
 
+// Streams of the bridge whose topic the survey has not found: another one may come in its place.
+std::vector<StreamId> StreamsWithoutTopic(const SurveyResult& survey, const StoredBridge& bridge,
+                                          const DesiredState& stored, const SurveyState& state);
+
 // A source or target that is not the cluster that the bridge was made for; nullopt: it is.
 std::optional<Condition> ClusterChange(const SurveyResult& survey, const StoredBridge& bridge);
 
