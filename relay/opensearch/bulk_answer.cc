@@ -63,13 +63,18 @@ Status Unclear(std::string_view what) {
           fmt::format("the engine's answer {}", what)};
 }
 
-// The number of shards is a limit of the cluster, not of the record; it is told by the words alone,
-// since its type is that of many faults of records.
-bool IsShardLimit(const EngineError& error) {
-  const auto says = [](const std::string& reason) {
-    return reason.find("maximum") != reason.npos && reason.find("shards") != reason.npos;
-  };
-  return says(error.reason) || says(error.caused_by_reason);
+// What is said of every record, in words: the type is that of many faults of records. Only how the
+// reason begins tells, since what comes later may quote the record.
+bool IsOfEveryRecord(std::string_view type, std::string_view reason) {
+  constexpr std::string_view kValidation = "Validation Failed: 1: ";
+  // The first is that of Amazon's Serverless, the last the number of shards that a cluster takes.
+  constexpr std::array kBeginnings = {"Document ID is not supported", "pipeline with id [",
+                                      "no write index is defined for alias",
+                                      "Rejecting mapping update to [", "this action would add ["};
+  if (type != "illegal_argument_exception" && type != "validation_exception") return false;
+  if (reason.starts_with(kValidation)) reason.remove_prefix(kValidation.size());
+  return std::ranges::any_of(kBeginnings,
+                             [&](const char* beginning) { return reason.starts_with(beginning); });
 }
 
 bool IsDigit(char c) { return std::isdigit(static_cast<unsigned char>(c)) != 0; }
@@ -169,14 +174,9 @@ ItemOutcome OutcomeOf(const BulkItem& item) {
                                       "invalid_alias_name_exception"};
   const bool is_of_the_index =
       std::ranges::any_of(kOfTheIndex, [&](const char* type) { return Is(error, type); });
-  // What is said of every record: the first of it by collections of Amazon's Serverless.
-  constexpr std::array kOfEveryRecord = {"Document ID is not supported", "pipeline with id [",
-                                         "no write index is defined for alias",
-                                         "Rejecting mapping update to ["};
-  const bool is_of_every_record = std::ranges::any_of(kOfEveryRecord, [&](const char* text) {
-    return error.reason.find(text) != std::string::npos;
-  });
-  if (is_of_the_index || is_of_every_record || IsShardLimit(error)) return ItemOutcome::kSystemic;
+  const bool is_of_every_record = IsOfEveryRecord(error.type, error.reason) ||
+                                  IsOfEveryRecord(error.caused_by, error.caused_by_reason);
+  if (is_of_the_index || is_of_every_record) return ItemOutcome::kSystemic;
   constexpr std::array kOfTheRecord = {"mapper_parsing_exception",
                                        "document_parsing_exception",
                                        "mapper_exception",

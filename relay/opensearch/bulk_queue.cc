@@ -103,9 +103,14 @@ void BulkQueue::Split(Bulk bulk, BootTime due) {
   second.is_checked = bulk.is_checked;
   second.is_probe = bulk.is_probe;
   second.failing_since = bulk.failing_since;
+  second.blamed_at = bulk.blamed_at;
   second.entries.assign(std::make_move_iterator(middle),
                         std::make_move_iterator(bulk.entries.end()));
   bulk.entries.erase(middle, bulk.entries.end());
+  for (Bulk* const half : {&bulk, &second}) {
+    half->bytes = 0;
+    for (const Pending& entry : half->entries) half->bytes += BulkBytes(entry.record);
+  }
   First(std::move(second), due);
   First(std::move(bulk), due);
 }

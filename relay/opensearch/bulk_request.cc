@@ -1,5 +1,6 @@
 #include "relay/opensearch/bulk_request.h"
 
+#include <fmt/format.h>
 #include <zlib.h>
 
 namespace drawbridge {

@@ -295,7 +295,7 @@ void BulkSender::Take(Sent sent, const HttpAnswer& answer, BootTime now) {
     return;
   }
   if (answer.status == 0) {
-    if (!IsAlone(sent.bulk)) {
+    if (!sent.bulk.blamed_at) {
       StandDown(sent.address, now);
       trouble_.Note(answer.failure.reason(), answer.failure.message(), false, now);
     }
@@ -320,7 +320,9 @@ void BulkSender::Take(Sent sent, const HttpAnswer& answer, BootTime now) {
   if (std::exchange(blocked_until_, std::nullopt)) trouble_.Passed();
   block_backoff_.Reset();
   queue_.Passed();
-  owner_.TakeItems(std::move(sent.bulk), *items, now);
+  if (owner_.TakeItems(std::move(sent.bulk), *items, now)) {
+    passed_sent_at_ = std::max(sent.at, passed_sent_at_.value_or(sent.at));
+  }
 }
 
 void BulkSender::TakeRefused(Sent sent, const HttpAnswer& answer, BootTime now) {
@@ -329,8 +331,8 @@ void BulkSender::TakeRefused(Sent sent, const HttpAnswer& answer, BootTime now) 
   const Duration least = answer.retry_after.value_or(Duration::zero());
   Bulk bulk = std::move(sent.bulk);
   const Status why(StatusCode::kUnavailable, outcome.reason, outcome.text);
-  const bool is_alone = IsAlone(bulk);
-  if (!is_alone && outcome.remedy != RequestRemedy::kSplit &&
+  const bool is_blamed = bulk.blamed_at.has_value();
+  if (!is_blamed && outcome.remedy != RequestRemedy::kSplit &&
       outcome.remedy != RequestRemedy::kBlock) {
     trouble_.Note(outcome.reason, outcome.text, false, now);
   }
@@ -339,11 +341,11 @@ void BulkSender::TakeRefused(Sent sent, const HttpAnswer& answer, BootTime now) 
       TakeBadRequest(std::move(bulk), error, now);
       return;
     case RequestRemedy::kSlower:
-      if (!is_alone) limit_.PushedBack();
+      if (!is_blamed) limit_.PushedBack();
       Retry(std::move(bulk), why, std::max<Duration>(least, 1s), false, now);
       return;
     case RequestRemedy::kElsewhere:
-      if (!is_alone) StandDown(sent.address, now);
+      if (!is_blamed) StandDown(sent.address, now);
       Retry(std::move(bulk), why, least, true, now);
       return;
     case RequestRemedy::kBlock:
@@ -374,8 +376,8 @@ void BulkSender::Retry(Bulk bulk, const Status& why, Duration least, bool is_amb
   const BootTime due = now + std::max(least, backoff_.Next());
   if (now - *bulk.failing_since < kStuckAfter) {
     queue_.Later(std::move(bulk), due);
-  } else if (IsAlone(bulk)) {
-    Isolate(std::move(bulk), why, now);
+  } else if (HavePassedWhile(bulk)) {
+    Blame(std::move(bulk), why, due, now);
   } else {
     TryApart(std::move(bulk), due);
   }
@@ -385,8 +387,9 @@ void BulkSender::Retry(Bulk bulk, const Status& why, Duration least, bool is_amb
 void BulkSender::BlockAll(Bulk bulk, Reason reason, std::string text, BootTime now) {
   bulk.Doubt();  // by then it may be another index that is written
   if (!bulk.failing_since) bulk.failing_since = now;
-  if (IsAlone(bulk)) {
-    Isolate(std::move(bulk), {StatusCode::kFailedPrecondition, reason, std::move(text)}, now);
+  if (HavePassedWhile(bulk)) {
+    Blame(std::move(bulk), {StatusCode::kFailedPrecondition, reason, std::move(text)},
+          now + backoff_.Next(), now);
     return;
   }
   blocked_until_ = now + block_backoff_.Next();
@@ -414,23 +417,22 @@ void BulkSender::TryApart(Bulk bulk, BootTime due) {
   }
 }
 
-// Whether others have passed while this request failed: then it is not the engine.
-bool BulkSender::IsAlone(const Bulk& bulk) const {
-  return bulk.failing_since && passed_at_ && *passed_at_ > *bulk.failing_since;
+// Whether others have passed since it failed last: then it is not the engine.
+bool BulkSender::HavePassedWhile(const Bulk& bulk) const {
+  return bulk.failing_since && HavePassedSince(bulk.blamed_at.value_or(*bulk.failing_since));
 }
 
-bool BulkSender::IsStuck(BootTime failing_since, BootTime now) const {
-  return passed_at_ && *passed_at_ > failing_since && now - failing_since >= kStuckAfter;
-}
-
-// Finds the record for which a request is refused, by halves, and gives it back.
-void BulkSender::Isolate(Bulk bulk, const Status& why, BootTime now) {
+// The request is at fault, unless the engine comes and goes: where it fails once more, and others
+// pass, the record for which it is refused is looked for by halves, and given back.
+void BulkSender::Blame(Bulk bulk, const Status& why, BootTime due, BootTime now) {
   bulk.is_probe = true;
-  if (bulk.entries.size() > 1) {
+  if (!std::exchange(bulk.blamed_at, now)) {
+    queue_.Later(std::move(bulk), due);
+  } else if (bulk.entries.size() > 1) {
     queue_.Split(std::move(bulk), now);
-    return;
+  } else {
+    owner_.TakeFailed(std::move(bulk.entries.front()), why, now);
   }
-  owner_.TakeFailed(std::move(bulk.entries.front()), why, now);
 }
 
 void BulkSender::StandDown(size_t address, BootTime now) {

@@ -40,7 +40,8 @@ class BulkOwner {
   // Appends the request's body, and takes out what no engine must get.
   virtual void Frame(Bulk& bulk, std::string& body, BootTime now) = 0;
   // The engine has carried the request out, as far as these outcomes say: one for each entry.
-  virtual void TakeItems(Bulk bulk, const std::vector<BulkItem>& items, BootTime now) = 0;
+  // Whether a record has passed.
+  virtual bool TakeItems(Bulk bulk, const std::vector<BulkItem>& items, BootTime now) = 0;
   // They are there already.
   virtual void TakeFound(std::vector<Pending> entries) = 0;
   // The engine refuses a request of this one alone: 400 or 413.
@@ -86,10 +87,10 @@ class BulkSender {
   void PushedBack() { limit_.PushedBack(); }
   // Of a request nothing is to be sent again, and some has passed.
   void AllPassed();
-  // A record has passed: what fails meanwhile is at fault itself.
-  void SomePassed(BootTime now) { passed_at_ = now; }
-  // Whether what has failed since then is to be given up, as others have passed for long.
-  bool IsStuck(BootTime failing_since, BootTime now) const;
+  // Whether others have passed that were sent after this began to fail: it is not the engine.
+  bool HavePassedSince(BootTime failing_since) const {
+    return passed_sent_at_ && *passed_sent_at_ > failing_since;
+  }
 
   // Takes the answers that have come.
   void TakeAnswers(BootTime now);
@@ -102,11 +103,12 @@ class BulkSender {
   std::vector<int> descriptors() const { return {client_->descriptor(), timer_.get()}; }
 
  private:
+  // A bulk that is on its way, or what is asked before it: by its check, or which cluster is there.
   struct Sent {
-    Bulk bulk;  // or what its check asks
+    Bulk bulk;
     BootTime at;
     size_t address = 0;
-    bool asks_who = false;  // which cluster is there, before the bulk is sent
+    bool asks_who = false;
   };
 
   BulkSender(std::unique_ptr<HttpClient> client, BulkSenderSettings settings, FileDescriptor timer,
@@ -130,8 +132,8 @@ class BulkSender {
   void Retry(Bulk bulk, const Status& why, Duration least, bool is_ambiguous, BootTime now);
   void BlockAll(Bulk bulk, Reason reason, std::string text, BootTime now);
   void TryApart(Bulk bulk, BootTime due);
-  bool IsAlone(const Bulk& bulk) const;
-  void Isolate(Bulk bulk, const Status& why, BootTime now);
+  bool HavePassedWhile(const Bulk& bulk) const;
+  void Blame(Bulk bulk, const Status& why, BootTime due, BootTime now);
   void StandDown(size_t address, BootTime now);
 
   const std::unique_ptr<HttpClient> client_;
@@ -148,10 +150,10 @@ class BulkSender {
   BulkQueue queue_;
   std::map<uint64_t, Sent> in_flight_;
   uint64_t last_id_ = 0;
-  std::optional<BootTime> blocked_until_;  // after that one request is tried
-  std::optional<BootTime> passed_at_;      // the last record that passed
-  size_t probes_out_ = 0;                  // of those in flight: one at most
-  bool tries_probe_ = false;               // while all is blocked: whether it is a probe's turn
+  std::optional<BootTime> blocked_until_;   // after that one request is tried
+  std::optional<BootTime> passed_sent_at_;  // of the last request of which a record has passed
+  size_t probes_out_ = 0;                   // of those in flight: one at most
+  bool tries_probe_ = false;                // while all is blocked: whether it is a probe's turn
   std::vector<std::pair<uint64_t, HttpAnswer>> answers_;
   std::string body_;
 };

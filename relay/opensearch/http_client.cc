@@ -163,9 +163,9 @@ std::unique_ptr<HttpClient::Impl::Call> HttpClient::Impl::Prepare(HttpRequest re
   curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
   curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, long{CURL_HTTP_VERSION_1_1});
   curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, kConnectMs);
-  curl_easy_setopt(
-      easy, CURLOPT_TIMEOUT_MS,
-      long{std::chrono::duration_cast<std::chrono::milliseconds>(asked.timeout).count()});
+  // To the library 0 is no limit.
+  const auto timeout = std::chrono::ceil<std::chrono::milliseconds>(asked.timeout);
+  curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, std::max(1L, long{timeout.count()}));
   curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
   curl_easy_setopt(easy, CURLOPT_ACCEPT_ENCODING, "gzip");
   curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, OnBody);
@@ -228,9 +228,6 @@ void HttpClient::Impl::SetIdentity(Call& call) const {
 }
 
 void HttpClient::Impl::Finish(Call& call, CURLcode code) {
-  curl_off_t ready_to_send = 0;
-  curl_easy_getinfo(call.easy.get(), CURLINFO_PRETRANSFER_TIME_T, &ready_to_send);
-  call.answer.was_sent = ready_to_send > 0;
   if (code == CURLE_OK) {
     long status = 0;
     curl_easy_getinfo(call.easy.get(), CURLINFO_RESPONSE_CODE, &status);

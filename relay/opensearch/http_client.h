@@ -36,8 +36,7 @@ struct HttpAnswer {
   int status = 0;  // 0: there was no answer
   std::string body;
   std::optional<Duration> retry_after;
-  Status failure;         // why there was none
-  bool was_sent = false;  // then the engine may have done what was asked
+  Status failure;  // why there was none
 };
 
 // Requests to the addresses of one engine, over connections that are kept. Sends with

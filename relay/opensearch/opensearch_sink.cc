@@ -13,6 +13,10 @@ namespace {
 
 using namespace std::chrono_literals;
 
+// What the engine fails at for longer while others pass holds up its own partition only.
+constexpr Duration kStuckAfter = 10s;
+// What it has no room for is sent beside the others after so long, and blocked after twice that.
+constexpr Duration kThrottledLong = 30s;
 // Letters that are on their way are through in a moment.
 constexpr Duration kWeighAgainAfter = 250ms;
 
@@ -70,8 +74,10 @@ size_t OpenSearchSink::Submit(Batch& batch, size_t from, uint32_t window) {
   size_t taken = 0;
   for (size_t i = from; i < batch.records.size(); ++i) {
     if (!partitions_.TakesMore(batch.slot)) break;
+    if (!partitions_.IsBlocked(batch.slot) && !sender_->MakeRoom(now)) break;
+    // What made room may have been given back, and the partition with it.
+    if (!partitions_.TakesMore(batch.slot)) break;
     const bool is_probe = partitions_.IsBlocked(batch.slot);
-    if (!is_probe && !sender_->MakeRoom(now)) break;
     Pending entry =
         partitions_.Admit(batch.slot, window, batch.Covered(i), std::move(batch.records[i]), now);
     if (is_probe) {
@@ -114,14 +120,14 @@ void OpenSearchSink::Frame(Bulk& bulk, std::string& body, BootTime now) {
       if (!shaped.ok()) {
         // No engine is asked, so that no index is at fault.
         const std::string why = shaped.message();
-        Weigh({.entry = std::move(entry),
-               .refusal = {.status = 0,
-                           .type = "drawbridge_refused",
-                           .caused_by = {},
-                           .reason = why,
-                           .group = why},
-               .cause = {}},
-              turned, now);
+        Refuse({.entry = std::move(entry),
+                .refusal = {.status = 0,
+                            .type = "drawbridge_refused",
+                            .caused_by = {},
+                            .reason = why,
+                            .group = why},
+                .cause = {}},
+               turned, now);
         continue;
       }
     }
@@ -133,32 +139,29 @@ void OpenSearchSink::Frame(Bulk& bulk, std::string& body, BootTime now) {
 
 // --- Answers ------------------------------------------------------------------------------------
 
-void OpenSearchSink::TakeItems(Bulk bulk, const std::vector<BulkItem>& items, BootTime now) {
+bool OpenSearchSink::TakeItems(Bulk bulk, const std::vector<BulkItem>& items, BootTime now) {
   Turned turned;
   Bulk again;
   again.is_dead = bulk.is_dead;
   again.is_checked = bulk.is_checked;
+  again.is_probe = bulk.is_probe;
   bool is_pushed_back = false;
   bool has_passed = false;
   for (size_t i = 0; i < items.size(); ++i) {
     Pending& entry = bulk.entries[i];
     const EngineError& error = items[i].error;
-    switch (OutcomeOf(items[i])) {
+    const ItemOutcome outcome = OutcomeOf(items[i]);
+    switch (outcome) {
       case ItemOutcome::kDelivered:
       case ItemOutcome::kThere:
         has_passed = true;
-        sender_->SomePassed(now);
-        partitions_.Passed(entry, error.status == 409);
-        // The engine has had it, but no search finds it: it counts as a dead letter.
-        if (const std::string_view why = WhyNotIndexed(items[i]); !why.empty()) {
-          entry.refusal.emplace().group = why;
-        }
-        Confirm(entry);
+        TakePassed(std::move(entry), items[i], turned);
         break;
       case ItemOutcome::kBackPressure:
-        is_pushed_back = true;
-        [[fallthrough]];
-      case ItemOutcome::kPassing:
+      case ItemOutcome::kPassing: {
+        const bool is_too_much = outcome == ItemOutcome::kBackPressure;
+        is_pushed_back = is_pushed_back || is_too_much;
+        if (!entry.failing_since) entry.failing_since = now;
         if (partitions_.IsOld(entry)) {
           // Nobody waits for it: it is read again, and shall hold nothing up by then.
           turned.why_old.try_emplace(entry.slot, StatusCode::kUnavailable, Reason::kBrokerError,
@@ -166,20 +169,24 @@ void OpenSearchSink::TakeItems(Bulk bulk, const std::vector<BulkItem>& items, Bo
           turned.old.push_back(std::move(entry));
           break;
         }
-        if (!is_pushed_back && IsStuck(entry, now)) {
+        if (IsStuck(entry, is_too_much, now)) {
           TakeSystemic(std::move(entry), error, turned);
           break;
         }
-        trouble_.Note(is_pushed_back ? Reason::kThrottled : Reason::kBrokerError, error.Text(),
-                      false, now);
+        trouble_.Note(is_too_much ? Reason::kThrottled : Reason::kBrokerError, error.Text(), false,
+                      now);
         if (error.status >= 500) {
           // One of its copies may have it.
           entry.may_be_there = true;
           again.Doubt();
         }
+        // Others wait for an engine that has too much to do, but not for one record for ever.
+        const bool is_long = now - *entry.failing_since >= kThrottledLong;
+        again.is_probe = again.is_probe || !is_too_much || is_long;
         again.bytes += BulkBytes(entry.record);
         again.entries.push_back(std::move(entry));
         break;
+      }
       case ItemOutcome::kBadRecord:
         if (entry.refusal && !partitions_.IsOld(entry)) {
           turned.blocked.try_emplace(
@@ -197,18 +204,36 @@ void OpenSearchSink::TakeItems(Bulk bulk, const std::vector<BulkItem>& items, Bo
         break;
     }
   }
-  again.is_probe = bulk.is_probe || !is_pushed_back;
   if (is_pushed_back) sender_->PushedBack();
   if (has_passed && again.entries.empty()) sender_->AllPassed();
   if (!again.entries.empty()) sender_->Again(std::move(again), now);
   GiveBack(std::move(turned), now);
+  return has_passed;
+}
+
+void OpenSearchSink::TakePassed(Pending entry, const BulkItem& item, Turned& turned) {
+  const std::string_view why = WhyNotIndexed(item);
+  if (!why.empty() && entry.refusal && !partitions_.IsOld(entry)) {
+    turned.blocked.try_emplace(
+        entry.slot, StatusCode::kFailedPrecondition, Reason::kRecordRefused,
+        fmt::format("the record at offset {} is refused, and its dead letter is not kept: take the "
+                    "pipeline from {} ({})",
+                    entry.record.offset, LettersText(), why));
+    turned.failed.push_back(std::move(entry));
+    return;
+  }
+  partitions_.Passed(entry, item.error.status == 409);
+  // The engine has had it, but no search finds it: it counts as a dead letter.
+  if (!why.empty()) entry.refusal.emplace().group = why;
+  Confirm(entry);
 }
 
 // Whether it is time to give back a record that the engine fails at: its partition is blocked
 // already, or others have passed for long while it failed.
-bool OpenSearchSink::IsStuck(Pending& entry, BootTime now) const {
-  if (!entry.failing_since) entry.failing_since = now;
-  return partitions_.IsBlocked(entry.slot) || sender_->IsStuck(*entry.failing_since, now);
+bool OpenSearchSink::IsStuck(const Pending& entry, bool is_pushed_back, BootTime now) const {
+  if (!is_pushed_back && partitions_.IsBlocked(entry.slot)) return true;
+  return now - *entry.failing_since >= (is_pushed_back ? 2 * kThrottledLong : kStuckAfter) &&
+         sender_->HavePassedSince(*entry.failing_since);
 }
 
 void OpenSearchSink::TakeFound(std::vector<Pending> entries) {
@@ -275,19 +300,24 @@ void OpenSearchSink::TakeSystemic(Pending entry, const EngineError& error, Turne
 
 // The record is the engine's to refuse; unless too many are.
 void OpenSearchSink::Refuse(Pending entry, const EngineError& error, Turned& turned, BootTime now) {
-  if (partitions_.IsOld(entry)) {
-    turned.why_old.try_emplace(entry.slot, StatusCode::kUnavailable, Reason::kRecordRefused,
-                               error.Text());
-    turned.old.push_back(std::move(entry));
-    return;
-  }
   Refusal refusal{.status = error.status,
                   .type = error.type,
                   .caused_by = error.caused_by,
                   .reason = error.Text(),
                   .group = ErrorGroup(error)};
-  Weigh({.entry = std::move(entry), .refusal = std::move(refusal), .cause = CauseOf(error)}, turned,
-        now);
+  Refuse({.entry = std::move(entry), .refusal = std::move(refusal), .cause = CauseOf(error)},
+         turned, now);
+}
+
+void OpenSearchSink::Refuse(Suspect suspect, Turned& turned, BootTime now) {
+  Pending& entry = suspect.entry;
+  if (!partitions_.IsOld(entry)) {
+    Weigh(std::move(suspect), turned, now);
+    return;
+  }
+  turned.why_old.try_emplace(entry.slot, StatusCode::kUnavailable, Reason::kRecordRefused,
+                             suspect.refusal.reason);
+  turned.old.push_back(std::move(entry));
 }
 
 // Whether a refused record is written off, or what of its partition is held back.

@@ -71,15 +71,17 @@ class OpenSearchSink final : public Sink, private BulkOwner {
                  std::unique_ptr<LetterPost> post);
 
   void Frame(Bulk& bulk, std::string& body, BootTime now) override;
-  void TakeItems(Bulk bulk, const std::vector<BulkItem>& items, BootTime now) override;
+  bool TakeItems(Bulk bulk, const std::vector<BulkItem>& items, BootTime now) override;
   void TakeFound(std::vector<Pending> entries) override;
   void TakeRefused(Pending entry, const EngineError& error, BootTime now) override;
   void TakeFailed(Pending entry, const Status& why, BootTime now) override;
 
   void TakePosted(BootTime now);
   void TakeSystemic(Pending entry, const EngineError& error, Turned& turned);
-  bool IsStuck(Pending& entry, BootTime now) const;
+  bool IsStuck(const Pending& entry, bool is_pushed_back, BootTime now) const;
   void Refuse(Pending entry, const EngineError& error, Turned& turned, BootTime now);
+  void Refuse(Suspect suspect, Turned& turned, BootTime now);
+  void TakePassed(Pending entry, const BulkItem& item, Turned& turned);
   void Weigh(Suspect suspect, Turned& turned, BootTime now);
   void Judge(BootTime now);
   void KeepDead(Pending entry, Refusal refusal);

@@ -67,6 +67,8 @@ struct Bulk {
   bool is_probe = false;
   // Since when it has been refused as a whole.
   std::optional<BootTime> failing_since = std::nullopt;
+  // When it failed last though others passed.
+  std::optional<BootTime> blamed_at = std::nullopt;
   // What is asked before it is sent, as far as it has come.
   std::optional<PresenceCheck> check = std::nullopt;
 

@@ -1020,7 +1020,9 @@ TEST_F(OpenSearchSinkTest, WritesNothingOffForWhatIsTheIndexsFault) {
   engine_.SetScript([&](const EngineRequest& request, size_t) {
     return SayOfAll(request, 400,
                     {{"type", "validation_exception"},
-                     {"reason", "this cluster currently has [1000]/[1000] maximum shards open"}});
+                     {"reason",
+                      "this action would add [2] total shards, but this cluster currently has "
+                      "[1000]/[1000] maximum shards open"}});
   });
   Submit(Values(50));
 
