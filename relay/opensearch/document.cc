@@ -20,6 +20,7 @@ namespace {
 using nlohmann::json;
 
 constexpr std::string_view kBlank = " \t\r\n";
+constexpr size_t kKeptBytesMax = size_t{2} << 20;
 constexpr std::string_view kOurs = "drawbridge";
 constexpr std::string_view kOursDotted = "drawbridge.";
 
@@ -87,25 +88,36 @@ bool IsOrigin(std::string_view member) {
          std::end(kOriginNames);
 }
 
+// The same of a member at the top: "drawbridge.offset".
+bool IsOriginPath(std::string_view name) {
+  return name.starts_with(kOursDotted) && IsOrigin(name.substr(kOursDotted.size()));
+}
+
 // What simdjson does not take as an object and is one all the same: numbers beyond 64 bits.
 class ObjectReader : public nlohmann::json_sax<json> {
  public:
   explicit ObjectReader(size_t depth_max) : depth_max_(depth_max) {}
 
-  bool null() override { return depth_ > 0; }
-  bool boolean(bool) override { return depth_ > 0; }
-  bool number_integer(number_integer_t) override { return depth_ > 0; }
-  bool number_unsigned(number_unsigned_t) override { return depth_ > 0; }
-  bool number_float(number_float_t, const string_t&) override { return depth_ > 0; }
-  bool string(string_t&) override { return depth_ > 0; }
+  bool null() override { return TakeValue(); }
+  bool boolean(bool) override { return TakeValue(); }
+  bool number_integer(number_integer_t) override { return TakeValue(); }
+  bool number_unsigned(number_unsigned_t) override { return TakeValue(); }
+  bool number_float(number_float_t, const string_t&) override { return TakeValue(); }
+  bool string(string_t&) override { return TakeValue(); }
   bool binary(binary_t&) override { return false; }
-  bool start_object(size_t) override { return Enter(); }
-  bool start_array(size_t) override { return depth_ > 0 && Enter(); }
+  bool start_object(size_t) override {
+    has_own = has_own || IsInOurs();
+    return Enter();
+  }
+  bool start_array(size_t) override { return TakeValue() && Enter(); }
   bool end_object() override { return Leave(); }
   bool end_array() override { return Leave(); }
   bool key(string_t& name) override {
-    if (depth_ == 1 && name == "@timestamp") has_timestamp = true;
-    if (depth_ == 1 && name.starts_with(kOurs)) has_ours = true;
+    if (depth_ == 2 && is_ours_ && IsOrigin(name)) has_ours = true;
+    if (depth_ != 1) return true;
+    if (name == "@timestamp") has_timestamp = true;
+    if (IsOriginPath(name)) has_ours = true;
+    is_ours_ = name == kOurs;
     return true;
   }
   bool parse_error(size_t, const std::string&, const nlohmann::detail::exception&) override {
@@ -113,10 +125,17 @@ class ObjectReader : public nlohmann::json_sax<json> {
   }
 
   bool has_timestamp = false;
-  bool has_ours = false;
+  bool has_own = false;   // a "drawbridge" that is an object
+  bool has_ours = false;  // with a member that is ours, or something else in its place
   bool is_too_deep = false;
 
  private:
+  // Whether what begins here is the value of "drawbridge".
+  bool IsInOurs() const { return depth_ == 1 && is_ours_; }
+  bool TakeValue() {
+    has_ours = has_ours || IsInOurs();
+    return depth_ > 0;
+  }
   bool Enter() {
     is_too_deep = is_too_deep || ++depth_ > depth_max_;
     return !is_too_deep;
@@ -128,6 +147,7 @@ class ObjectReader : public nlohmann::json_sax<json> {
 
   const size_t depth_max_;
   size_t depth_ = 0;
+  bool is_ours_ = false;  // the last member at the top
 };
 
 }  // namespace
@@ -178,8 +198,7 @@ DocumentShaper::Shape DocumentShaper::Look(std::string_view value, Found& found)
           if (IsOrigin(member.key)) return Shape::kOther;
         }
         found.has_own = true;
-      } else if (field.key.starts_with(kOursDotted) &&
-                 IsOrigin(field.key.substr(kOursDotted.size()))) {
+      } else if (IsOriginPath(field.key)) {
         return Shape::kOther;
       }
     }
@@ -191,7 +210,7 @@ DocumentShaper::Shape DocumentShaper::Look(std::string_view value, Found& found)
   const bool is_object = json::sax_parse(value.begin(), value.end(), &reader);
   if (reader.is_too_deep) return Shape::kTooDeep;
   if (!is_object || reader.has_ours) return Shape::kOther;
-  found.has_timestamp = reader.has_timestamp;
+  found = {.has_timestamp = reader.has_timestamp, .has_own = reader.has_own};
   return Shape::kObject;
 }
 
@@ -200,6 +219,8 @@ Status DocumentShaper::Append(const Route& route, const Record& record, WallTime
   std::string_view value = record.value.value_or("");
   value.remove_prefix(std::min(value.find_first_not_of(kBlank), value.size()));
   value.remove_suffix(value.size() - (value.find_last_not_of(kBlank) + 1));
+  // What a large one has taken is given back.
+  if (parser_->padded.capacity() > kKeptBytesMax) *parser_ = Parser();
   Found found;
   switch (record.value ? Look(value, found) : Shape::kOther) {
     case Shape::kTooDeep:
@@ -314,7 +335,7 @@ std::string RefusedAgain(const Refusal& refusal, const RefusedAt& at, const std:
       .dump(-1, ' ', false, json::error_handler_t::replace);
 }
 
-std::string DeadLetterMapping() {
+std::string DeadLetterIndex(bool knows_final_pipelines) {
   json properties;
   for (const char* name :
        {"drawbridge-error-type", "drawbridge-error-caused-by", "drawbridge-error-group",
@@ -330,7 +351,11 @@ std::string DeadLetterMapping() {
        {"@timestamp", "drawbridge-error-first-seen", "drawbridge-error-last-seen"}) {
     properties[name] = {{"type", "date"}};
   }
-  return json{{"mappings", {{"dynamic", false}, {"properties", properties}}}}.dump();
+  json settings{{"index.default_pipeline", "_none"}};
+  if (knows_final_pipelines) settings["index.final_pipeline"] = "_none";
+  return json{{"settings", settings},
+              {"mappings", {{"dynamic", false}, {"properties", properties}}}}
+      .dump();
 }
 
 }  // namespace drawbridge

@@ -70,8 +70,9 @@ StatusOr<KeptRecord> ReadDeadLetter(const nlohmann::json& document);
 // under.
 std::string RefusedAgain(const Refusal& refusal, const RefusedAt& at, const std::string& turn);
 
-// The settings of an index for dead letters: only what tells why is searchable, so that no record
-// can be refused a second time.
-std::string DeadLetterMapping();
+// What an index for dead letters is made with: only what tells why is searchable, so that no record
+// can be refused a second time, and no pipeline of a template changes or drops one. Elasticsearch
+// before 7.5 knows no final pipelines.
+std::string DeadLetterIndex(bool knows_final_pipelines);
 
 }  // namespace drawbridge

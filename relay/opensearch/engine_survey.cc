@@ -45,7 +45,7 @@ EngineSurvey::EngineSurvey(BridgeAssignment bridge, IndexTemplate index,
       source_(std::move(source)),
       clock_(clock),
       make_letters_(make_letters ? std::move(make_letters) : [this](Duration patience) {
-        return engine_->MakeDeadLetterIndex(bridge_.spec.target.letters(), patience);
+        return MakeLetterIndex(patience);
       }) {}
 
 void EngineSurvey::Note(SurveyResult& result, const Status& status, bool blocks,
@@ -79,6 +79,27 @@ bool EngineSurvey::Reach(SurveyResult& result) {
   return made.ok();
 }
 
+Status EngineSurvey::MakeLetterIndex(Duration patience) {
+  const std::string& name = bridge_.spec.target.letters();
+  if (Status made = engine_->MakeDeadLetterIndex(name, patience); !made.ok()) return made;
+  const StatusOr<IndexTemplate> index = IndexTemplate::Create(name);
+  if (!index.ok()) return index.status();
+  const BootTime now = clock_.Now();
+  if (letters_at_ && now - *letters_at_ < (letters_.ok() ? kCheckEvery : kCheckTroubledEvery)) {
+    return letters_;
+  }
+  letters_at_ = now;
+  const IndexView::PipelineVerdict pipelines =
+      IndexView(*engine_, clock_).CheckPipelines(*index, {}, patience);
+  // What was found against it holds until it is seen to be mended.
+  if (!pipelines.keeps_ids.ok()) {
+    letters_ = pipelines.keeps_ids;
+  } else if (!pipelines.keeps_all.ok() || pipelines.is_seen.ok()) {
+    letters_ = pipelines.keeps_all;
+  }
+  return letters_;
+}
+
 // Not every engine says how full its disks are, nor to everybody.
 void EngineSurvey::CheckDisks() {
   const BootTime now = clock_.Now();
@@ -104,6 +125,8 @@ EngineSurvey::Checked EngineSurvey::ProblemsOf(const std::string& topic, bool& i
         true);
     return found;
   }
+  const Status rights = engine_->CheckRights(name, kPatience);
+  if (rights.code() == StatusCode::kPermissionDenied) found.problems.emplace_back(rights, true);
   IndexView view(*engine_, clock_);
   const IndexView::PipelineVerdict pipelines = view.CheckPipelines(index_, topic, kPatience);
   is_seen = pipelines.is_seen.ok();
@@ -147,24 +170,27 @@ void EngineSurvey::CheckIndexes(const std::vector<SurveyedTopic>& topics,
   }
 }
 
-bool EngineSurvey::MayRun(SurveyResult& result, const std::string& topic) const {
+bool EngineSurvey::MayRun(const std::string& topic) const {
   const auto known = checked_.find(topic);
-  if (known == checked_.end()) return false;  // the next look does it
+  return known != checked_.end() && !known->second.blocks();  // else the next look does it
+}
+
+void EngineSurvey::NoteProblems(SurveyResult& result, const std::string& topic) const {
+  const auto known = checked_.find(topic);
+  if (known == checked_.end()) return;
   for (const auto& [status, blocks] : known->second.problems) Note(result, status, blocks, topic);
-  return !known->second.blocks();
 }
 
 SurveyResult EngineSurvey::Look(const std::stop_token& stop) {
   SurveyResult result = source_->Look(stop);
   if (stop.stop_requested()) return result;
   const bool is_reached = Reach(result);
-  was_reached_ = was_reached_ || is_reached;
   result.is_complete = result.is_complete && is_reached;
   if (is_reached) CheckIndexes(result.topics, stop);
   for (SurveyedTopic& topic : result.topics) {
     topic.target_topic = index_.ForTopic(topic.topic);
-    const bool is_ready =
-        was_reached_ && (!is_reached || stop.stop_requested() || MayRun(result, topic.topic));
+    const bool is_ready = MayRun(topic.topic);
+    if (is_reached) NoteProblems(result, topic.topic);
     topic.target_partitions = is_ready ? static_cast<int>(topic.partitions.size()) : 0;
     for (SurveyedPartition& one : topic.partitions) one.is_target_ready = is_ready;
   }

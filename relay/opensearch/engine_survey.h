@@ -35,6 +35,8 @@ class EngineSurvey final : public Survey {
                std::unique_ptr<Survey> source, const Clock& clock, MakeLetters make_letters);
 
   bool Reach(SurveyResult& result);
+  // Makes the index for dead letters. Refuses one whose pipelines do not keep them.
+  Status MakeLetterIndex(Duration patience);
   // Before the engine locks its indexes for it.
   void CheckDisks();
   // What is known against the indexes that a topic goes to.
@@ -49,8 +51,10 @@ class EngineSurvey final : public Survey {
   // was never asked about, or longest ago.
   void CheckIndexes(const std::vector<SurveyedTopic>& topics, const std::stop_token& stop);
   void CheckIndex(const std::string& topic);
-  // Whether the indexes that a topic goes to keep the promises, as far as was asked.
-  bool MayRun(SurveyResult& result, const std::string& topic) const;
+  // Whether the indexes that a topic goes to keep the promises, as far as was asked; while the
+  // engine is away, what was known before.
+  bool MayRun(const std::string& topic) const;
+  void NoteProblems(SurveyResult& result, const std::string& topic) const;
   Checked ProblemsOf(const std::string& topic, bool& is_seen);
   void Note(SurveyResult& result, const Status& status, bool blocks,
             const std::string& topic = {}) const;
@@ -62,9 +66,10 @@ class EngineSurvey final : public Survey {
   const Clock& clock_;
   const MakeLetters make_letters_;
   std::map<std::string, Checked> checked_;  // by topic
-  bool was_reached_ = false;
   Status disks_;
   std::optional<BootTime> disks_at_;
+  Status letters_;  // what is known against their index
+  std::optional<BootTime> letters_at_;
 };
 
 }  // namespace drawbridge

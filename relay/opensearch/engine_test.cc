@@ -37,6 +37,7 @@ std::vector<EndpointCheck> TestEngine(SearchEngine engine, const std::vector<std
                                       Duration deadline, const Clock& clock) {
   const BootTime end = clock.Now() + deadline;
   std::vector<EndpointCheck> checks;
+  const auto left = [&] { return std::max<Duration>(end - clock.Now(), std::chrono::seconds(1)); };
   const auto note = [&](std::string name, const Status& status, std::string detail) {
     checks.push_back({.name = std::move(name),
                       .is_ok = status.ok(),
@@ -51,9 +52,16 @@ std::vector<EndpointCheck> TestEngine(SearchEngine engine, const std::vector<std
   }
   const StatusOr<EngineIdentity> identity = (*view)->Identify(deadline / 2);
   if (!note("connect", identity.status(), identity.ok() ? identity->Text() : "")) return checks;
-  const Status rights = (*view)->CheckRights(deadline / 4);
-  if (rights.code() != StatusCode::kUnimplemented) {
-    note("create", rights, "we may create documents");
+  std::vector<std::string> written = indexes;
+  if (written.empty()) written.emplace_back(kDeadLetterIndex);
+  for (const std::string& index : written) {
+    if (const StatusOr<IndexTemplate> name = IndexTemplate::Create(index);
+        !name.ok() || name->has_time() || name->has_topic()) {
+      continue;
+    }
+    const Status rights = (*view)->CheckRights(index, left() / 4);
+    if (rights.code() == StatusCode::kUnimplemented) continue;
+    note("create", rights, fmt::format("we may create documents in {}", index));
   }
   const StatusOr<std::string> disks = (*view)->CheckDisks(deadline / 4);
   // Not every engine tells, nor tells everybody: that is no fault of the endpoint.
@@ -61,8 +69,7 @@ std::vector<EndpointCheck> TestEngine(SearchEngine engine, const std::vector<std
     note("disk", disks.status(), disks.ok() ? *disks : "");
   }
   for (const std::string& index : indexes) {
-    const Duration patience = std::max<Duration>(end - clock.Now(), std::chrono::seconds(1)) / 2;
-    const Status kept = KeepsPromises(**view, index, patience, clock);
+    const Status kept = KeepsPromises(**view, index, left() / 2, clock);
     note("index " + index, kept, "its pipelines and its translog keep what is promised");
   }
   return checks;

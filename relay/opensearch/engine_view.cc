@@ -139,11 +139,19 @@ StatusOr<EngineIdentity> EngineView::Identify(Duration patience) {
   return identity;
 }
 
-Status EngineView::CheckRights(Duration patience) {
+Status EngineView::CheckRights(const std::string& index, Duration patience) {
+  patience /= 2;
+  const StatusOr<HttpAnswer> alias = Ask({.method = "GET", .path = "/_alias/" + index}, patience);
+  if (!alias.ok()) return alias.status();
+  if (alias->status != 404) {
+    return {StatusCode::kUnimplemented, Reason::kBrokerError,
+            fmt::format("whether we may create documents in {} is not known until we do", index)};
+  }
   // It may not be made, since no alias has this name: an engine that says so would have let us.
-  std::string body =
-      R"({"create":{"_index":"drawbridge-preflight","_id":"preflight","require_alias":true}})"
-      "\n{}\n";
+  std::string body = fmt::format(
+      R"({{"create":{{"_index":"{}","_id":"drawbridge-preflight","require_alias":true}}}})"
+      "\n{{}}\n",
+      index);
   const StatusOr<HttpAnswer> answer = Ask({.method = "POST",
                                            .path = std::string(kBulkPath),
                                            .body = std::move(body),
@@ -197,7 +205,7 @@ Status EngineView::MakeDeadLetterIndex(const std::string& index, Duration patien
     if (Status found = CheckDeadLetterMapping(index, there->body); !found.ok()) return found;
     // One that somebody else has made. Where we may not add to it, only a retry is the poorer.
     if (there->body.find("drawbridge-error-turn") != std::string::npos) return {};
-    const json mapping = json::parse(DeadLetterMapping());
+    const json mapping = json::parse(DeadLetterIndex(false));
     const StatusOr<HttpAnswer> added = Ask({.method = "PUT",
                                             .path = fmt::format("/{}/_mapping", index),
                                             .body = mapping["mappings"].dump(),
@@ -205,11 +213,17 @@ Status EngineView::MakeDeadLetterIndex(const std::string& index, Duration patien
                                            patience);
     return added.ok() ? Status() : added.status();
   }
-  const StatusOr<HttpAnswer> made = Ask({.method = "PUT",
-                                         .path = fmt::format("/{}", index),
-                                         .body = DeadLetterMapping(),
-                                         .content_type = std::string(kJson)},
-                                        patience);
+  const auto make = [&](bool knows_final_pipelines) {
+    return Ask({.method = "PUT",
+                .path = fmt::format("/{}", index),
+                .body = DeadLetterIndex(knows_final_pipelines),
+                .content_type = std::string(kJson)},
+               patience);
+  };
+  StatusOr<HttpAnswer> made = make(true);
+  if (made.ok() && made->status == 400 && made->body.find("final_pipeline") != std::string::npos) {
+    made = make(false);
+  }
   if (!made.ok()) return made.status();
   if (made->status == 200) return {};
   const EngineError error = ReadError(made->status, made->body);

@@ -29,9 +29,9 @@ class EngineView {
   // Who answers. Refuses what is no search engine, or a version that is not known to work.
   StatusOr<EngineIdentity> Identify(Duration patience);
 
-  // Whether we may create documents; nothing is created. kUnimplemented where the engine cannot
-  // say.
-  Status CheckRights(Duration patience);
+  // Whether we may create documents in an index; nothing is created. kUnimplemented where the
+  // engine cannot say, and for an alias.
+  Status CheckRights(const std::string& index, Duration patience);
 
   // Makes the index for dead letters, if it is missing, and adds what its mapping lacks. Refuses
   // one in which they would not be found.

@@ -76,7 +76,9 @@ StatusOr<std::vector<IndexLetterStore::Hit>> IndexLetterStore::Search(
                   Left(deadline));
   if (!answer.ok()) return answer.status();
   std::vector<Hit> hits;
-  if (answer->status == 404) return hits;  // nothing was refused yet
+  if (answer->status == 404 && ReadError(404, answer->body).type == "index_not_found_exception") {
+    return hits;  // nothing was refused yet
+  }
   if (answer->status != 200) {
     const Status finds = engine_.CheckDeadLetterIndex(index_, Left(deadline));
     return finds.ok() ? engine_.Refused(*answer) : finds;

@@ -63,6 +63,20 @@ TEST(OutcomeTest, BlamesTheRecordForWhatIsInIt) {
   }
 }
 
+TEST(OutcomeTest, BlamesTheRecordWhateverIsQuotedOfIt) {
+  const std::string quoted =
+      "this action would add [2] total shards, but this cluster currently has [1000]/[1000] "
+      "maximum shards open";
+  BulkItem item = Item(400, "mapper_parsing_exception",
+                       "failed to parse field [n]. Preview of field's value: '" + quoted + "'",
+                       "illegal_argument_exception");
+  item.error.caused_by_reason = "For input string: \"" + quoted + "\"";
+  EXPECT_EQ(OutcomeOf(item), ItemOutcome::kBadRecord);
+  EXPECT_EQ(OutcomeOf(Item(400, "mapper_parsing_exception", quoted)), ItemOutcome::kBadRecord);
+  EXPECT_EQ(OutcomeOf(Item(400, "illegal_argument_exception", "mapper [pipeline with id [x]] no")),
+            ItemOutcome::kBadRecord);
+}
+
 TEST(OutcomeTest, KnowsAFullDisk) {
   EXPECT_TRUE(IsFloodStage(
       Item(429, "cluster_block_exception",

@@ -208,6 +208,15 @@ TEST_F(DeadLetterBoxTest, HasNoLettersBeforeTheFirstWasRefused) {
   EXPECT_EQ(box_->Retry({}, {}, Soon())->left, 0);
 }
 
+TEST_F(DeadLetterBoxTest, DoesNotTakeAProxysPageForNone) {
+  engine_.SetScript([](const EngineRequest&, size_t) {
+    return EngineReply{.status = 404, .body = "<html>Not found</html>", .headers = {}};
+  });
+
+  EXPECT_FALSE(box_->Read({}, 10, Soon()).ok());
+  EXPECT_FALSE(box_->Retry({}, {}, Soon()).ok());
+}
+
 TEST_F(DeadLetterBoxTest, DoesNotSayNoneOfAnIndexThatHidesThem) {
   EXPECT_EQ(box_->Read({}, 10, Soon())->total, 0);
 

@@ -81,6 +81,20 @@ TEST_F(DocumentTest, LetsNoRecordSayWhereItComesFrom) {
   }
 }
 
+TEST_F(DocumentTest, LooksAtNamesOfOursBesideLargeNumbersAsWell) {
+  constexpr const char* kLarge = R"("a":123456789012345678901234567890})";
+  const auto with = [&](const std::string& member) { return Parsed("{" + member + "," + kLarge); };
+
+  EXPECT_TRUE(with(R"("drawbridges":7)").contains("drawbridges"));
+  const json own = with(R"("drawbridge":{"mood":{"offset":1}})");
+  EXPECT_EQ(own["drawbridge"], json::parse(R"({"mood":{"offset":1}})"));
+  EXPECT_EQ(own["drawbridge.offset"], 42);
+  for (const char* member : {R"("drawbridge":[])", R"("drawbridge":"x")",
+                             R"("drawbridge":{"relay":{}})", R"("drawbridge.topic":1)"}) {
+    EXPECT_TRUE(with(member).contains("message")) << member;
+  }
+}
+
 TEST_F(DocumentTest, IsBesideWhatARecordHasUnderTheSameName) {
   const json nested = Parsed(R"({"drawbridge":{"mood":"good"}})");
   EXPECT_EQ(nested["drawbridge"], json::parse(R"({"mood":"good"})"));
@@ -189,7 +203,7 @@ TEST_F(DocumentTest, KeepsEveryByteOfARefusedRecord) {
   EXPECT_EQ(letter["drawbridge-error-status"], 400);
   EXPECT_EQ(letter["drawbridge-error-group"], "g");
   EXPECT_EQ(letter["drawbridge-error-index"], "logs-1");
-  EXPECT_EQ(json::parse(DeadLetterMapping())["mappings"]["dynamic"], false);
+  EXPECT_EQ(json::parse(DeadLetterIndex(true))["mappings"]["dynamic"], false);
 }
 
 TEST_F(DocumentTest, ReadsADeadLetterBackByteForByte) {

@@ -20,7 +20,7 @@ using testing::SizeIs;
 // A source with these topics, of two partitions each.
 class FakeSurvey final : public Survey {
  public:
-  explicit FakeSurvey(std::vector<std::string> topics) : topics_(std::move(topics)) {}
+  explicit FakeSurvey(const std::vector<std::string>& topics) : topics_(topics) {}
 
   SurveyResult Look(const std::stop_token&) override {
     SurveyResult result{.bridge = {1},
@@ -40,7 +40,7 @@ class FakeSurvey final : public Survey {
   }
 
  private:
-  const std::vector<std::string> topics_;
+  const std::vector<std::string>& topics_;  // the test's
 };
 
 class EngineSurveyTest : public testing::Test {
@@ -73,6 +73,13 @@ class EngineSurveyTest : public testing::Test {
     if (request.path == "/") {
       return say({{"cluster_uuid", "engine"},
                   {"version", {{"number", "2.19.1"}, {"distribution", "opensearch"}}}});
+    }
+    if (request.path.starts_with("/_alias/")) return say(json::object(), 404);
+    if (request.path == "/_bulk" || request.path.starts_with("/_bulk?")) {
+      return say({{"items", {{{"create", {{"status", rights_status_}}}}}}});
+    }
+    if (request.path.starts_with("/dead/_settings")) {
+      return say({{"dead", {{"settings", {{"index.default_pipeline", letters_pipeline_}}}}}});
     }
     if (request.path.find("/_settings") != std::string::npos) {
       clock_.Advance(settings_take_);
@@ -111,6 +118,8 @@ class EngineSurveyTest : public testing::Test {
   std::string meant_;
   bool is_down_ = false;
   std::string pipeline_;
+  std::string letters_pipeline_;
+  int rights_status_ = 404;
   std::string processor_ = R"({"set": {"field": "_id"}})";
   bool is_pipeline_away_ = false;
   Duration settings_take_{};
@@ -162,6 +171,40 @@ TEST_F(EngineSurveyTest, DoesNotLetATopicRunThatAPipelineGivesOtherIds) {
   pipeline_ = "";
   clock_.Advance(10s);
   EXPECT_EQ(Look().topics[0].target_partitions, 2) << "it goes on when that is mended";
+}
+
+TEST_F(EngineSurveyTest, StartsNothingWhereAPipelineWouldNotKeepDeadLetters) {
+  letters_pipeline_ = "p";
+  processor_ = R"({"drop": {}})";
+
+  const SurveyResult result = Look();
+
+  EXPECT_FALSE(result.topics[0].partitions[0].is_target_ready);
+  ASSERT_THAT(result.conditions, testing::Not(testing::IsEmpty()));
+  EXPECT_TRUE(result.conditions[0].blocks);
+  EXPECT_THAT(result.conditions[0].text, HasSubstr("the index dead"));
+}
+
+TEST_F(EngineSurveyTest, StartsNoTopicWhoseIndexWeMayNotWrite) {
+  rights_status_ = 403;
+
+  const SurveyResult result = Look();
+
+  EXPECT_FALSE(result.topics[0].partitions[0].is_target_ready);
+  ASSERT_THAT(result.conditions, testing::Not(testing::IsEmpty()));
+  EXPECT_EQ(result.conditions[0].reason, Reason::kAuthorizationFailed);
+  EXPECT_EQ(result.conditions[0].topic, "audit");
+}
+
+TEST_F(EngineSurveyTest, StartsNoTopicThatCameWhileTheEngineIsAway) {
+  Look();
+  topics_.emplace_back("later");
+  is_down_ = true;
+
+  const SurveyResult result = Look();
+
+  EXPECT_TRUE(result.topics[0].partitions[0].is_target_ready);
+  EXPECT_FALSE(result.topics[1].partitions[0].is_target_ready) << "its index was not looked at";
 }
 
 TEST_F(EngineSurveyTest, SeldomLooksAtAnIndexThatIsWell) {

@@ -77,6 +77,18 @@ TEST_F(EngineTestTest, LooksAtIndexesAsWell) {
   EXPECT_THAT(check.detail, HasSubstr("translog"));
 }
 
+TEST_F(EngineTestTest, AsksForRightsWhereItIsTold) {
+  Run();
+  EXPECT_THAT(engine_.requests().at(2).body, HasSubstr("drawbridge-dead-letters"));
+  bulk_.second["items"][0]["create"]["status"] = 403;
+
+  const std::vector<EndpointCheck> checks = Run({"logs"});
+
+  EXPECT_EQ(checks.at(1).name, "create");
+  EXPECT_FALSE(checks.at(1).is_ok);
+  EXPECT_EQ(checks.at(1).reason, Reason::kAuthorizationFailed);
+}
+
 TEST_F(EngineTestTest, LooksAtNothingThatNoIndexIsCalled) {
   for (const char* const name : {"Logs", "*", "a,b", "a/../_all", "", "logs-{topic}"}) {
     EXPECT_FALSE(Run({name}).back().is_ok) << name;

@@ -97,13 +97,24 @@ TEST_F(EngineViewTest, SaysWhatToDoWhereItIsNotLetIn) {
 
 TEST_F(EngineViewTest, AsksForTheRightToCreateWithoutCreating) {
   const auto answer = [&](int status) {
-    Answer({{"errors", true}, {"items", {{{"create", {{"status", status}}}}}}});
-    return view_->CheckRights(5s).reason();
+    answer_ = [status](const EngineRequest& request) {
+      if (request.path == "/_alias/logs") return Say(json::object(), 404);
+      return Say({{"errors", true}, {"items", {{{"create", {{"status", status}}}}}}});
+    };
+    return view_->CheckRights("logs", 5s).reason();
   };
 
   EXPECT_EQ(answer(404), Reason::kUnspecified) << "it would have made it";
   EXPECT_EQ(answer(403), Reason::kAuthorizationFailed);
-  EXPECT_THAT(engine_.requests().at(0).body, HasSubstr(R"("require_alias":true)"));
+  EXPECT_THAT(engine_.requests().at(1).body, HasSubstr(R"("require_alias":true)"));
+  EXPECT_THAT(engine_.requests().at(1).body, HasSubstr(R"("_index":"logs")"));
+}
+
+TEST_F(EngineViewTest, TriesNoRightBehindAnAliasWhichWouldTakeTheDocument) {
+  Answer({{"logs-000001", {{"aliases", {{"logs", json::object()}}}}}});
+
+  EXPECT_EQ(view_->CheckRights("logs", 5s).code(), StatusCode::kUnimplemented);
+  EXPECT_THAT(engine_.requests(), SizeIs(1));
 }
 
 // --- The index of dead letters ------------------------------------------------------------------
@@ -119,7 +130,21 @@ TEST_F(EngineViewTest, MakesTheIndexOfDeadLettersThatIsMissing) {
   ASSERT_THAT(requests, SizeIs(2));
   EXPECT_EQ(requests[1].method, "PUT");
   EXPECT_EQ(requests[1].path, "/dead");
-  EXPECT_EQ(json::parse(requests[1].body)["mappings"]["dynamic"], false);
+  const json made = json::parse(requests[1].body);
+  EXPECT_EQ(made["mappings"]["dynamic"], false);
+  EXPECT_EQ(made["settings"]["index.default_pipeline"], "_none") << "whatever a template says";
+  EXPECT_EQ(made["settings"]["index.final_pipeline"], "_none");
+}
+
+TEST_F(EngineViewTest, MakesItWhereNoFinalPipelinesAreKnown) {
+  answer_ = [](const EngineRequest& request) {
+    if (request.method == "GET") return Say(json::object(), 404);
+    const bool is_known = request.body.find("final_pipeline") == std::string::npos;
+    return is_known ? Say(json::object())
+                    : Say({{"error", {{"reason", "unknown setting [index.final_pipeline]"}}}}, 400);
+  };
+
+  EXPECT_TRUE(view_->MakeDeadLetterIndex("dead", 5s).ok());
 }
 
 TEST_F(EngineViewTest, SaysWhyTheIndexOfDeadLettersCannotBeMade) {

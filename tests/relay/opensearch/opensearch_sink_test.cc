@@ -809,6 +809,21 @@ TEST_F(OpenSearchSinkTest, CountsWhatAPipelineThrowsAway) {
   EXPECT_THAT(DeadLetters()[0].error, HasSubstr("pipeline"));
 }
 
+TEST_F(OpenSearchSinkTest, IsBlockedWhereAPipelineThrowsDeadLettersAway) {
+  engine_.SetScript([&](const EngineRequest& request, size_t) {
+    if (!IsFor(request, kLetters)) return StoreNumbers(request);
+    return Say(200, R"({"errors":false,"items":[{"create":{"status":200,"result":"noop"}}]})");
+  });
+  Submit({R"({"n":"one"})"});
+
+  ASSERT_TRUE(Until([&] { return !Failures().empty(); }));
+
+  EXPECT_EQ(Failures()[0].failure, Disposition::kBlock);
+  EXPECT_THAT(Failures()[0].status.message(),
+              testing::AllOf(HasSubstr("its dead letter is not kept"), HasSubstr(kLetters)));
+  EXPECT_EQ(Confirmed(), 0);
+}
+
 TEST_F(OpenSearchSinkTest, DoesNotConfirmARefusedRecordBeforeItsDeadLetterIsKept) {
   std::atomic<bool> keeps = false;
   engine_.SetScript([&](const EngineRequest& request, size_t) {
@@ -1251,6 +1266,35 @@ TEST_F(OpenSearchSinkTest, GivesARecordBackThatTheEngineFailsAtWhileOthersPass) 
   EXPECT_EQ(Submit(Values(10), 0, 3), 10U);
 }
 
+TEST_F(OpenSearchSinkTest, LetsNobodyWaitForEverForARecordThatIsPushedBack) {
+  engine_.SetScript([&](const EngineRequest& request, size_t) {
+    json items = json::array();
+    for (const auto& document : request.documents) {
+      EngineRequest one;
+      one.documents = {document};
+      const bool is_hot = document.second.find("hot") != std::string::npos;
+      items.push_back(
+          is_hot ? json{{"create",
+                         {{"status", 429}, {"error", {{"type", "circuit_breaking_exception"}}}}}}
+                 : json::parse(engine_.Store(one).body)["items"][0]);
+    }
+    return Say(200, json{{"errors", true}, {"items", items}}.dump());
+  });
+  Submit({R"({"n":"hot"})"}, 1);
+  const BootTime since = clock_.Now();
+  int64_t sent = 0;
+
+  ASSERT_TRUE(Until([&] {
+    if (Confirmed() == sent) sent += static_cast<int64_t>(Submit(Values(1), 0));
+    return !Failures().empty();
+  }));
+
+  EXPECT_GT(clock_.Now() - since, 30s) << "others wait for an engine that has too much to do";
+  EXPECT_GT(sent, 40);
+  EXPECT_EQ(Failures()[0].slot, 1U);
+  EXPECT_THAT(Failures()[0].status.message(), HasSubstr("circuit_breaking_exception"));
+}
+
 TEST_F(OpenSearchSinkTest, TriesNoRecordForEverThatNobodyWaitsFor) {
   engine_.SetScript([](const EngineRequest& request, size_t) {
     return SayOfAll(request, 503, {{"type", "unavailable_shards_exception"}});
@@ -1337,6 +1381,38 @@ TEST_F(OpenSearchSinkTest, TakesAllForTheEnginesFaultWhileNobodyPasses) {
     ASSERT_TRUE(Until([&] { return Confirmed() == 64; })) << status;
     EXPECT_THAT(Failures(), testing::IsEmpty()) << status;
   }
+}
+
+TEST_F(OpenSearchSinkTest, TakesNoAnswerThatWasOnlyLateForOneThatPasses) {
+  for (int i = 0; i < 20; ++i) {  // until it sends two requests at once
+    Submit(Values(1));
+    ASSERT_TRUE(Until([&] { return Confirmed() == i + 1; }));
+  }
+  std::promise<void> answers;
+  const std::shared_future<void> may_answer = answers.get_future().share();
+  std::atomic<bool> is_refusing = true;
+  engine_.SetScript([&, may_answer](const EngineRequest& request, size_t) {
+    if (request.body.find("late") != std::string::npos) {
+      may_answer.wait();
+      return engine_.Store(request);
+    }
+    return is_refusing ? Say(401, "no") : engine_.Store(request);
+  });
+  const size_t before = engine_.requests().size();
+  Submit({R"({"m":"late"})"}, 0);
+  ASSERT_TRUE(Until([&] { return engine_.requests().size() == before + 1; }));
+  Submit(Values(8), 1);
+  ASSERT_TRUE(Until([&] { return engine_.requests().size() == before + 2; }));
+  ASSERT_TRUE(Until([&] { return sink_->Trouble().has_value(); }));
+
+  answers.set_value();
+
+  ASSERT_TRUE(Until([&] { return Confirmed() == 21; }));
+  const BootTime since = clock_.Now();
+  ASSERT_TRUE(Until([&] { return clock_.Now() - since > 60s; }));
+  EXPECT_THAT(Failures(), testing::IsEmpty()) << "no record is at fault";
+  is_refusing = false;
+  EXPECT_TRUE(Until([&] { return Confirmed() == 29; }));
 }
 
 TEST_F(OpenSearchSinkTest, LetsNobodyWaitForTheTrialOfABlockedPartition) {
