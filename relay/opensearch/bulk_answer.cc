@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cctype>
+#include <set>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -122,6 +123,18 @@ bool NamesField(std::string_view text, size_t from, size_t end) {
          });
 }
 
+// Whether no item is told where another one of the request stands. An id that is nobody's is a
+// pipeline's.
+bool AreInOrder(const std::vector<BulkItem>& items, const std::vector<std::string>& ids) {
+  std::set<std::string_view> known;
+  for (size_t i = 0; i < items.size(); ++i) {
+    if (items[i].id.empty() || items[i].id == ids[i]) continue;
+    if (known.empty()) known.insert(ids.begin(), ids.end());
+    if (known.contains(items[i].id)) return false;
+  }
+  return true;
+}
+
 }  // namespace
 
 std::string EngineError::Text() const {
@@ -193,7 +206,9 @@ ItemOutcome OutcomeOf(const BulkItem& item) {
   return is_of_the_record ? ItemOutcome::kBadRecord : ItemOutcome::kSystemic;
 }
 
-StatusOr<std::vector<BulkItem>> ReadItems(std::string_view answer, size_t count) {
+StatusOr<std::vector<BulkItem>> ReadItems(std::string_view answer,
+                                          const std::vector<std::string>& ids) {
+  const size_t count = ids.size();
   if (answer.empty()) return Unclear("is empty");
   const json parsed = json::parse(answer, nullptr, false);
   if (parsed.is_discarded()) {
@@ -221,8 +236,10 @@ StatusOr<std::vector<BulkItem>> ReadItems(std::string_view answer, size_t count)
     const auto error = action.find("error");
     read.push_back({.error = ErrorOf(status->get<int>(), error == action.end() ? json() : *error),
                     .is_diverted = TextOf(action, "failure_store") == "used",
-                    .is_dropped = TextOf(action, "result") == "noop"});
+                    .is_dropped = TextOf(action, "result") == "noop",
+                    .id = TextOf(action, "_id")});
   }
+  if (!AreInOrder(read, ids)) return Unclear("has its items in another order");
   return read;
 }
 

@@ -25,6 +25,7 @@ struct BulkItem {
   EngineError error;         // its status always; the rest if it failed
   bool is_diverted = false;  // it is kept in the failure store of its data stream
   bool is_dropped = false;   // a pipeline has thrown it away
+  std::string id = {};       // that the engine knows it by; empty: it does not say
 };
 
 // Of an item that counts as in, why no search finds it, as a group of dead letters; else empty.
@@ -49,9 +50,10 @@ bool IsPassing(int status);
 // Whether the disk of the engine is full, which only its operator mends.
 bool IsFloodStage(const EngineError& error);
 
-// The items of an answer, if it has `count` of them; else the answer says nothing for certain, and
-// the status says what it is instead.
-StatusOr<std::vector<BulkItem>> ReadItems(std::string_view answer, size_t count);
+// The items of an answer to documents with these ids, each where its document stood; else the
+// answer says nothing for certain, and the status says what it is instead.
+StatusOr<std::vector<BulkItem>> ReadItems(std::string_view answer,
+                                          const std::vector<std::string>& ids);
 
 // What an engine says of a refused request; what is no JSON (a proxy's page) is quoted in short.
 EngineError ReadError(int status, std::string_view answer);

@@ -11,7 +11,7 @@ namespace drawbridge {
 // What a `_bulk` is asked for: the status of every item, so that items and documents stay side by
 // side, and of errors what tells them apart.
 inline constexpr std::string_view kBulkPath =
-    "/_bulk?timeout=20s&filter_path=took,errors,items.*.status,items.*.error.type,"
+    "/_bulk?timeout=20s&filter_path=took,errors,items.*._id,items.*.status,items.*.error.type,"
     "items.*.error.reason,items.*.error.caused_by.type,items.*.error.caused_by.reason,"
     "items.*.failure_store,items.*.result";
 

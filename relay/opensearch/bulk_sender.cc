@@ -111,6 +111,13 @@ void BulkSender::SendDue(BootTime now) {
   SetTimer(now);
 }
 
+// Of the document that it is sent as.
+std::string BulkSender::IdOf(const Pending& entry) const {
+  const Route& route = entry.to->route;
+  return entry.refusal ? DeadLetterId(settings_.bridge, route, entry.record.offset)
+                       : DocumentId(route, entry.record.offset);
+}
+
 // False if no address can be asked at present: the request waits.
 bool BulkSender::Send(Bulk bulk, BootTime now) {
   const std::optional<size_t> address = addresses_.Choose(now);
@@ -277,10 +284,8 @@ void BulkSender::TakeCheck(Sent sent, const HttpAnswer& answer, BootTime now) {
     Send(std::move(bulk), now);
     return;
   }
-  blocked_until_.reset();
-  block_backoff_.Reset();
-  backoff_.Reset();
-  trouble_.Passed();
+  Unblock();
+  AllPassed();
 }
 
 // --- Answers ------------------------------------------------------------------------------------
@@ -307,7 +312,10 @@ void BulkSender::Take(Sent sent, const HttpAnswer& answer, BootTime now) {
     return;
   }
   addresses_.Answered(sent.address);
-  const StatusOr<std::vector<BulkItem>> items = ReadItems(answer.body, sent.bulk.entries.size());
+  std::vector<std::string> ids;
+  ids.reserve(sent.bulk.entries.size());
+  for (const Pending& entry : sent.bulk.entries) ids.push_back(IdOf(entry));
+  const StatusOr<std::vector<BulkItem>> items = ReadItems(answer.body, ids);
   if (!items.ok()) {
     // It may have been done or not: sent again, it is there or is made.
     trouble_.Note(items.status().reason(), items.status().message(), false, now);
@@ -316,13 +324,17 @@ void BulkSender::Take(Sent sent, const HttpAnswer& answer, BootTime now) {
   }
   Failpoint("opensearch.answered");
   if (!sent.bulk.is_probe) limit_.Answered(now - sent.at, in_flight_.size() - probes_out_ + 1);
-  // It takes requests; what it says of their records is another matter.
-  if (std::exchange(blocked_until_, std::nullopt)) trouble_.Passed();
-  block_backoff_.Reset();
+  Unblock();
   queue_.Passed();
   if (owner_.TakeItems(std::move(sent.bulk), *items, now)) {
     passed_sent_at_ = std::max(sent.at, passed_sent_at_.value_or(sent.at));
   }
+}
+
+// The engine takes requests; what it says of their records is another matter.
+void BulkSender::Unblock() {
+  if (std::exchange(blocked_until_, std::nullopt)) trouble_.Passed();
+  block_backoff_.Reset();
 }
 
 void BulkSender::TakeRefused(Sent sent, const HttpAnswer& answer, BootTime now) {
@@ -331,6 +343,15 @@ void BulkSender::TakeRefused(Sent sent, const HttpAnswer& answer, BootTime now) 
   const Duration least = answer.retry_after.value_or(Duration::zero());
   Bulk bulk = std::move(sent.bulk);
   const Status why(StatusCode::kUnavailable, outcome.reason, outcome.text);
+  if (sent.asks_who && outcome.remedy == RequestRemedy::kSplit) {
+    // None of its records was sent.
+    BlockAll(std::move(bulk), Reason::kBrokerError,
+             fmt::format("what answers there does not say which cluster it is: check the "
+                         "endpoint's address, and for a proxy before it ({})",
+                         error.Text()),
+             now);
+    return;
+  }
   const bool is_blamed = bulk.blamed_at.has_value();
   if (!is_blamed && outcome.remedy != RequestRemedy::kSplit &&
       outcome.remedy != RequestRemedy::kBlock) {
@@ -346,7 +367,7 @@ void BulkSender::TakeRefused(Sent sent, const HttpAnswer& answer, BootTime now) 
       return;
     case RequestRemedy::kElsewhere:
       if (!is_blamed) StandDown(sent.address, now);
-      Retry(std::move(bulk), why, least, true, now);
+      Retry(std::move(bulk), why, least, !sent.asks_who, now);
       return;
     case RequestRemedy::kBlock:
       BlockAll(std::move(bulk), outcome.reason, outcome.text, now);
@@ -361,6 +382,7 @@ void BulkSender::TakeBadRequest(Bulk bulk, const EngineError& error, BootTime no
     queue_.Split(std::move(bulk), now);
     return;
   }
+  Unblock();
   owner_.TakeRefused(std::move(bulk.entries.front()), error, now);
 }
 

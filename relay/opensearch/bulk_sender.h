@@ -118,6 +118,7 @@ class BulkSender {
   bool MayProbe(BootTime now) const;
   bool Send(Bulk bulk, BootTime now);
   void Await(uint64_t id, Sent sent);
+  std::string IdOf(const Pending& entry) const;
   void SetTimer(BootTime now) const;
 
   void AskWho(Bulk bulk, size_t address, BootTime now);
@@ -128,6 +129,7 @@ class BulkSender {
 
   void Take(Sent sent, const HttpAnswer& answer, BootTime now);
   void TakeRefused(Sent sent, const HttpAnswer& answer, BootTime now);
+  void Unblock();
   void TakeBadRequest(Bulk bulk, const EngineError& error, BootTime now);
   void Retry(Bulk bulk, const Status& why, Duration least, bool is_ambiguous, BootTime now);
   void BlockAll(Bulk bulk, Reason reason, std::string text, BootTime now);

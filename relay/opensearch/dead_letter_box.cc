@@ -189,10 +189,14 @@ StatusOr<DeadLetterBox::Round> DeadLetterBox::Send(std::vector<Letter> letters, 
     framed.push_back(std::move(letter));
   }
   if (framed.empty()) return round;
+  std::vector<std::string> ids;
+  for (const Letter& letter : framed) {
+    ids.push_back(DocumentId(letter.kept.route, letter.kept.offset));
+  }
   HttpAnswer answer;
   const StatusOr<std::vector<BulkItem>> items =
-      engine_->Bulk({.path = std::string(kBulkPath), .body = body, .opaque_id = task_prefix_},
-                    framed.size(), Left(deadline), answer);
+      engine_->Bulk({.path = std::string(kBulkPath), .body = body, .opaque_id = task_prefix_}, ids,
+                    Left(deadline), answer);
   std::vector<BulkItem> outcomes;
   if (items.ok()) {
     outcomes = *items;

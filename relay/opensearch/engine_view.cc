@@ -19,6 +19,7 @@ namespace {
 using namespace std::chrono_literals;
 using nlohmann::json;
 
+constexpr const char* kPreflightId = "drawbridge-preflight";
 constexpr std::string_view kJson = "application/json";
 
 int MajorOf(const std::string& version) {
@@ -72,7 +73,8 @@ StatusOr<HttpAnswer> EngineView::Ask(HttpRequest request, Duration patience) {
                 fmt::format("{}: {}", endpoint(), failure.message()));
 }
 
-StatusOr<std::vector<BulkItem>> EngineView::Bulk(HttpRequest request, size_t count,
+StatusOr<std::vector<BulkItem>> EngineView::Bulk(HttpRequest request,
+                                                 const std::vector<std::string>& ids,
                                                  Duration patience, HttpAnswer& answer) {
   StatusOr<std::string> packed = Gzip(request.body);
   if (!packed.ok()) return packed.status();
@@ -84,7 +86,7 @@ StatusOr<std::vector<BulkItem>> EngineView::Bulk(HttpRequest request, size_t cou
   if (!said.ok()) return said.status();
   answer = *std::move(said);
   if (answer.status != 200) return Refused(answer);
-  return ReadItems(answer.body, count);
+  return ReadItems(answer.body, ids);
 }
 
 Status EngineView::Refused(const HttpAnswer& answer) const {
@@ -148,10 +150,9 @@ Status EngineView::CheckRights(const std::string& index, Duration patience) {
             fmt::format("whether we may create documents in {} is not known until we do", index)};
   }
   // It may not be made, since no alias has this name: an engine that says so would have let us.
-  std::string body = fmt::format(
-      R"({{"create":{{"_index":"{}","_id":"drawbridge-preflight","require_alias":true}}}})"
-      "\n{{}}\n",
-      index);
+  std::string body = fmt::format(R"({{"create":{{"_index":"{}","_id":"{}","require_alias":true}}}})"
+                                 "\n{{}}\n",
+                                 index, kPreflightId);
   const StatusOr<HttpAnswer> answer = Ask({.method = "POST",
                                            .path = std::string(kBulkPath),
                                            .body = std::move(body),
@@ -163,7 +164,7 @@ Status EngineView::CheckRights(const std::string& index, Duration patience) {
             "before 7.10 an engine does not say whether we may create documents until we do"};
   }
   if (answer->status != 200) return Refused(*answer);
-  const StatusOr<std::vector<BulkItem>> items = ReadItems(answer->body, 1);
+  const StatusOr<std::vector<BulkItem>> items = ReadItems(answer->body, {kPreflightId});
   if (!items.ok()) return items.status();
   const EngineError& error = items->front().error;
   if (error.status == 404) return {};

@@ -45,10 +45,10 @@ class EngineView {
 
   // The answer of the first address that gives one.
   StatusOr<HttpAnswer> Ask(HttpRequest request, Duration patience);
-  // Sends a bulk of `count` actions, its body framed as in bulk_request.h: the outcome of each.
-  // Where there are none the answer says why, if it has come, or the status.
-  StatusOr<std::vector<BulkItem>> Bulk(HttpRequest request, size_t count, Duration patience,
-                                       HttpAnswer& answer);
+  // Sends a bulk of an action on each of these ids, its body framed as in bulk_request.h: the
+  // outcome of each. Where there are none the answer says why, if it has come, or the status.
+  StatusOr<std::vector<BulkItem>> Bulk(HttpRequest request, const std::vector<std::string>& ids,
+                                       Duration patience, HttpAnswer& answer);
   // What an answer says that is no success, with what to do.
   Status Refused(const HttpAnswer& answer) const;
 

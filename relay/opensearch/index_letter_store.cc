@@ -170,8 +170,12 @@ StatusOr<FoundLetters> IndexLetterStore::Find(const DeadLetterSelection& selecti
 FiledLetters IndexLetterStore::File(const LetterOutcomes& outcomes, const std::string& turn,
                                     BootTime deadline) {
   std::string body;
+  std::vector<std::string> ids;
   const auto act = [&](const json& action) { body += action.dump() + '\n'; };
-  const auto where = [&](const std::string& id) { return json{{"_index", index_}, {"_id", id}}; };
+  const auto where = [&](const std::string& id) {
+    ids.push_back(id);
+    return json{{"_index", index_}, {"_id", id}};
+  };
   const auto update = [&](const std::string& id) {
     json at = where(id);
     at["retry_on_conflict"] = 3;
@@ -199,7 +203,7 @@ FiledLetters IndexLetterStore::File(const LetterOutcomes& outcomes, const std::s
   HttpAnswer answer;
   const std::string path = std::string(kBulkPath) + "&refresh=true";
   const StatusOr<std::vector<BulkItem>> items =
-      engine_.Bulk({.path = path, .body = body}, outcomes.size(), Left(deadline), answer);
+      engine_.Bulk({.path = path, .body = body}, ids, Left(deadline), answer);
   if (!items.ok()) {
     filed.status = items.status();
     return filed;

@@ -259,6 +259,10 @@ def test_dead_letters_are_of_bridges_into_engines(searching: Searching) -> None:
         assert unknown.returncode == 1 and "typo" in unknown.stderr, unknown.stderr
 
 
+# So many of a partition are bad records, and one more is a storm.
+BEFORE_A_STORM = 19
+
+
 def test_no_record_is_written_off_when_all_are_refused(searching: Searching) -> None:
     topic = unique("storm")
     searching.deployment.make_topics(topic, partitions=1)
@@ -271,7 +275,7 @@ def test_no_record_is_written_off_when_all_are_refused(searching: Searching) -> 
     searching.deployment.wait_until_shown(
         topic, "RECORD_REFUSED", side="target", says=["none is written off"], seconds=SECONDS
     )
-    assert len(searching.letters(topic)) < 100
+    assert len(searching.letters(topic)) <= BEFORE_A_STORM
 
 
 @pytest.mark.both_engines
@@ -292,7 +296,7 @@ def test_no_record_is_written_off_for_a_pipeline_that_quotes_each(searching: Sea
         topic, "RECORD_REFUSED", side="target", says=["none is written off"], seconds=SECONDS
     )
     letters = searching.letters(topic)
-    assert len(letters) < 100
+    assert len(letters) <= BEFORE_A_STORM
     assert len({letter["drawbridge-error-group"] for letter in letters}) <= 1
 
     searching.client.put_pipeline(topic, [])

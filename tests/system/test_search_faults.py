@@ -20,8 +20,10 @@ PASSING = [
     "truncated-gzip", "not-json", "too-few-items", "too-many-items", "apply-then-reset",
     "apply-then-stall", "cut-in-request", "cut-in-answer", "slow", "trickle", "item-throttle",
     "item-circuit-breaker", "item-unavailable", "item-status", "unauthorized", "forbidden",
-    "flood-stage", "read-only", "shard-limit", "index-closed", "index-missing", "claims-no-errors",
+    "flood-stage", "read-only", "shard-limit", "index-closed", "index-missing",
 ]
+# What it says of items that fail, in the same answer.
+SPOILED = ["claims-no-errors", "shuffled-items"]
 
 
 @pytest.fixture(scope="module")
@@ -90,10 +92,26 @@ def test_no_answer_loses_or_repeats_a_record(
         for kind in PASSING:
             strict.fail(kind, seconds=0.5, items_max=3)
             deployed.wait(lambda: not strict.script.left(), 60, f"{kind} has met a request")
+        for kind in SPOILED:
+            strict.fail("item-throttle", items_max=3, ids=f"*{topic}*")
+            strict.fail(kind, ids=f"*{topic}*")
+            deployed.wait(lambda: not strict.script.left(), 60, f"{kind} has met a request")
         logs.stop()
     deployed.wait_until_carried(topic, [topic])
     assert_once(deployed, strict, topic)
     assert not letters(strict, topic)
+
+
+def test_what_an_engine_keeps_among_its_failures_is_counted(
+    deployed: Deployment, strict: StrictBulkServer
+) -> None:
+    topic = unique("diverted")
+    start(deployed, strict, topic)
+    strict.fail("failure-store", items_max=1, ids=f"*{topic}*")
+    deployed.write_logs([topic], 200)
+    deployed.wait_until_carried(topic, [topic])
+    [group] = deployed.cli_json("dead-letters", "list", topic)["groups"]
+    assert group["records"] == 1 and "failure_store" in group["error"], group
 
 
 def test_an_address_of_another_engine_gets_no_record(

@@ -96,7 +96,7 @@ TEST(ReadItemsTest, ReadsTheStatusOfEach) {
                                R"({"index":{"status":400,"error":{"type":"a","reason":"b",)"
                                R"("caused_by":{"type":"c","reason":"d"}}}},)"
                                R"({"create":{"status":201,"failure_store":"used"}}]})",
-                               3);
+                               {"a", "b", "c"});
 
   ASSERT_TRUE(items.ok()) << items.status().ToString();
   EXPECT_EQ((*items)[0].error.status, 201);
@@ -115,8 +115,17 @@ TEST(ReadItemsTest, SaysNothingOfAnAnswerThatIsNotWhole) {
         R"({"items":[{"create":{"status":201}},{"create":{"status":"201"}}]})",
         R"({"items":[{"create":{"status":201}},7]})", R"({"items":[{"create":{"status":201}},{}]})",
         R"({"items":[{"create":{"status":201}},{"create":{"status":20)"}) {
-    EXPECT_FALSE(ReadItems(answer, 2).ok()) << answer;
+    EXPECT_FALSE(ReadItems(answer, {"a", "b"}).ok()) << answer;
   }
+}
+
+TEST(ReadItemsTest, SaysNothingOfAnAnswerInAnotherOrder) {
+  constexpr const char* kAnswer =
+      R"({"items":[{"create":{"_id":"b","status":201}},{"create":{"_id":"a","status":429}}]})";
+
+  EXPECT_TRUE(ReadItems(kAnswer, {"b", "a"}).ok());
+  EXPECT_FALSE(ReadItems(kAnswer, {"a", "b"}).ok());
+  EXPECT_TRUE(ReadItems(kAnswer, {"c", "d"}).ok()) << "a pipeline has named them";
 }
 
 TEST(ReadErrorTest, TakesTheEnginesWordsOrQuotesAPage) {

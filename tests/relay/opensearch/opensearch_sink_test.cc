@@ -1350,16 +1350,15 @@ TEST_F(OpenSearchSinkTest, FindsTheRecordForWhichARequestFailsThoughThereIsNoOth
       return has_none ? engine_.Store(request) : Say(status, "no");
     });
     std::vector<std::string> values = Values(64);
-    values[21] = R"({"n":"culprit"})";
-    values[43] = R"({"n":"culprit"})";
+    // One in each eighth but for the last.
+    for (size_t k = 0; k < 7; ++k) values[8 * k + 5] = R"({"n":"culprit"})";
     Submit(values, 1);
 
     ASSERT_TRUE(Until([&] { return !Failures().empty(); })) << status;
 
     EXPECT_EQ(Failures()[0].failure, Disposition::kBlock) << status;
-    EXPECT_THAT(
-        Failures()[0].status.message(),
-        testing::AnyOf(HasSubstr("the record at offset 21"), HasSubstr("the record at offset 43")))
+    EXPECT_THAT(Failures()[0].status.message(),
+                testing::ContainsRegex("the record at offset (5|13|21|29|37|45|53):"))
         << status;
     EXPECT_GT(Confirmed(), 0) << status;
   }
