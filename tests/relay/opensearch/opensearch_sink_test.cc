@@ -617,7 +617,7 @@ TEST_F(OpenSearchSinkTest, SendsOnceWhatIsLeftOfARequestThatWaits) {
   sink_->Close(0);
   engine_.CarryOut();
 
-  ASSERT_TRUE(Until([&] { return Confirmed() == 15; }));
+  ASSERT_TRUE(Until([&] { return engine_.stored("first").size() == 15; }));
   EXPECT_THAT(engine_.requests(), SizeIs(2));
 }
 
