@@ -61,7 +61,7 @@ struct FilteredRange {
 struct DeadLetters {
   OffsetRange range;  // from the first to behind the last
   int64_t records = 0;
-  std::string error;  // "mapper_parsing_exception: failed to parse field [*] of type [*]"
+  std::string error;  // "mapper_parsing_exception: failed to parse field [n] of type [long]"
 
   friend bool operator==(const DeadLetters&, const DeadLetters&) = default;
 };
