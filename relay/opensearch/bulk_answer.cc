@@ -193,6 +193,7 @@ ItemOutcome OutcomeOf(const BulkItem& item) {
   constexpr std::array kOfTheRecord = {"mapper_parsing_exception",
                                        "document_parsing_exception",
                                        "mapper_exception",
+                                       "script_exception",
                                        "strict_dynamic_mapping_exception",
                                        "illegal_argument_exception",
                                        "action_request_validation_exception",

@@ -356,7 +356,7 @@ void OpenSearchSink::Weigh(Suspect suspect, Turned& turned, BootTime now) {
 
 // Ends the trials of which enough is known.
 void OpenSearchSink::Judge(BootTime now) {
-  for (Judgement& judgement : partitions_.Judge()) {
+  for (Judgement& judgement : partitions_.Judge(now)) {
     Turned turned;
     for (Suspect& suspect : judgement.refused) {
       if (!judgement.is_storm) {

@@ -4,6 +4,12 @@
 #include <utility>
 
 namespace drawbridge {
+namespace {
+
+// How long a trial of few records waits for more: of large ones a fetch holds one or two.
+constexpr Duration kTrialPatience = std::chrono::seconds(3);
+
+}  // namespace
 
 void WrittenPartitions::Open(Slot slot, std::shared_ptr<const Destination> to) {
   if (partitions_.size() <= slot) partitions_.resize(slot + 1);
@@ -54,6 +60,7 @@ Pending WrittenPartitions::Admit(Slot slot, uint32_t window, OffsetRange covered
                             .refused = std::move(partition.trial.refused),
                             .range = {covered.first, covered.first}};
   }
+  partition.trial.last_at = now;
   Pending entry{.slot = slot,
                 .to = partition.to,
                 .window = window,
@@ -90,10 +97,6 @@ void WrittenPartitions::Passed(const Pending& entry, bool was_there) {
   Prove(entry, was_there);
   if (entry.refusal || IsOld(entry)) return;
   NotePass(entry, !was_there);
-  Partition& partition = partitions_[entry.slot];
-  if (partition.is_in_storm) return;
-  partition.storm.AddGood();
-  partition.stream->AddGood();
 }
 
 void WrittenPartitions::Found(const Pending& entry) {
@@ -131,6 +134,8 @@ void WrittenPartitions::NotePass(const Pending& entry, bool is_new) {
   // What it was blocked for is gone.
   if (partition.blocked_in && entry.window > *partition.blocked_in) partition.blocked_in.reset();
   if (is_new && std::exchange(partition.is_storm_open, false)) partition.storm.Reset();
+  partition.storm.AddGood();
+  partition.stream->AddGood();
 }
 
 Blame WrittenPartitions::Refused(const Pending& entry, const std::string& cause, BootTime now) {
@@ -176,7 +181,7 @@ std::vector<Pending> WrittenPartitions::TakeHeld(Slot slot) {
   return held;
 }
 
-std::vector<Judgement> WrittenPartitions::Judge() {
+std::vector<Judgement> WrittenPartitions::Judge(BootTime now) {
   std::vector<Judgement> judgements;
   std::erase_if(on_trial_, [&](Slot slot) {
     Partition& partition = partitions_[slot];
@@ -184,13 +189,17 @@ std::vector<Judgement> WrittenPartitions::Judge() {
     Trial& trial = partition.trial;
     const size_t refused = trial.refused.size();
     const size_t tried = trial.passed + refused;
+    // Others may say more. What was only found there says nothing of what comes behind it.
+    const bool are_all_through = partition.entries <= refused;
     if (refused == 0) {
+      if (trial.written == 0 && !are_all_through) return false;
       if (trial.passed > 0) EndStorm(partition, false);
       return true;
     }
     const bool are_bad_records = tried >= StormBreaker::kLeast && refused * 2 < tried;
-    // Others may say more.
-    if (!are_bad_records && partition.entries > refused) return false;
+    const bool may_more_come =
+        tried < StormBreaker::kWindow && now - trial.last_at < kTrialPatience;
+    if (!are_bad_records && (!are_all_through || may_more_come)) return false;
     judgements.push_back(
         {.slot = slot, .is_storm = !are_bad_records, .refused = std::move(trial.refused)});
     trial.refused.clear();

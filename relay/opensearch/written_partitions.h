@@ -77,16 +77,16 @@ class WrittenPartitions {
 
   // The engine has the record: since it came, or it was there.
   void Passed(const Pending& entry, bool was_there);
-  // It was found there without being sent, which says nothing of what the engine takes.
+  // It was found there without being sent: the engine has taken it before, if not today.
   void Found(const Pending& entry);
   // It is refused for this cause; empty: for its own fault without doubt. Unless the record itself
   // is at fault it is to be held back rather than written off. It is not old.
   Blame Refused(const Pending& entry, const std::string& cause, BootTime now);
   // Keeps one that is on trial.
   void Hold(Suspect suspect);
-  // Answers are through: the trials that they have ended. Those refused in one that was no storm
-  // are each judged anew.
-  std::vector<Judgement> Judge();
+  // The trials that have ended: enough is known, or no more records come that could tell. Those
+  // refused in one that was no storm are each judged anew.
+  std::vector<Judgement> Judge(BootTime now);
   // Takes out those that are kept of a partition.
   std::vector<Pending> TakeHeld(Slot slot);
 
@@ -102,6 +102,7 @@ class WrittenPartitions {
     size_t written = 0;  // of those that passed: they were not there before
     std::vector<Suspect> refused;
     OffsetRange range{};  // from the first that was admitted to the last one that passed
+    BootTime last_at{};   // when the last one was admitted
   };
   struct Partition {
     std::shared_ptr<const Destination> to;

@@ -57,8 +57,8 @@ TEST(OutcomeTest, DoesNotBlameTheRecordForTheEngine) {
 
 TEST(OutcomeTest, BlamesTheRecordForWhatIsInIt) {
   for (const char* type : {"mapper_parsing_exception", "document_parsing_exception",
-                           "strict_dynamic_mapping_exception", "illegal_argument_exception",
-                           "action_request_validation_exception"}) {
+                           "script_exception", "strict_dynamic_mapping_exception",
+                           "illegal_argument_exception", "action_request_validation_exception"}) {
     EXPECT_EQ(OutcomeOf(Item(400, type, "no")), ItemOutcome::kBadRecord) << type;
   }
 }

@@ -33,6 +33,23 @@ class WrittenPartitionsTest : public testing::Test {
   bool IsStorm(const Pending& entry, const std::string& cause) {
     return partitions_.Refused(entry, cause, kNow) == Blame::kIndex;
   }
+  // The next record of the slot is refused and given back; whether for a storm.
+  bool StormsAgain(Slot slot, uint32_t window) {
+    const Pending entry = Admit(slot, window);
+    const bool is_storm = IsStorm(entry, "closed");
+    partitions_.Release(entry);
+    return is_storm;
+  }
+  // The next record of the slot is found there, or the engine says that it is there.
+  void FindNext(Slot slot, uint32_t window, bool is_asked_of_engine = false) {
+    const Pending entry = Admit(slot, window);
+    if (is_asked_of_engine) {
+      partitions_.Passed(entry, true);
+    } else {
+      partitions_.Found(entry);
+    }
+    partitions_.Confirmed(entry, kNow);
+  }
   // Records of the slot that are refused until they are taken for a storm; how many.
   int RefusedBeforeAStorm(Slot slot) {
     for (int count = 0; count < 1000; ++count) {
@@ -110,19 +127,20 @@ TEST_F(WrittenPartitionsTest, HoldAStreamUntilARecordIsWrittenThatWasHeldForIt) 
   const Pending held = Admit(3);
   ASSERT_TRUE(IsStorm(held, "closed"));
   partitions_.Block(held);
+  partitions_.Release(held);
 
-  partitions_.Passed(Admit(3, 2), true);
-  partitions_.Judge();
-  EXPECT_TRUE(IsStorm(Admit(3, 3), "closed")) << "it was there, which proves nothing";
+  FindNext(3, 2, true);
+  partitions_.Judge(kNow + 3s);
+  EXPECT_TRUE(StormsAgain(3, 3)) << "it was there, which proves nothing";
   partitions_.Block(3);
-  partitions_.Found(Admit(3, 4));
-  partitions_.Judge();
-  EXPECT_TRUE(IsStorm(Admit(3, 5), "closed")) << "nor does a look";
+  FindNext(3, 4);
+  partitions_.Judge(kNow + 3s);
+  EXPECT_TRUE(StormsAgain(3, 5)) << "nor does a look";
   partitions_.Block(3);
   partitions_.Passed(Admit(3, 6), false);
-  partitions_.Judge();
+  partitions_.Judge(kNow + 3s);
 
-  EXPECT_FALSE(IsStorm(Admit(3, 7), "closed"));
+  EXPECT_FALSE(StormsAgain(3, 7));
 }
 
 TEST_F(WrittenPartitionsTest, ForgetAStormWithItsCause) {
@@ -130,7 +148,7 @@ TEST_F(WrittenPartitionsTest, ForgetAStormWithItsCause) {
   partitions_.Block(0);
 
   partitions_.Passed(Admit(0, 2), false);
-  partitions_.Judge();
+  partitions_.Judge(kNow + 3s);
 
   EXPECT_GT(RefusedBeforeAStorm(0), 0);
 }
@@ -138,17 +156,27 @@ TEST_F(WrittenPartitionsTest, ForgetAStormWithItsCause) {
 TEST_F(WrittenPartitionsTest, ForgetNoStormForWhatIsFoundThere) {
   ASSERT_GT(RefusedBeforeAStorm(0), 0);
   partitions_.Block(0);
-  partitions_.Found(Admit(0, 2));
-  partitions_.Judge();
-  EXPECT_TRUE(IsStorm(Admit(0, 3), "closed")) << "the next one that is refused";
+  FindNext(0, 2);
+  partitions_.Judge(kNow + 3s);
+  EXPECT_TRUE(StormsAgain(0, 3)) << "the next one that is refused";
   partitions_.Block(0);
-  partitions_.Found(Admit(0, 4));
-  partitions_.Judge();
+  FindNext(0, 4);
+  partitions_.Judge(kNow + 3s);
 
   partitions_.Passed(Admit(0, 5), false);
-  partitions_.Judge();
+  partitions_.Judge(kNow + 3s);
 
   EXPECT_GT(RefusedBeforeAStorm(0), 0);
+}
+
+TEST_F(WrittenPartitionsTest, CountWhatIsFoundThereAmongTheGood) {
+  for (int i = 0; i < 1000; ++i) {
+    if (i % 10 == 0) {
+      EXPECT_FALSE(StormsAgain(0, 1)) << i;
+    } else {
+      FindNext(0, 1);
+    }
+  }
 }
 
 class TrialTest : public WrittenPartitionsTest {
@@ -181,8 +209,8 @@ class TrialTest : public WrittenPartitionsTest {
     }
   }
   // How the trial ends; nullopt: it does not yet. Those that were kept are given back.
-  std::optional<bool> IsStormByNow() {
-    const std::vector<Judgement> judgements = partitions_.Judge();
+  std::optional<bool> IsStormByNow(Duration patience = 3s) {
+    const std::vector<Judgement> judgements = partitions_.Judge(kNow + patience);
     for (const Judgement& judgement : judgements) {
       for (const Suspect& suspect : judgement.refused) partitions_.Release(suspect.entry);
     }
@@ -250,6 +278,37 @@ TEST_F(TrialTest, WaitsForWhatIsStillOnItsWay) {
   EXPECT_FALSE(partitions_.IsBlocked(0));
 }
 
+TEST_F(TrialTest, WaitsForMoreWhereAFetchHoldsFew) {
+  Begin();
+  Refuse(3);
+  EXPECT_EQ(IsStormByNow(1s), std::nullopt);
+  Pass(30);
+  EXPECT_EQ(IsStormByNow(0s), false);
+}
+
+TEST_F(TrialTest, EndsWithoutMoreWhereNoneComes) {
+  Begin();
+  Refuse(3);
+  EXPECT_EQ(IsStormByNow(3s), true);
+}
+
+TEST_F(TrialTest, DoesNotEndWithWhatIsFoundThereBeforeTheRest) {
+  Begin();
+  FindNext(0, window_);
+  std::vector<Pending> on_their_way;
+  for (int i = 0; i < 6; ++i) on_their_way.push_back(Admit(0, window_));
+  EXPECT_EQ(IsStormByNow(), std::nullopt);
+  EXPECT_TRUE(partitions_.IsBlocked(0));
+
+  for (Pending& entry : on_their_way) {
+    ASSERT_EQ(partitions_.Refused(entry, "closed", kNow), Blame::kOnTrial);
+    partitions_.Hold({.entry = std::move(entry), .refusal = {}, .cause = "closed"});
+  }
+  for (int i = 0; i < 20; ++i) FindNext(0, window_);
+
+  EXPECT_EQ(IsStormByNow(), false) << "bad records among those that were taken before";
+}
+
 TEST_F(TrialTest, GivesUpWhatItKeepsOfAPartition) {
   Begin();
   Refuse(3);
@@ -272,7 +331,7 @@ TEST_F(TrialTest, SaysNothingOfWhatLiesElsewhere) {
 TEST_F(TrialTest, CountsNobodyWhoWasOnTheWayBefore) {
   const Pending early = Admit(0, 1);
   for (int i = 0; i < 100; ++i) partitions_.Passed(early, false);
-  partitions_.Judge();
+  partitions_.Judge(kNow + 3s);
 
   EXPECT_TRUE(partitions_.IsBlocked(0));
 }
