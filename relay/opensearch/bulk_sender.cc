@@ -1,6 +1,7 @@
 #include "relay/opensearch/bulk_sender.h"
 
 #include <algorithm>
+#include <limits>
 #include <set>
 
 #include <fmt/format.h>
@@ -222,16 +223,18 @@ void BulkSender::SendCheck(Bulk bulk, size_t address, BootTime now) {
   if (!bulk.check) {
     std::set<std::string> names;
     std::vector<std::string> ids;
+    int64_t oldest_ms = std::numeric_limits<int64_t>::max();
     for (const Pending& entry : bulk.entries) {
       if (!entry.may_be_there) continue;
       names.insert(entry.to->IndexOf(entry.record));
       ids.push_back(DocumentId(entry.to->route, entry.record.offset));
+      oldest_ms = std::min(oldest_ms, entry.record.timestamp_ms);
     }
     if (!PresenceCheck::Fits(names)) {
       queue_.Split(std::move(bulk), now);
       return;
     }
-    bulk.check = PresenceCheck(TaskPrefix(settings_.bridge), names, std::move(ids));
+    bulk.check = PresenceCheck(TaskPrefix(settings_.bridge), names, std::move(ids), oldest_ms);
   }
   const uint64_t id = ++last_id_;
   client_->Send(id, bulk.check->Next(), address);
@@ -257,6 +260,11 @@ void BulkSender::TakeCheck(Sent sent, const HttpAnswer& answer, BootTime now) {
       if (answer.status == 401 || answer.status == 404 || answer.status == 429 ||
           answer.status / 100 == 3) {
         TakeRefused(std::move(sent), answer, now);
+        return;
+      }
+      if (bulk.check->is_for_fewer()) {
+        bulk.Doubt();
+        queue_.Split(std::move(bulk), now + kAskAgainAfter);
         return;
       }
       if (answer.status == 0) StandDown(sent.address, now);

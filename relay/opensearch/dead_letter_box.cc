@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <iterator>
+#include <limits>
 #include <set>
 #include <utility>
 
@@ -128,16 +129,18 @@ Status DeadLetterBox::TakePresent(std::vector<Letter>& letters, LetterOutcomes& 
   if (letters.empty()) return {};
   std::set<std::string> names;
   std::vector<std::string> ids;
+  int64_t oldest_ms = std::numeric_limits<int64_t>::max();
   for (const Letter& letter : letters) {
     std::set<std::string> with_it = names;
     with_it.insert(index_.Apply(letter.kept.route.source_topic, letter.kept.timestamp_ms));
     if (!PresenceCheck::Fits(with_it)) break;
     names = std::move(with_it);
     ids.push_back(DocumentId(letter.kept.route, letter.kept.offset));
+    oldest_ms = std::min(oldest_ms, letter.kept.timestamp_ms);
   }
   // The others are for the next round.
   letters.erase(letters.begin() + static_cast<std::ptrdiff_t>(ids.size()), letters.end());
-  PresenceCheck check(task_prefix_, names, std::move(ids));
+  PresenceCheck check(task_prefix_, names, std::move(ids), oldest_ms);
   for (PresenceCheck::Verdict verdict = PresenceCheck::Verdict::kGoOn;
        verdict != PresenceCheck::Verdict::kDone;) {
     const StatusOr<HttpAnswer> answer = engine_->Ask(check.Next(), Left(deadline));

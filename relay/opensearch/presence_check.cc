@@ -1,6 +1,7 @@
 #include "relay/opensearch/presence_check.h"
 
 #include <algorithm>
+#include <charconv>
 #include <utility>
 
 #include <fmt/format.h>
@@ -25,6 +26,8 @@ constexpr const char* kTasksPath =
 constexpr const char* kJson = "application/json";
 // A name that is not there yet is made by the first document.
 constexpr const char* kOptions = "ignore_unavailable=true&allow_no_indices=true";
+// How far a record's clock may be ahead of the engine's.
+constexpr int64_t kSkewMs = 10 * 60 * 1000;
 
 std::string PathOf(const std::set<std::string>& names) {
   return fmt::format("/{}", fmt::join(names, ","));
@@ -48,22 +51,24 @@ bool PresenceCheck::Fits(const std::set<std::string>& names) {
 }
 
 PresenceCheck::PresenceCheck(std::string task_prefix, const std::set<std::string>& names,
-                             std::vector<std::string> ids)
+                             std::vector<std::string> ids, int64_t oldest_ms)
     : task_prefix_(std::move(task_prefix)),
       names_(names),
       ids_(std::move(ids)),
-      path_(PathOf(names)) {}
+      oldest_ms_(oldest_ms) {}
 
 HttpRequest PresenceCheck::Next() const {
   switch (step_) {
     case Step::kResolve:
+    case Step::kName:
       return {.method = "GET",
-              .path = fmt::format("{}/_settings/index.uuid,index.replication.type?{}", path_,
-                                  kOptions)};
+              .path = fmt::format("{}/_settings/index.uuid,index.creation_date,"
+                                  "index.verified_before_close,index.replication.type?{}",
+                                  PathOf(names_), kOptions)};
     case Step::kTasks:
       return {.method = "GET", .path = kTasksPath};
     case Step::kRefresh:
-      return {.method = "POST", .path = fmt::format("{}/_refresh?{}", path_, kOptions)};
+      return {.method = "POST", .path = paths_[path_] + "/_refresh"};
     case Step::kSearch:
       break;
   }
@@ -73,23 +78,65 @@ HttpRequest PresenceCheck::Next() const {
   // Each is there once, or twice where it was not looked for.
   const json body{{"size", 2 * count}, {"_source", false}, {"query", {{"ids", {{"values", ids}}}}}};
   return {.method = "POST",
-          .path = fmt::format("{}/_search?{}{}&filter_path=timed_out,_shards.failed,hits.hits._id",
-                              path_, kOptions, is_copied_late_ ? "&preference=_primary" : ""),
+          .path = fmt::format("{}/_search?filter_path=timed_out,_shards.failed,hits.hits._id{}",
+                              paths_[path_], is_copied_late_ ? "&preference=_primary" : ""),
           .body = body.dump(-1, ' ', false, json::error_handler_t::replace),
           .content_type = kJson};
 }
 
 // Whether there are others than those of the names.
-bool PresenceCheck::ReadIndexes(const std::string& answer) {
+bool PresenceCheck::HasOthers(const std::string& answer) {
   const json indexes = json::parse(answer, nullptr, false);
   if (!indexes.is_object()) return true;
-  bool has_others = false;
+  return std::ranges::any_of(indexes.items(),
+                             [&](const auto& index) { return !names_.contains(index.key()); });
+}
+
+// Takes the indexes that are to be looked into.
+PresenceCheck::Verdict PresenceCheck::TakeNames(const std::string& answer) {
+  struct Index {
+    int64_t created_ms = 0;
+    std::string name;
+    bool is_closed = false;
+  };
+  std::vector<Index> behind;
+  const json indexes = json::parse(answer, nullptr, false);
+  if (!indexes.is_object()) return Unclear("the engine's list of indexes is no JSON");
   for (const auto& [name, its] : indexes.items()) {
-    has_others = has_others || !names_.contains(name);
+    const std::string created = TextAt(its, {"settings", "index", "creation_date"});
+    Index& index = behind.emplace_back();
+    index.name = name;
+    std::from_chars(created.data(), created.data() + created.size(), index.created_ms);
+    index.is_closed = TextAt(its, {"settings", "index", "verified_before_close"}) == "true";
     is_copied_late_ =
         is_copied_late_ || TextAt(its, {"settings", "index", "replication", "type"}) == "SEGMENT";
   }
-  return has_others;
+  std::ranges::sort(behind, {}, &Index::created_ms);
+  std::set<std::string> open;
+  for (size_t i = 0; i < behind.size(); ++i) {
+    if (behind[i].is_closed) {
+      // It was written until the next one was made; of which of the names is not told.
+      const size_t next = names_.size() == 1 ? i + 1 : behind.size() - 1;
+      const bool is_last = next >= behind.size() || next == i;
+      is_closed_ = is_last || oldest_ms_ <= behind[next].created_ms + kSkewMs;
+      if (!is_closed_) continue;
+      return Unclear(
+          fmt::format("the index {} is closed, so that it is not known which records are in it "
+                      "already: open it, or take it from what stands behind {}",
+                      behind[i].name, fmt::join(names_, ", ")));
+    }
+    std::set<std::string> with_it = open;
+    with_it.insert(behind[i].name);
+    if (!Fits(with_it)) {
+      paths_.push_back(PathOf(open));
+      with_it = {behind[i].name};
+    }
+    open = std::move(with_it);
+  }
+  if (open.empty()) return Verdict::kDone;
+  paths_.push_back(PathOf(open));
+  step_ = Step::kRefresh;
+  return Verdict::kGoOn;
 }
 
 PresenceCheck::Verdict PresenceCheck::Unclear(std::string why) {
@@ -112,11 +159,12 @@ PresenceCheck::Verdict PresenceCheck::Take(const HttpAnswer& answer) {
                                    "carried out yet is not waited for; grant the endpoint's user "
                                    "the cluster right monitor ({})",
                                    error.Text()));
-      step_ = Step::kRefresh;
+      step_ = Step::kName;
       return Verdict::kGoOn;
     }
     // Nothing has been written yet: if it is the engine that says so.
-    if (answer.status == 404 && !error.type.empty()) return Verdict::kDone;
+    const bool is_resolving = step_ == Step::kResolve || step_ == Step::kName;
+    if (answer.status == 404 && !error.type.empty() && is_resolving) return Verdict::kDone;
     Unclear(error.Text());
     // Who may only create documents may not look, and what is before an engine may not let it
     // through: then `create` alone has to do. All else passes, or is mended: as an index that is
@@ -133,11 +181,13 @@ PresenceCheck::Verdict PresenceCheck::Take(const HttpAnswer& answer) {
   }
   switch (step_) {
     case Step::kResolve:
-      if (!ReadIndexes(answer.body)) return Verdict::kDone;
+      if (!HasOthers(answer.body)) return Verdict::kDone;
       step_ = Step::kTasks;
       return Verdict::kGoOn;
     case Step::kTasks:
       return TakeTasks(answer);
+    case Step::kName:
+      return TakeNames(answer.body);
     case Step::kRefresh:
       return TakeRefreshed(answer);
     case Step::kSearch:
@@ -160,7 +210,7 @@ PresenceCheck::Verdict PresenceCheck::TakeTasks(const HttpAnswer& answer) {
     std::erase_if(*tasks_, [&](const std::string& id) { return !running.contains(id); });
   }
   if (!tasks_->empty()) return Verdict::kWait;
-  step_ = Step::kRefresh;
+  step_ = Step::kName;
   return Verdict::kGoOn;
 }
 
@@ -169,7 +219,10 @@ PresenceCheck::Verdict PresenceCheck::TakeRefreshed(const HttpAnswer& answer) {
   if (NumberAt(refreshed, {"_shards", "failed"}) > 0) {
     return Unclear("the engine has not refreshed all copies of an index");
   }
-  step_ = Step::kSearch;
+  if (++path_ == paths_.size()) {
+    path_ = 0;
+    step_ = Step::kSearch;
+  }
   return Verdict::kGoOn;
 }
 
@@ -185,7 +238,9 @@ PresenceCheck::Verdict PresenceCheck::TakeFound(const HttpAnswer& answer) {
   }
   for (const json& hit : At(found, {"hits", "hits"})) present_.insert(TextAt(hit, {"_id"}));
   searched_ = std::min(searched_ + kIdsAtOnce, ids_.size());
-  return searched_ < ids_.size() ? Verdict::kGoOn : Verdict::kDone;
+  if (searched_ < ids_.size()) return Verdict::kGoOn;
+  searched_ = 0;
+  return ++path_ < paths_.size() ? Verdict::kGoOn : Verdict::kDone;
 }
 
 }  // namespace drawbridge

@@ -18,9 +18,10 @@ namespace drawbridge {
 // A few requests one after the other, which the caller makes: what stands behind the names; if
 // there is more than an index of each name, which requests the engine still works on that are
 // called like ours, until it has carried out those (a relay that died may have left one, which
-// would otherwise write after we have looked); a refresh, so that what was written a moment ago is
-// found; then searches for the ids, some at a time. Nothing but these names is looked into: other
-// indexes may have documents with the same ids, as those of another bridge. A value.
+// would otherwise write after we have looked); what stands behind the names by then; a refresh of
+// those indexes, so that what was written a moment ago is found; then searches for the ids, some at
+// a time. The indexes are named: an alias may hide some of what is in them. Nothing else is looked
+// into: other indexes may have documents with the same ids, as those of another bridge. A value.
 class PresenceCheck {
  public:
   enum class Verdict {
@@ -34,9 +35,10 @@ class PresenceCheck {
   static bool Fits(const std::set<std::string>& names);
 
   // What the names of requests begin with that may be about the same documents; the indexes and ids
-  // of those. The names fit.
+  // of those. The names fit. No document was written before `oldest_ms`, the time of the first of
+  // their records: what was closed by then need not be looked into.
   PresenceCheck(std::string task_prefix, const std::set<std::string>& names,
-                std::vector<std::string> ids);
+                std::vector<std::string> ids, int64_t oldest_ms);
 
   // The next request to make.
   HttpRequest Next() const;
@@ -45,6 +47,8 @@ class PresenceCheck {
 
   // The ids that are there. May be asked once done.
   const std::set<std::string>& present() const { return present_; }
+  // Whether it is unclear for a closed index, and may not be where fewer names are asked about.
+  bool is_for_fewer() const { return is_closed_ && names_.size() > 1; }
   // Whether it went on to look, as there may be several indexes; or could not tell whether there
   // are.
   bool has_looked() const { return step_ != Step::kResolve || !status_.ok(); }
@@ -52,9 +56,10 @@ class PresenceCheck {
   const Status& status() const { return status_; }
 
  private:
-  enum class Step { kResolve, kTasks, kRefresh, kSearch };
+  enum class Step { kResolve, kTasks, kName, kRefresh, kSearch };
 
-  bool ReadIndexes(const std::string& answer);
+  bool HasOthers(const std::string& answer);
+  Verdict TakeNames(const std::string& answer);
   Verdict TakeTasks(const HttpAnswer& answer);
   Verdict TakeRefreshed(const HttpAnswer& answer);
   Verdict TakeFound(const HttpAnswer& answer);
@@ -69,7 +74,10 @@ class PresenceCheck {
   size_t searched_ = 0;  // of the ids
   // With OpenSearch's segment replication a refresh makes nothing seen in the replicas.
   bool is_copied_late_ = false;
-  std::string path_;  // the names as a part of a path
+  int64_t oldest_ms_;
+  bool is_closed_ = false;
+  std::vector<std::string> paths_;  // the indexes as parts of paths
+  size_t path_ = 0;                 // that is refreshed or searched
   std::set<std::string> present_;
   Status status_;
 };

@@ -115,7 +115,7 @@ TEST_F(BulkQueueTest, AddsNoRecordToAProbeThatWasAskedAboutBefore) {
   checked.is_checked = true;
   EXPECT_EQ(waits(std::move(checked)), 1U);
   Bulk in_check = BulkOf({1});
-  in_check.check = PresenceCheck("task", {"index"}, {"id"});
+  in_check.check = PresenceCheck("task", {"index"}, {"id"}, 0);
   EXPECT_EQ(waits(std::move(in_check)), 1U);
   Bulk dead = BulkOf({1});
   dead.is_dead = true;

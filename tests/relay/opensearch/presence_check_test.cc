@@ -1,6 +1,8 @@
 #include "relay/opensearch/presence_check.h"
 
 #include <map>
+#include <optional>
+#include <set>
 
 #include <fmt/format.h>
 #include <gmock/gmock.h>
@@ -11,11 +13,15 @@ namespace drawbridge {
 namespace {
 
 using nlohmann::json;
+using testing::AllOf;
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
 using testing::StartsWith;
 using Verdict = PresenceCheck::Verdict;
+
+constexpr int64_t kOldest = 1'773'480'413'589;
+constexpr const char* kBehind = R"({"behind": {}})";
 
 HttpAnswer Answer(int status, std::string body = "{}") {
   HttpAnswer answer;
@@ -33,8 +39,15 @@ HttpAnswer Found(const std::vector<std::string>& ids) {
       json{{"timed_out", false}, {"_shards", {{"failed", 0}}}, {"hits", {{"hits", hits}}}}.dump());
 }
 
+// Until the indexes are refreshed.
+void GoToRefresh(PresenceCheck& check, const std::string& behind = kBehind) {
+  check.Take(Answer(200, behind));
+  check.Take(Answer(200));
+  check.Take(Answer(200, behind));
+}
+
 TEST(PresenceCheckTest, IsDoneAtOnceWhereNamesAreIndexes) {
-  PresenceCheck check("drawbridge/audit/", {"logs-a", "logs-b"}, {"1", "2"});
+  PresenceCheck check("drawbridge/audit/", {"logs-a", "logs-b"}, {"1", "2"}, kOldest);
   EXPECT_THAT(check.Next().path, StartsWith("/logs-a,logs-b/_settings/index.uuid,"));
 
   EXPECT_EQ(check.Take(Answer(200, R"({"logs-a": {}})")), Verdict::kDone);
@@ -43,15 +56,17 @@ TEST(PresenceCheckTest, IsDoneAtOnceWhereNamesAreIndexes) {
 }
 
 TEST(PresenceCheckTest, SearchesAllThatStandsBehindAName) {
-  PresenceCheck check("drawbridge/audit/", {"logs"}, {"1", "2"});
-  ASSERT_EQ(check.Take(Answer(200, R"({".ds-logs-000001": {}, ".ds-logs-000002": {}})")),
-            Verdict::kGoOn);
+  PresenceCheck check("drawbridge/audit/", {"logs"}, {"1", "2"}, kOldest);
+  const HttpAnswer behind = Answer(200, R"({".ds-logs-000001": {}, ".ds-logs-000002": {}})");
+  ASSERT_EQ(check.Take(behind), Verdict::kGoOn);
   EXPECT_THAT(check.Next().path, StartsWith("/_tasks?actions=indices:data/write/bulk*"));
   ASSERT_EQ(check.Take(Answer(200)), Verdict::kGoOn);
-  EXPECT_THAT(check.Next().path, StartsWith("/logs/_refresh?"));
+  EXPECT_THAT(check.Next().path, StartsWith("/logs/_settings/")) << "it may have rolled over";
+  ASSERT_EQ(check.Take(behind), Verdict::kGoOn);
+  EXPECT_EQ(check.Next().path, "/.ds-logs-000001,.ds-logs-000002/_refresh");
   ASSERT_EQ(check.Take(Answer(200)), Verdict::kGoOn);
   const HttpRequest search = check.Next();
-  EXPECT_THAT(search.path, StartsWith("/logs/_search?"));
+  EXPECT_THAT(search.path, StartsWith("/.ds-logs-000001,.ds-logs-000002/_search?"));
   EXPECT_THAT(json::parse(search.body)["query"]["ids"]["values"], ElementsAre("1", "2"));
 
   EXPECT_EQ(check.Take(Found({"2"})), Verdict::kDone);
@@ -64,9 +79,8 @@ TEST(PresenceCheckTest, IsUnclearWhileNotAllWasSearched) {
   for (const char* body : {R"({"timed_out": true, "_shards": {"failed": 0}})",
                            R"({"timed_out": false, "_shards": {"failed": 1}})",
                            R"({"message": "from a gateway"})", "no JSON"}) {
-    PresenceCheck check("drawbridge/audit/", {"logs"}, {"1"});
-    check.Take(Answer(200, R"({"behind": {}})"));
-    check.Take(Answer(200));
+    PresenceCheck check("drawbridge/audit/", {"logs"}, {"1"}, kOldest);
+    GoToRefresh(check);
     check.Take(Answer(200));
 
     EXPECT_EQ(check.Take(Answer(200, body)), Verdict::kUnclear) << body;
@@ -85,9 +99,9 @@ HttpAnswer Tasks(const std::map<int, std::string>& tasks) {
 
 class TasksTest : public testing::Test {
  protected:
-  TasksTest() { check_.Take(Answer(200, R"({"behind": {}})")); }
+  TasksTest() { check_.Take(Answer(200, kBehind)); }
 
-  PresenceCheck check_{"drawbridge/audit/", {"logs"}, {"1"}};
+  PresenceCheck check_{"drawbridge/audit/", {"logs"}, {"1"}, kOldest};
 };
 
 TEST_F(TasksTest, OfTheBridgeAreWaitedForUntilTheyAreGone) {
@@ -95,7 +109,7 @@ TEST_F(TasksTest, OfTheBridgeAreWaitedForUntilTheyAreGone) {
             Verdict::kWait);
   EXPECT_EQ(check_.Take(Tasks({{2, "drawbridge/audit/old/3"}})), Verdict::kWait);
   EXPECT_EQ(check_.Take(Tasks({})), Verdict::kGoOn);
-  EXPECT_THAT(check_.Next().path, StartsWith("/logs/_refresh?"));
+  EXPECT_THAT(check_.Next().path, StartsWith("/logs/_settings/"));
 }
 
 TEST_F(TasksTest, ThatCameLaterAreNot) {
@@ -119,7 +133,7 @@ TEST_F(TasksTest, AreNotNeededWhereTheyMayNotBeSeen) {
   for (const int status : {400, 401, 403, 404, 405, 410, 501}) {
     PresenceCheck check = check_;
     EXPECT_EQ(check.Take(Answer(status, typed)), Verdict::kGoOn) << status;
-    EXPECT_THAT(check.Next().path, StartsWith("/logs/_refresh?")) << status;
+    EXPECT_THAT(check.Next().path, StartsWith("/logs/_settings/")) << status;
     EXPECT_FALSE(check.status().ok()) << "whoever cares is told";
   }
   for (const int status : {408, 429, 500, 503}) {
@@ -129,9 +143,8 @@ TEST_F(TasksTest, AreNotNeededWhereTheyMayNotBeSeen) {
 }
 
 TEST(PresenceCheckTest, IsUnclearWhileACopyIsNotRefreshed) {
-  PresenceCheck check("drawbridge/audit/", {"logs"}, {"1"});
-  check.Take(Answer(200, R"({"behind": {}})"));
-  check.Take(Answer(200));
+  PresenceCheck check("drawbridge/audit/", {"logs"}, {"1"}, kOldest);
+  GoToRefresh(check);
 
   EXPECT_EQ(check.Take(Answer(200, R"({"_shards": {"total": 2, "failed": 1}})")),
             Verdict::kUnclear);
@@ -139,11 +152,10 @@ TEST(PresenceCheckTest, IsUnclearWhileACopyIsNotRefreshed) {
 
 TEST(PresenceCheckTest, SearchesWhereRecordsAreSeenFirst) {
   for (const bool is_copied_late : {false, true}) {
-    PresenceCheck check("drawbridge/audit/", {"logs"}, {"1"});
+    PresenceCheck check("drawbridge/audit/", {"logs"}, {"1"}, kOldest);
     const json settings = {
         {"index", {{"replication", {{"type", is_copied_late ? "SEGMENT" : "DOCUMENT"}}}}}};
-    check.Take(Answer(200, json{{"behind", {{"settings", settings}}}}.dump()));
-    check.Take(Answer(200));
+    GoToRefresh(check, json{{"behind", {{"settings", settings}}}}.dump());
     check.Take(Answer(200));
     EXPECT_EQ(check.Next().path.find("preference=_primary") != std::string::npos, is_copied_late);
   }
@@ -153,29 +165,30 @@ TEST(PresenceCheckTest, StandsWhateverIsAnswered) {
   for (const char* body : {"", "[]", "7", R"({"nodes": 1})", R"({"nodes": [{"tasks": "none"}]})",
                            R"({"nodes": {"n": {"tasks": {"t": [1]}}}})", R"({"hits": {"hits": 3}})",
                            R"({"hits": [{"_id": 1}], "_shards": [], "timed_out": "no"})"}) {
-    PresenceCheck check("drawbridge/audit/", {"logs"}, {"1"});
+    PresenceCheck check("drawbridge/audit/", {"logs"}, {"1"}, kOldest);
     for (int turn = 0; turn < 5; ++turn) check.Take(Answer(200, body));
   }
 }
 
 TEST(PresenceCheckTest, IsUnclearWhileNobodyAnswers) {
   for (const int status : {0, 429, 500, 503}) {
-    PresenceCheck check("drawbridge/audit/", {"logs"}, {"1"});
+    PresenceCheck check("drawbridge/audit/", {"logs"}, {"1"}, kOldest);
 
     EXPECT_EQ(check.Take(Answer(status)), Verdict::kUnclear) << status;
   }
 }
 
 TEST(PresenceCheckTest, GivesUpWhereItMayNotLook) {
-  PresenceCheck check("drawbridge/audit/", {"logs"}, {"1"});
+  PresenceCheck check("drawbridge/audit/", {"logs"}, {"1"}, kOldest);
 
   EXPECT_EQ(check.Take(Answer(403)), Verdict::kDone);
 
   EXPECT_TRUE(check.has_looked()) << "it would have";
   EXPECT_FALSE(check.status().ok());
-  EXPECT_EQ(PresenceCheck("drawbridge/audit/", {"logs"}, {"1"}).Take(Answer(405)), Verdict::kDone);
+  EXPECT_EQ(PresenceCheck("drawbridge/audit/", {"logs"}, {"1"}, kOldest).Take(Answer(405)),
+            Verdict::kDone);
   for (const int status : {301, 401, 404, 408, 429, 500}) {
-    EXPECT_EQ(PresenceCheck("drawbridge/audit/", {"logs"}, {"1"}).Take(Answer(status)),
+    EXPECT_EQ(PresenceCheck("drawbridge/audit/", {"logs"}, {"1"}, kOldest).Take(Answer(status)),
               Verdict::kUnclear)
         << status;
   }
@@ -183,12 +196,15 @@ TEST(PresenceCheckTest, GivesUpWhereItMayNotLook) {
 
 TEST(PresenceCheckTest, TellsABlockedIndexFromAMissingRight) {
   const auto after = [](int steps, const std::string& type) {
-    PresenceCheck check("drawbridge/audit/", {"logs"}, {"1"});
-    if (steps > 0) check.Take(Answer(200, R"({"behind": {}})"));
-    for (int step = 1; step < steps; ++step) check.Take(Answer(200));
+    PresenceCheck check("drawbridge/audit/", {"logs"}, {"1"}, kOldest);
+    if (steps > 0) check.Take(Answer(200, kBehind));
+    if (steps > 1) check.Take(Answer(200));
+    if (steps > 2) check.Take(Answer(200, kBehind));
+    if (steps > 3) check.Take(Answer(200));
     return check.Take(Answer(403, json{{"error", {{"type", type}}}}.dump()));
   };
-  for (const int steps : {0, 2, 3}) {  // behind the first tasks are asked for, which are not needed
+  for (const int steps :
+       {0, 2, 3, 4}) {  // behind the first tasks are asked for, which are not needed
     EXPECT_EQ(after(steps, "cluster_block_exception"), Verdict::kUnclear) << steps;
     EXPECT_EQ(after(steps, "security_exception"), Verdict::kDone) << steps;
   }
@@ -196,7 +212,7 @@ TEST(PresenceCheckTest, TellsABlockedIndexFromAMissingRight) {
 
 TEST(PresenceCheckTest, FindsNothingWhereNoIndexIs) {
   const std::string body = R"({"error": {"type": "index_not_found_exception"}, "status": 404})";
-  EXPECT_EQ(PresenceCheck("drawbridge/audit/", {"logs"}, {"1"}).Take(Answer(404, body)),
+  EXPECT_EQ(PresenceCheck("drawbridge/audit/", {"logs"}, {"1"}, kOldest).Take(Answer(404, body)),
             Verdict::kDone);
 }
 
@@ -213,9 +229,8 @@ TEST(PresenceCheckTest, HasNoMoreNamesThanARequestTakes) {
 TEST(PresenceCheckTest, SearchesForSomeIdsAtATime) {
   std::vector<std::string> ids;
   for (int i = 0; i < 1200; ++i) ids.push_back(std::to_string(i));
-  PresenceCheck check("drawbridge/audit/", {"logs"}, ids);
-  check.Take(Answer(200, R"({"behind": {}})"));
-  check.Take(Answer(200));
+  PresenceCheck check("drawbridge/audit/", {"logs"}, ids, kOldest);
+  GoToRefresh(check);
   check.Take(Answer(200));
   std::vector<std::string> searched;
   for (int searches = 1;; ++searches) {
@@ -230,6 +245,69 @@ TEST(PresenceCheckTest, SearchesForSomeIdsAtATime) {
 
   EXPECT_EQ(searched, ids);
   EXPECT_THAT(check.present(), ElementsAre("1199", "499", "999"));
+}
+
+TEST(PresenceCheckTest, SearchesInAsManyIndexesAtATimeAsARequestTakes) {
+  json behind = json::object();
+  for (int i = 0; i < 300; ++i) behind[fmt::format(".ds-logs-{:06}", i)] = json::object();
+  PresenceCheck check("drawbridge/audit/", {"logs"}, {"1"}, kOldest);
+  GoToRefresh(check, behind.dump());
+  std::string searched;
+  Verdict verdict = Verdict::kGoOn;
+  for (int requests = 0; verdict == Verdict::kGoOn && requests < 20; ++requests) {
+    const HttpRequest request = check.Next();
+    EXPECT_LT(request.path.size(), 4000U);
+    const bool is_search = request.path.find("/_search?") != std::string::npos;
+    if (is_search) searched += request.path;
+    verdict = check.Take(is_search ? Found({}) : Answer(200));
+  }
+
+  EXPECT_EQ(verdict, Verdict::kDone);
+  for (const auto& [name, its] : behind.items()) EXPECT_THAT(searched, HasSubstr(name));
+}
+
+// Behind `logs` there is an index that is closed, and others, made at these times.
+class ClosedIndexTest : public testing::Test {
+ protected:
+  Verdict Look(int64_t closed_at, int64_t next_at, const std::set<std::string>& names = {"logs"}) {
+    check_.emplace("drawbridge/audit/", names, std::vector<std::string>{"1"}, kOldest);
+    const auto index = [](int64_t created, bool is_closed) {
+      json its{{"creation_date", std::to_string(created)}};
+      if (is_closed) its["verified_before_close"] = "true";
+      return json{{"settings", {{"index", its}}}};
+    };
+    const std::string behind = json{
+        {"behind-1", index(closed_at, true)},
+        {"behind-2", index(next_at, false)},
+        {"behind-3",
+         index(kOldest, false)}}.dump();
+    check_->Take(Answer(200, behind));
+    check_->Take(Answer(200));
+    return check_->Take(Answer(200, behind));
+  }
+
+  static constexpr int64_t kHour = 3'600'000;
+  std::optional<PresenceCheck> check_;
+};
+
+TEST_F(ClosedIndexTest, IsWaitedForWhereTheRecordsMayBeInIt) {
+  EXPECT_EQ(Look(kOldest - 2 * kHour, kOldest + 1), Verdict::kUnclear);
+
+  EXPECT_THAT(check_->status().message(), AllOf(HasSubstr("behind-1"), HasSubstr("open it")));
+  EXPECT_FALSE(check_->is_for_fewer());
+  EXPECT_EQ(Look(kOldest + 2 * kHour, kOldest + kHour), Verdict::kUnclear) << "it was the last one";
+}
+
+TEST_F(ClosedIndexTest, DoesNotMatterWhereAllRecordsCameLater) {
+  ASSERT_EQ(Look(kOldest - 2 * kHour, kOldest - kHour), Verdict::kGoOn);
+
+  EXPECT_EQ(check_->Next().path, "/behind-2,behind-3/_refresh");
+}
+
+TEST_F(ClosedIndexTest, IsAskedAboutForOneNameAtATime) {
+  EXPECT_EQ(Look(kOldest - 2 * kHour, kOldest - kHour, {"logs", "others"}), Verdict::kUnclear);
+
+  EXPECT_TRUE(check_->is_for_fewer()) << "whose the next one is is not told";
 }
 
 }  // namespace

@@ -214,10 +214,14 @@ std::optional<EngineReply> ScriptedEngine::AnswerSearch(const EngineRequest& req
   const auto say = [](const json& body) {
     return EngineReply{.status = 200, .body = body.dump(), .headers = {}, .hangs_up = false};
   };
-  const std::string name = request.path.substr(1, request.path.find('/', 1) - 1);
-  const auto found = behind_.find(name);
-  const std::vector<std::string> indexes =
-      found == behind_.end() ? std::vector<std::string>{} : found->second;
+  std::istringstream names(request.path.substr(1, request.path.find('/', 1) - 1));
+  std::vector<std::string> indexes;
+  for (std::string name; std::getline(names, name, ',');) {
+    const auto found = behind_.find(name);
+    if (found != behind_.end())
+      indexes.insert(indexes.end(), found->second.begin(), found->second.end());
+    if (indexes_.contains(name)) indexes.push_back(name);
+  }
   if (request.path.find("/_settings/index.uuid") != std::string::npos) {
     ++looks_;
     if (look_status_ != 200) {
