@@ -118,7 +118,7 @@ StatusOr<std::unique_ptr<DeadLetterBox>> ClusterLaneFactory::BoxOf(const DeadLet
   }
   const SearchEngine engine{place.target, place.secret};
   if (place.bridge.target.dead_letter_topic.empty()) {
-    return DeadLetterBox::Open(engine, place.bridge, relay_, clock_);
+    return DeadLetterBox::Open(engine, place.target_cluster_id, place.bridge, relay_, clock_);
   }
   if (!place.source) {
     return Status(StatusCode::kFailedPrecondition, Reason::kUnavailable,
@@ -130,7 +130,7 @@ StatusOr<std::unique_ptr<DeadLetterBox>> ClusterLaneFactory::BoxOf(const DeadLet
   if (!source.ok()) return source.status();
   auto sink = LettersTo(place.bridge, cluster);
   if (!sink.ok()) return sink.status();
-  return DeadLetterBox::Open(engine, place.bridge, relay_, clock_,
+  return DeadLetterBox::Open(engine, place.target_cluster_id, place.bridge, relay_, clock_,
                              std::make_unique<TopicLetterStore>(
                                  *std::move(source), *std::move(sink), place.bridge.name, clock_));
 }

@@ -65,6 +65,7 @@ StatusOr<DeadLetterPlace> QueryAnswers::PlaceOf(const v1::DeadLetterSelection& s
       .target =
           fields.Require("endpoint", selection.has_endpoint(), FromProto(selection.endpoint())),
       .secret = std::nullopt,
+      .target_cluster_id = selection.target_cluster_id(),
       .source = std::nullopt,
       .source_secret = std::nullopt,
       .selection = {.topic = selection.topic(), .error = selection.error()}};

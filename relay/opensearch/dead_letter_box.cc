@@ -74,12 +74,15 @@ bool IsOfOneIndex(const EngineError& error) {
 
 }  // namespace
 
-StatusOr<std::unique_ptr<DeadLetterBox>> DeadLetterBox::Open(SearchEngine engine, BridgeSpec bridge,
-                                                             std::string relay, const Clock& clock,
+StatusOr<std::unique_ptr<DeadLetterBox>> DeadLetterBox::Open(SearchEngine engine,
+                                                             std::string cluster_id,
+                                                             BridgeSpec bridge, std::string relay,
+                                                             const Clock& clock,
                                                              std::unique_ptr<LetterStore> letters) {
   StatusOr<IndexTemplate> index = IndexTemplate::Create(bridge.target.index);
   if (!index.ok()) return index.status().At("target.index");
-  StatusOr<std::unique_ptr<EngineView>> view = EngineView::Open(std::move(engine));
+  StatusOr<std::unique_ptr<EngineView>> view =
+      EngineView::Open(std::move(engine), std::move(cluster_id));
   if (!view.ok()) return view.status();
   if (!letters) {
     letters =

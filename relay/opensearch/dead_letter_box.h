@@ -26,10 +26,11 @@ namespace drawbridge {
 // clock outlives it.
 class DeadLetterBox {
  public:
-  // `relay` is told in each document. Without `letters` they are in the bridge's index of them.
+  // Asks no other cluster than the one that is meant; empty: any. `relay` is told in each document.
+  // Without `letters` they are in the bridge's index of them.
   static StatusOr<std::unique_ptr<DeadLetterBox>> Open(
-      SearchEngine engine, BridgeSpec bridge, std::string relay, const Clock& clock,
-      std::unique_ptr<LetterStore> letters = nullptr);
+      SearchEngine engine, std::string cluster_id, BridgeSpec bridge, std::string relay,
+      const Clock& clock, std::unique_ptr<LetterStore> letters = nullptr);
 
   // The last that were refused; fewer than `limit` where they are large.
   StatusOr<DeadLetterPage> Read(const DeadLetterSelection& selection, int limit, BootTime deadline);

@@ -51,10 +51,11 @@ std::string EngineIdentity::Text() const {
   return version.empty() ? std::string(name) : fmt::format("{} {}", name, version);
 }
 
-StatusOr<std::unique_ptr<EngineView>> EngineView::Open(SearchEngine engine) {
+StatusOr<std::unique_ptr<EngineView>> EngineView::Open(SearchEngine engine,
+                                                       std::string cluster_id) {
   StatusOr<std::unique_ptr<HttpClient>> client = HttpClient::Open(std::move(engine));
   if (!client.ok()) return client.status();
-  return std::unique_ptr<EngineView>(new EngineView(*std::move(client)));
+  return std::unique_ptr<EngineView>(new EngineView(*std::move(client), std::move(cluster_id)));
 }
 
 StatusOr<HttpAnswer> EngineView::Ask(HttpRequest request, Duration patience) {
@@ -62,6 +63,10 @@ StatusOr<HttpAnswer> EngineView::Ask(HttpRequest request, Duration patience) {
   Status failure;
   for (size_t i = 0; i < client_->addresses(); ++i) {
     const size_t address = (address_ + i) % client_->addresses();
+    if (Status meant = CheckCluster(address, request.timeout); !meant.ok()) {
+      failure = std::move(meant);
+      continue;
+    }
     HttpAnswer answer = client_->Call(request, address);
     if (answer.status != 0) {
       address_ = address;
@@ -71,6 +76,16 @@ StatusOr<HttpAnswer> EngineView::Ask(HttpRequest request, Duration patience) {
   }
   return Status(failure.code(), failure.reason(),
                 fmt::format("{}: {}", endpoint(), failure.message()));
+}
+
+Status EngineView::CheckCluster(size_t address, Duration patience) {
+  constexpr BootTime kOnce{};
+  if (gate_.IsKnown(address, kOnce)) return {};
+  HttpRequest question = ClusterGate::Question();
+  question.timeout = patience;
+  const HttpAnswer answer = client_->Call(std::move(question), address);
+  if (answer.status == 0) return answer.failure;
+  return answer.status == 200 ? gate_.Take(address, answer, kOnce) : Refused(answer);
 }
 
 StatusOr<std::vector<BulkItem>> EngineView::Bulk(HttpRequest request,

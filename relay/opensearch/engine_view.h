@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/status.h"
 #include "relay/opensearch/bulk_answer.h"
+#include "relay/opensearch/cluster_gate.h"
 #include "relay/opensearch/http_client.h"
 
 namespace drawbridge {
@@ -24,7 +25,10 @@ struct EngineIdentity {
 // Waits for it; runs on one thread.
 class EngineView {
  public:
-  static StatusOr<std::unique_ptr<EngineView>> Open(SearchEngine engine);
+  // With `cluster_id` it asks no other cluster than that one: each address is asked once which it
+  // is, so that such a view is for a moment.
+  static StatusOr<std::unique_ptr<EngineView>> Open(SearchEngine engine,
+                                                    std::string cluster_id = {});
 
   // Who answers. Refuses what is no search engine, or a version that is not known to work.
   StatusOr<EngineIdentity> Identify(Duration patience);
@@ -55,11 +59,15 @@ class EngineView {
   const std::string& endpoint() const { return client_->engine().endpoint.name; }
 
  private:
-  explicit EngineView(std::unique_ptr<HttpClient> client) : client_(std::move(client)) {}
+  EngineView(std::unique_ptr<HttpClient> client, std::string cluster_id)
+      : client_(std::move(client)), gate_(std::move(cluster_id), client_->addresses()) {}
+
+  Status CheckCluster(size_t address, Duration patience);
 
   Status CheckDeadLetterMapping(const std::string& index, const std::string& answer) const;
 
   const std::unique_ptr<HttpClient> client_;
+  ClusterGate gate_;
   size_t address_ = 0;
 };
 

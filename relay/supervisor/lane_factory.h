@@ -37,6 +37,7 @@ struct DeadLetterPlace {
   BridgeSpec bridge;
   EndpointSpec target;
   std::optional<CredentialSecret> secret;  // of the target
+  std::string target_cluster_id;           // that is meant; empty: any
   std::optional<EndpointSpec> source;      // for letters in a topic there
   std::optional<CredentialSecret> source_secret;
   DeadLetterSelection selection;

@@ -97,6 +97,7 @@ struct ToMessage {
     if (query.secret) *message.mutable_secret() = ToProto(*query.secret);
     if (query.source) *message.mutable_source() = ToProto(*query.source);
     if (query.source_secret) *message.mutable_source_secret() = ToProto(*query.source_secret);
+    message.set_target_cluster_id(query.target_cluster_id);
     message.set_topic(selection.topic);
     message.set_error(selection.error);
     return message;

@@ -59,6 +59,7 @@ StatusOr<PlannedQuery> PlanEndpointTest(const DesiredState& stored,
                                 .secret = SecretOf(stored, *spec),
                                 .source = std::nullopt,
                                 .source_secret = std::nullopt,
+                                .target_cluster_id = {},
                                 .question = EndpointTestQuestion{.topics = topics}}};
 }
 
@@ -95,6 +96,7 @@ StatusOr<PlannedQuery> PlanOfDeadLetters(const DesiredState& stored,
               .secret = SecretOf(stored, *target),
               .source = std::nullopt,
               .source_secret = std::nullopt,
+              .target_cluster_id = found->target_cluster_id,
               .question = std::move(question)};
   const EndpointSpec* const source = FindEndpoint(stored, found->spec.source.endpoint);
   if (source != nullptr && !found->spec.target.dead_letter_topic.empty()) {

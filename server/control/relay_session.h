@@ -87,6 +87,8 @@ struct Query {
   // Of dead letters in a topic: where it is.
   std::optional<EndpointSpec> source;
   std::optional<SecretRef> source_secret;
+  // Of dead letters: the cluster that the bridge's target is; empty: not known yet.
+  std::string target_cluster_id;
   std::variant<EndpointTestQuestion, DeadLetterReadQuestion, DeadLetterRetryQuestion> question;
 };
 

@@ -33,14 +33,18 @@ class DeadLetterBoxTest : public testing::Test {
  protected:
   DeadLetterBoxTest() {
     engine_.SetScript([this](const EngineRequest& request, size_t) { return Answer(request); });
+    Open({});
+  }
+
+  void Open(const std::string& cluster_id) {
     OpenSearchEndpoint endpoint;
     endpoint.addresses = {engine_.address()};
     BridgeSpec bridge;
     bridge.name = "logs";
     bridge.target.index = "logs-{topic}-{+yyyy.MM.dd}";
     auto box = DeadLetterBox::Open(
-        {.endpoint = {.name = "search", .cluster = endpoint}, .secret = std::nullopt}, bridge,
-        "relay-1", clock_);
+        {.endpoint = {.name = "search", .cluster = endpoint}, .secret = std::nullopt}, cluster_id,
+        bridge, "relay-1", clock_);
     box_ = *std::move(box);
   }
 
@@ -75,6 +79,7 @@ class DeadLetterBoxTest : public testing::Test {
 
   EngineReply Answer(const EngineRequest& request) {
     const std::scoped_lock lock(mutex_);
+    if (request.path.starts_with("/?")) return Say(200, {{"cluster_uuid", "this"}});
     if (request.path.find("/_search") != std::string::npos)
       return Search(json::parse(request.body));
     if (request.path.find("/_mget") != std::string::npos) return Get(json::parse(request.body));
@@ -206,6 +211,18 @@ TEST_F(DeadLetterBoxTest, HasNoLettersBeforeTheFirstWasRefused) {
 
   EXPECT_EQ(box_->Read({}, 10, Soon())->total, 0);
   EXPECT_EQ(box_->Retry({}, {}, Soon())->left, 0);
+}
+
+TEST_F(DeadLetterBoxTest, AsksNoOtherClusterThanTheOneThatIsMeant) {
+  AddLetter(7, "{}");
+  Open("another");
+
+  EXPECT_EQ(box_->Read({}, 10, Soon()).status().reason(), Reason::kSourceChanged);
+  EXPECT_EQ(box_->Retry({}, {}, Soon()).status().reason(), Reason::kSourceChanged);
+  EXPECT_THAT(letters_, SizeIs(1));
+
+  Open("this");
+  EXPECT_EQ(box_->Read({}, 10, Soon())->total, 1);
 }
 
 TEST_F(DeadLetterBoxTest, DoesNotTakeAProxysPageForNone) {
