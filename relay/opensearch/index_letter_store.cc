@@ -158,6 +158,12 @@ StatusOr<FoundLetters> IndexLetterStore::Find(const DeadLetterSelection& selecti
                                               const std::string& turn, LetterOrder order, int limit,
                                               BootTime deadline) {
   FoundLetters found;
+  // Those of a moment ago are found as well, where we may refresh.
+  if (!std::exchange(is_refreshed_, true)) {
+    const StatusOr<HttpAnswer> refreshed = engine_.Ask(
+        {.method = "POST", .path = fmt::format("/{}/_refresh", index_)}, Left(deadline));
+    if (!refreshed.ok()) return refreshed.status();
+  }
   const StatusOr<std::vector<Hit>> hits =
       Search(selection, turn, order, limit, deadline, found.total);
   if (!hits.ok()) return hits.status();

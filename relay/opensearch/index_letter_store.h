@@ -39,6 +39,7 @@ class IndexLetterStore final : public LetterStore {
   const std::string index_;
   const std::string bridge_;
   const Clock& clock_;
+  bool is_refreshed_ = false;
 };
 
 }  // namespace drawbridge

@@ -407,8 +407,12 @@ void OpenSearchSink::TakePosted(BootTime now) {
       turned.blocked.try_emplace(
           entry.slot, StatusCode::kFailedPrecondition, posted.status.reason(),
           fmt::format("the record at offset {} is refused, and so is its dead letter, or one that "
-                      "was sent with it: mend {}, and all goes on by itself ({})",
-                      entry.record.offset, LettersText(), posted.status.message()));
+                      "was sent with it: mend {}{}, and all goes on by itself ({})",
+                      entry.record.offset, LettersText(),
+                      posted.status.reason() == Reason::kRecordTooLarge
+                          ? ", or keep dead letters in an index (dead_letter_index)"
+                          : "",
+                      posted.status.message()));
       turned.failed.push_back(std::move(entry));
     }
   }

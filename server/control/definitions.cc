@@ -159,6 +159,43 @@ void WarnOfSelection(const StoredBridge& before, const BridgeSpec& wanted,
   }
 }
 
+// A topic that both carry, as far as their topics are named or known; empty: none.
+std::string SharedTopic(const BridgeSpec& one, const BridgeSpec& other,
+                        const DesiredState& stored) {
+  const TopicFlow flows[] = {FlowOf(one), FlowOf(other)};
+  std::vector<std::string> known = one.source.topics;
+  known.insert(known.end(), other.source.topics.begin(), other.source.topics.end());
+  for (const StoredStream& stream : stored.streams) known.push_back(stream.topic);
+  const auto shared = std::ranges::find_if(known, [&](const std::string& topic) {
+    return flows[0].selection.Matches(topic) && flows[1].selection.Matches(topic) &&
+           TargetNameOf(one, topic) == TargetNameOf(other, topic);
+  });
+  return shared == known.end() ? std::string() : *shared;
+}
+
+// Within one index a record has one id, whoever brings it. Neither of two bridges waits for what
+// the other one has on its way, so that behind a name that rolls over it may be there twice.
+void WarnOfMeeting(const Outcome& outcome, const DesiredState& stored, DefinitionPlan& plan) {
+  for (const auto& [name, bridge] : outcome.bridges) {
+    for (const auto& [other_name, other] : outcome.bridges) {
+      if (other_name <= name || bridge.target.index.empty() || other.target.index.empty()) continue;
+      const KnownEndpoint& source = outcome.endpoints.at(bridge.source.endpoint);
+      const KnownEndpoint& target = outcome.endpoints.at(bridge.target.endpoint);
+      if (!AreSameCluster(source, outcome.endpoints.at(other.source.endpoint)) ||
+          !AreSameCluster(target, outcome.endpoints.at(other.target.endpoint))) {
+        continue;
+      }
+      const std::string topic = SharedTopic(bridge, other, stored);
+      if (topic.empty()) continue;
+      plan.warnings.push_back(fmt::format(
+          "bridges {} and {} both carry {} into {}: in one index each record is there once, but "
+          "behind a data stream or an alias that rolls over it may be there twice; take it out of "
+          "one of them",
+          name, other_name, topic, TargetNameOf(bridge, topic)));
+    }
+  }
+}
+
 Status PlanBridge(const BridgeSpec& wanted, const DesiredState& stored, DefinitionPlan& plan,
                   Outcome& outcome) {
   const auto before = std::ranges::find_if(
@@ -262,6 +299,7 @@ StatusOr<DefinitionPlan> PlanDefinitions(const DesiredState& stored,
   }
   if (wanted.prunes) PlanPruning(wanted, stored, plan, outcome);
   if (Status valid = CheckTogether(outcome); !valid.ok()) return valid;
+  WarnOfMeeting(outcome, stored, plan);
   return plan;
 }
 

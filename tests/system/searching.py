@@ -51,6 +51,22 @@ class Searching:
             "bridges": {name: self.bridge(topics, **target)},
         })
 
+    def make_rolling(self, topic: str, **alias: Any) -> str:
+        """An alias with one index behind it, which can be rolled over, and `n` for numbers."""
+        name = f"logs-{topic}"
+        numbers = {"properties": {"n": {"type": "long"}}}
+        self.client.put_template(name, [f"{name}-0*"], mappings=numbers)
+        self.client.create_index(f"{name}-000001")
+        action = {"index": f"{name}-000001", "alias": name, "is_write_index": True, **alias}
+        self.client.call("POST", "_aliases", {"actions": [{"add": action}]})
+        return name
+
+    def produce(self, topic: str, values: list[str]) -> None:
+        """Records into partition 0."""
+        self.deployment.oci.admin.produce(
+            topic, [{"value": value.encode(), "partition": 0} for value in values]
+        )
+
     def assert_once(
         self,
         topics: list[str],

@@ -12,6 +12,7 @@ from deployment import unique
 from searching import SECONDS, Searching, keys_of
 
 from rig.search_checker import Key
+from rig.strict_bulk_server import StrictBulkServer
 
 
 @pytest.mark.both_engines
@@ -324,6 +325,108 @@ def test_bad_records_side_by_side_are_kept_and_hold_nobody_up(searching: Searchi
     letters = searching.letters(topic)
     assert sorted(letter["value"] for letter in letters) == sorted(2 * bad)
     searching.assert_once([topic], keys_of(topic, letters))
+
+
+GOOD, WRONG = '{"n": 1}', '{"n": "text"}'
+
+
+@pytest.mark.both_engines
+@pytest.mark.parametrize("is_anew", [False, True], ids=["a row of 25", "one in ten, made again"])
+def test_bad_records_do_not_block_a_name_that_rolls_over(
+    searching: Searching, is_anew: bool
+) -> None:
+    topic, deployment = unique("rolling"), searching.deployment
+    deployment.make_topics(topic, partitions=1)
+    name = searching.make_rolling(topic)
+    values = [
+        WRONG if (n % 10 == 3 if is_anew else 100 <= n < 125) else GOOD for n in range(1000)
+    ]
+    searching.produce(topic, values)
+    for _ in range(2 if is_anew else 1):
+        searching.apply(topic, [topic], index="logs-{topic}")
+        deployment.wait_until_carried(topic, [topic], 60)
+        if is_anew:
+            deployment.cli("delete", "bridge", topic)
+            searching.client.rollover(name)
+    letters = searching.letters(topic)
+    assert len(letters) == values.count(WRONG)
+    searching.assert_once([topic], keys_of(topic, letters), pattern=f"{name}-0*")
+
+
+@pytest.mark.slow
+def test_large_bad_records_side_by_side_do_not_block_for_good(searching: Searching) -> None:
+    """Of which a fetch holds one or two."""
+    topic, deployment = unique("large"), searching.deployment
+    deployment.make_topics(topic, partitions=1)
+    searching.client.put_template(
+        topic, [f"logs-{topic}-*"], mappings={"properties": {"n": {"type": "long"}}}
+    )
+    padding = "x" * 900_000
+    for _ in range(25):
+        searching.produce(topic, [f'{{"n": "text", "text": "{padding}"}}'])
+    searching.produce(topic, [GOOD] * 500)
+    searching.apply(topic, [topic])
+    deployment.wait_until_carried(topic, [topic], 120)
+    assert len(searching.letters(topic)) == 25
+
+
+@pytest.mark.both_engines
+@pytest.mark.parametrize(
+    "text",
+    ["this cluster currently has [1000]/[1000] maximum normal shards open",
+     "pipeline with id [logs] does not exist"],
+    ids=["shards", "pipeline"],
+)
+def test_a_bad_record_may_quote_an_engine(searching: Searching, text: str) -> None:
+    """As the logs of an engine do."""
+    topic, deployment = unique("quote"), searching.deployment
+    deployment.make_topics(topic, partitions=1)
+    searching.client.put_template(
+        topic, [f"logs-{topic}-*"], mappings={"properties": {"n": {"type": "long"}}}
+    )
+    searching.produce(topic, [GOOD] * 100 + [json.dumps({"n": text})] + [GOOD] * 100)
+    searching.apply(topic, [topic])
+    deployment.wait_until_carried(topic, [topic], 60)
+    assert [letter["drawbridge"]["offset"] for letter in searching.letters(topic)] == ["100"]
+
+
+def test_a_record_that_a_script_fails_at_is_a_dead_letter(searching: Searching) -> None:
+    topic, deployment = unique("script"), searching.deployment
+    deployment.make_topics(topic, partitions=1)
+    searching.client.put_pipeline(
+        topic, [{"script": {"source": "ctx.size = ctx.message.length()"}}]
+    )
+    searching.client.put_template(
+        topic, [f"logs-{topic}-*"], settings={"index.default_pipeline": topic}
+    )
+    line = '{"message": "x"}'
+    searching.produce(topic, [line] * 100 + [GOOD] + [line] * 99)
+    searching.apply(topic, [topic])
+    deployment.wait_until_carried(topic, [topic], 60)
+    assert len(searching.letters(topic)) == 1
+
+
+def test_a_retry_writes_into_no_other_cluster(searching: Searching) -> None:
+    topic, dead, deployment = unique("retried"), unique("dead"), searching.deployment
+    deployment.make_topics(topic, partitions=1)
+    searching.client.put_template(
+        topic, [f"logs-{topic}-*"], mappings={"properties": {"n": {"type": "long"}}}
+    )
+    searching.produce(topic, [WRONG if n % 10 == 7 else GOOD for n in range(100)])
+    searching.apply(topic, [topic], dead_letter_topic=dead)
+    deployment.wait_until_carried(topic, [topic])
+    with StrictBulkServer(cluster_uuid="b3RoZXI") as other:
+        elsewhere = {"opensearch": {"addresses": [other.url]}}
+        deployment.apply({
+            "endpoints": {**deployment.endpoints(), "search": elsewhere},
+            "bridges": {topic: searching.bridge([topic], dead_letter_topic=dead)},
+        })
+        refused = deployment.cli("dead-letters", "retry", topic, is_checked=False)
+        assert refused.returncode != 0 and "correct the endpoint" in refused.stderr, refused.stderr
+        assert not other.bulks
+    searching.apply(topic, [topic], dead_letter_topic=dead)
+    [group] = deployment.cli_json("dead-letters", "list", topic)["groups"]
+    assert group["records"] == 10, group
 
 
 @pytest.mark.both_engines

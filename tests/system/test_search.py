@@ -84,6 +84,50 @@ def test_a_rollover_repeats_nothing(searching: Searching) -> None:
     searching.assert_once([topic], pattern=name)
 
 
+def die_before_a_rollover(searching: Searching, name: str) -> None:
+    """The relay dies with requests that nobody knows the outcome of, and the name rolls over."""
+    relay = searching.deployment.relays["one"]
+    searching.wait_until_more(f"{name}-000001", 1500)
+    relay.kill()
+    relay.start(failpoints="opensearch.answered=kill:3")
+    searching.deployment.wait(lambda: not relay.process.is_running, 60, "the relay dies")
+    searching.client.rollover(name)
+
+
+def test_what_an_alias_hides_is_not_taken_for_missing(searching: Searching) -> None:
+    topic, deployment = unique("filtered"), searching.deployment
+    deployment.make_topics(topic, partitions=4)
+    name = searching.make_rolling(topic, filter={"term": {"level": "none"}})
+    searching.apply(topic, [topic], index="logs-{topic}")
+    with deployment.start_logs([topic], rate=1000) as logs:
+        die_before_a_rollover(searching, name)
+        deployment.relays["one"].start(failpoints="none=sleep:0")
+        searching.wait_until_more(f"{name}-000002", 500)
+        logs.stop()
+    deployment.wait_until_carried(topic, [topic])
+    searching.assert_once([topic], pattern=f"{name}-0*")
+
+
+@pytest.mark.both_engines
+def test_an_index_that_is_closed_is_waited_for(searching: Searching) -> None:
+    topic, deployment = unique("closed"), searching.deployment
+    deployment.make_topics(topic, partitions=4)
+    name = searching.make_rolling(topic)
+    searching.apply(topic, [topic], index="logs-{topic}")
+    with deployment.start_logs([topic], rate=1000) as logs:
+        die_before_a_rollover(searching, name)
+        searching.client.close_index(f"{name}-000001")
+        deployment.relays["one"].start(failpoints="none=sleep:0")
+        deployment.wait_until_shown(
+            topic, "BROKER_ERROR", side="target", says=[f"{name}-000001", "open it"],
+            seconds=SECONDS + 15,
+        )
+        logs.stop()
+    searching.client.open_index(f"{name}-000001")
+    deployment.wait_until_carried(topic, [topic])
+    searching.assert_once([topic], pattern=f"{name}-0*")
+
+
 @pytest.mark.slow
 def test_a_million_records_are_there_once_whatever_dies(searching: Searching) -> None:
     topic = unique("million")
