@@ -143,7 +143,8 @@ void AddDeadLetters(CLI::App& app, Verb& chosen) {
           "be stopped and repeated at any time. Exit code 1: some were refused again.\n\n"
           "Examples:\n  drawbridge dead-letters retry oci-search\n"
           "  drawbridge dead-letters retry oci-search/audit \\\n"
-          "    --reason 'mapper_parsing_exception: failed to parse field [n] of type [long] (illegal_argument_exception)'");
+          "    --reason 'mapper_parsing_exception: failed to parse field [n] of type [long] "
+          "(illegal_argument_exception)'");
 }
 
 }  // namespace drawbridge::cli

@@ -1,3 +1,10 @@
+-- The cluster that a bridge reads, as topics' lives are stored for: by its endpoint until it has
+-- told its id.
+CREATE VIEW bridge_sources AS
+SELECT id AS bridge_id,
+       iif(source_cluster_id <> '', source_cluster_id, source_endpoint) AS source_cluster
+FROM bridges;
+
 -- By which a cluster tells the lives of a topic apart, as the last stream that was made for it has
 -- seen it. Kept when the streams are gone, so that a topic which was made anew meanwhile is known.
 CREATE TABLE source_topics (
@@ -8,6 +15,6 @@ CREATE TABLE source_topics (
 ) STRICT, WITHOUT ROWID;
 
 INSERT INTO source_topics (source_cluster, topic, topic_id)
-SELECT iif(b.source_cluster_id <> '', b.source_cluster_id, b.source_endpoint), s.topic, s.topic_id
-FROM streams s JOIN bridges b ON b.id = s.bridge_id WHERE s.topic_id <> ''
+SELECT b.source_cluster, s.topic, s.topic_id
+FROM streams s JOIN bridge_sources b ON b.bridge_id = s.bridge_id WHERE s.topic_id <> ''
 ON CONFLICT (source_cluster, topic) DO NOTHING;

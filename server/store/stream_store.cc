@@ -10,22 +10,17 @@
 namespace drawbridge {
 namespace {
 
-// A bridge `b`'s cluster, as lives of topics are stored for.
-constexpr std::string_view kSourceCluster =
-    "iif(b.source_cluster_id <> '', b.source_cluster_id, b.source_endpoint)";
-
 // A stream that is made for a topic which has another id than the last one had carries another life
 // of it, though nobody was there to see the old one gone.
 Status TellLives(Database& database, BridgeId bridge, const LearntStream& stream) {
   return database
-      .Prepare(fmt::format(
+      .Prepare(
           "INSERT INTO source_lives (source_cluster, topic, source_epoch) "
-          "SELECT k.source_cluster, k.topic, 2 FROM bridges b "
-          "JOIN source_topics k ON k.topic = ?2 AND k.source_cluster = {} "
-          "WHERE b.id = ?1 AND ?3 <> '' AND k.topic_id <> ?3 AND NOT EXISTS "
-          "(SELECT 1 FROM streams s WHERE s.bridge_id = b.id AND s.topic = ?2) "
-          "ON CONFLICT (source_cluster, topic) DO UPDATE SET source_epoch = source_epoch + 1",
-          kSourceCluster))
+          "SELECT k.source_cluster, k.topic, 2 FROM bridge_sources b "
+          "JOIN source_topics k ON k.topic = ?2 AND k.source_cluster = b.source_cluster "
+          "WHERE b.bridge_id = ?1 AND ?3 <> '' AND k.topic_id <> ?3 AND NOT EXISTS "
+          "(SELECT 1 FROM streams s WHERE s.bridge_id = ?1 AND s.topic = ?2) "
+          "ON CONFLICT (source_cluster, topic) DO UPDATE SET source_epoch = source_epoch + 1")
       .Bind(bridge.value)
       .Bind(stream.topic)
       .Bind(stream.topic_id)
@@ -34,12 +29,12 @@ Status TellLives(Database& database, BridgeId bridge, const LearntStream& stream
 
 Status KeepTopicId(Database& database, BridgeId bridge, const LearntStream& stream) {
   return database
-      .Prepare(fmt::format(
+      .Prepare(
           "INSERT INTO source_topics (source_cluster, topic, topic_id) "
-          "SELECT {}, s.topic, s.topic_id FROM streams s JOIN bridges b ON b.id = s.bridge_id "
-          "WHERE b.id = ?1 AND s.topic = ?2 AND s.topic_id <> '' AND s.topic_id = ?3 "
-          "ON CONFLICT (source_cluster, topic) DO UPDATE SET topic_id = excluded.topic_id",
-          kSourceCluster))
+          "SELECT b.source_cluster, s.topic, s.topic_id FROM streams s "
+          "JOIN bridge_sources b ON b.bridge_id = s.bridge_id "
+          "WHERE s.bridge_id = ?1 AND s.topic = ?2 AND s.topic_id <> '' AND s.topic_id = ?3 "
+          "ON CONFLICT (source_cluster, topic) DO UPDATE SET topic_id = excluded.topic_id")
       .Bind(bridge.value)
       .Bind(stream.topic)
       .Bind(stream.topic_id)
@@ -50,18 +45,17 @@ StatusOr<int64_t> Put(Database& database, BridgeId bridge, const LearntStream& s
                       int64_t now) {
   if (Status told = TellLives(database, bridge, stream); !told.ok()) return told;
   Status put = database
-                   .Prepare(fmt::format(
+                   .Prepare(
                        "INSERT INTO streams (bridge_id, topic, target_topic, target_partitions, "
                        "created_at_us, topic_id, source_epoch) "
-                       "SELECT b.id, ?2, ?3, ?4, ?5, ?6, coalesce(l.source_epoch, 1) "
-                       "FROM bridges b "
-                       "LEFT JOIN source_lives l ON l.topic = ?2 AND l.source_cluster = {} "
-                       "WHERE b.id = ?1 "
+                       "SELECT b.bridge_id, ?2, ?3, ?4, ?5, ?6, coalesce(l.source_epoch, 1) "
+                       "FROM bridge_sources b LEFT JOIN source_lives l "
+                       "ON l.topic = ?2 AND l.source_cluster = b.source_cluster "
+                       "WHERE b.bridge_id = ?1 "
                        "ON CONFLICT (bridge_id, topic) DO UPDATE SET "
                        "target_topic = excluded.target_topic, "
                        "target_partitions = excluded.target_partitions, "
-                       "topic_id = iif(topic_id = '', excluded.topic_id, topic_id)",
-                       kSourceCluster))
+                       "topic_id = iif(topic_id = '', excluded.topic_id, topic_id)")
                    .Bind(bridge.value)
                    .Bind(stream.topic)
                    .Bind(stream.target_topic)
@@ -172,12 +166,12 @@ Status StreamStore::Learn(const Learnt& learnt) {
 Status StreamStore::EndLife(StreamId stream) {
   return writer_.Run([&](Database& database) {
     return database
-        .Prepare(fmt::format("INSERT INTO source_lives (source_cluster, topic, source_epoch) "
-                             "SELECT {}, s.topic, s.source_epoch + 1 FROM streams s "
-                             "JOIN bridges b ON b.id = s.bridge_id WHERE s.id = ? "
-                             "ON CONFLICT (source_cluster, topic) DO UPDATE SET "
-                             "source_epoch = max(source_epoch, excluded.source_epoch)",
-                             kSourceCluster))
+        .Prepare(
+            "INSERT INTO source_lives (source_cluster, topic, source_epoch) "
+            "SELECT b.source_cluster, s.topic, s.source_epoch + 1 FROM streams s "
+            "JOIN bridge_sources b ON b.bridge_id = s.bridge_id WHERE s.id = ? "
+            "ON CONFLICT (source_cluster, topic) DO UPDATE SET "
+            "source_epoch = max(source_epoch, excluded.source_epoch)")
         .Bind(stream.value)
         .Run();
   });

@@ -109,8 +109,8 @@ MUTANTS = [
     Mutant(
         "a trial is judged by its first request",
         PARTITIONS,
-        "partition.entries > refused",
-        "partition.entries < refused",
+        "const bool are_all_through = partition.entries <= refused;",
+        "const bool are_all_through = partition.entries >= refused;",
     ),
     Mutant(
         "a record joins a request that was asked about before",
@@ -132,15 +132,15 @@ MUTANTS = [
     ),
     Mutant(
         "a record that fails on and on is never given back",
-        SENDER,
-        "now - failing_since >= kStuckAfter",
-        "now - failing_since >= kStuckAfter * 1000",
+        SINK,
+        "(is_pushed_back ? 2 * kThrottledLong : kStuckAfter) &&",
+        "(is_pushed_back ? 2 * kThrottledLong : kStuckAfter * 1000) &&",
     ),
     Mutant(
         "new records wait for one that fails by itself",
         SINK,
-        "  again.is_probe = bulk.is_probe || !is_pushed_back;",
-        "  again.is_probe = bulk.is_probe;",
+        "again.is_probe = again.is_probe || !is_too_much || is_long;",
+        "again.is_probe = again.is_probe || is_long;",
     ),
     Mutant(
         "a blocked partition shares requests with the others",
@@ -159,6 +159,48 @@ MUTANTS = [
         SENDER,
         "answer.status == 401 || answer.status == 404 || answer.status == 429 ||",
         "answer.status == 401 || answer.status == 429 ||",
+    ),
+    Mutant(
+        "a document that is pushed back for good holds up its lane",
+        SINK,
+        "again.is_probe = again.is_probe || !is_too_much || is_long;",
+        "again.is_probe = again.is_probe || !is_too_much;",
+    ),
+    Mutant(
+        "a dead letter that a pipeline throws away counts as kept",
+        SINK,
+        "  if (!why.empty() && entry.refusal && !partitions_.IsOld(entry)) {",
+        "  if (false && !why.empty() && entry.refusal) {",
+    ),
+    Mutant(
+        "items are told apart by their place alone",
+        "relay/opensearch/bulk_answer.cc",
+        "    if (known.contains(items[i].id)) return false;",
+        "    if (known.contains(items[i].id)) return true;",
+    ),
+    Mutant(
+        "what is found there ends a trial",
+        PARTITIONS,
+        "      if (trial.written == 0 && !are_all_through) return false;",
+        "",
+    ),
+    Mutant(
+        "a request that fails alone is never halved",
+        SENDER,
+        "  if (bulk.entries.size() > 1 && are_few) {",
+        "  if (false && bulk.entries.size() > 1 && are_few) {",
+    ),
+    Mutant(
+        "a closed index is passed over",
+        "relay/opensearch/presence_check.cc",
+        "      if (!is_closed_) continue;",
+        "      continue;",
+    ),
+    Mutant(
+        "letters are brought into whatever cluster answers",
+        "relay/opensearch/engine_view.cc",
+        "  if (gate_.IsKnown(address, kOnce)) return {};",
+        "  return {};",
     ),
     Mutant(
         "a dead letter counts as gone though its index keeps it",
