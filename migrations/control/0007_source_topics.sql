@@ -17,4 +17,5 @@ CREATE TABLE source_topics (
 INSERT INTO source_topics (source_cluster, topic, topic_id)
 SELECT b.source_cluster, s.topic, s.topic_id
 FROM streams s JOIN bridge_sources b ON b.bridge_id = s.bridge_id WHERE s.topic_id <> ''
-ON CONFLICT (source_cluster, topic) DO NOTHING;
+ORDER BY s.id
+ON CONFLICT (source_cluster, topic) DO UPDATE SET topic_id = excluded.topic_id;

@@ -96,8 +96,8 @@ void BulkQueue::First(Bulk bulk, BootTime due) {
   line.push_front(std::move(bulk));
 }
 
-void BulkQueue::Split(Bulk bulk, BootTime due) {
-  const auto middle = bulk.entries.begin() + static_cast<std::ptrdiff_t>(bulk.entries.size() / 2);
+void BulkQueue::SplitAt(size_t count, Bulk bulk, BootTime due) {
+  const auto middle = bulk.entries.begin() + static_cast<std::ptrdiff_t>(count);
   Bulk second;
   second.is_dead = bulk.is_dead;
   second.is_checked = bulk.is_checked;

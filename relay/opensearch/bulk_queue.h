@@ -46,7 +46,12 @@ class BulkQueue {
   void First(Bulk bulk, BootTime due);
   // Sends it again in halves, before all that waits: one of its records is at fault, or it is too
   // large.
-  void Split(Bulk bulk, BootTime due);
+  void Split(Bulk bulk, BootTime due) {
+    const size_t half = bulk.entries.size() / 2;
+    SplitAt(half, std::move(bulk), due);
+  }
+  // The same in two parts: so many of its entries, and the rest.
+  void SplitAt(size_t count, Bulk bulk, BootTime due);
 
   // Takes out all that `is_wanted`.
   std::vector<Pending> Extract(const std::function<bool(const Pending&)>& is_wanted);

@@ -21,6 +21,8 @@ using namespace std::chrono_literals;
 constexpr Duration kAskAgainAfter = 250ms;
 // What fails for longer while others pass is at fault itself.
 constexpr Duration kStuckAfter = 10s;
+// The engine may ask for less for a while, and take others meanwhile.
+constexpr Duration kThrottledLong = 30s;
 // So many requests are tried before all that fail are taken for the engine's fault.
 constexpr size_t kTellersLeast = 8;
 
@@ -241,6 +243,15 @@ void BulkSender::SendCheck(Bulk bulk, size_t address, BootTime now) {
   Await(id, {.bulk = std::move(bulk), .at = now, .address = address});
 }
 
+// Those that go where its first one goes, and the rest.
+void BulkSender::SplitByName(Bulk bulk, BootTime due) {
+  bulk.Doubt();
+  const std::string name = bulk.entries.front().to->IndexOf(bulk.entries.front().record);
+  const auto rest = std::ranges::stable_partition(
+      bulk.entries, [&](const Pending& entry) { return entry.to->IndexOf(entry.record) == name; });
+  queue_.SplitAt(bulk.entries.size() - rest.size(), std::move(bulk), due);
+}
+
 void BulkSender::TakeCheck(Sent sent, const HttpAnswer& answer, BootTime now) {
   if (answer.status != 0 && answer.status < 500) addresses_.Answered(sent.address);
   Bulk& bulk = sent.bulk;
@@ -263,8 +274,7 @@ void BulkSender::TakeCheck(Sent sent, const HttpAnswer& answer, BootTime now) {
         return;
       }
       if (bulk.check->is_for_fewer()) {
-        bulk.Doubt();
-        queue_.Split(std::move(bulk), now + kAskAgainAfter);
+        SplitByName(std::move(bulk), now + kAskAgainAfter);
         return;
       }
       if (answer.status == 0) StandDown(sent.address, now);
@@ -308,7 +318,7 @@ void BulkSender::Take(Sent sent, const HttpAnswer& answer, BootTime now) {
     return;
   }
   if (answer.status == 0) {
-    if (!sent.bulk.blamed_at) {
+    if (!IsBlamed(sent.bulk)) {
       StandDown(sent.address, now);
       trouble_.Note(answer.failure.reason(), answer.failure.message(), false, now);
     }
@@ -360,7 +370,7 @@ void BulkSender::TakeRefused(Sent sent, const HttpAnswer& answer, BootTime now) 
              now);
     return;
   }
-  const bool is_blamed = bulk.blamed_at.has_value();
+  const bool is_blamed = IsBlamed(bulk);
   if (!is_blamed && outcome.remedy != RequestRemedy::kSplit &&
       outcome.remedy != RequestRemedy::kBlock) {
     trouble_.Note(outcome.reason, outcome.text, false, now);
@@ -371,6 +381,10 @@ void BulkSender::TakeRefused(Sent sent, const HttpAnswer& answer, BootTime now) 
       return;
     case RequestRemedy::kSlower:
       if (!is_blamed) limit_.PushedBack();
+      if (bulk.failing_since && now - *bulk.failing_since < kThrottledLong) {
+        queue_.Later(std::move(bulk), now + std::max({least, Duration(1s), backoff_.Next()}));
+        return;
+      }
       Retry(std::move(bulk), why, std::max<Duration>(least, 1s), false, now);
       return;
     case RequestRemedy::kElsewhere:

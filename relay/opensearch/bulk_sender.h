@@ -125,6 +125,7 @@ class BulkSender {
   void TakeWho(Sent sent, const HttpAnswer& answer, BootTime now);
   static bool IsSuspect(const Bulk& bulk);
   void SendCheck(Bulk bulk, size_t address, BootTime now);
+  void SplitByName(Bulk bulk, BootTime due);
   void TakeCheck(Sent sent, const HttpAnswer& answer, BootTime now);
 
   void Take(Sent sent, const HttpAnswer& answer, BootTime now);
@@ -135,6 +136,8 @@ class BulkSender {
   void BlockAll(Bulk bulk, Reason reason, std::string text, BootTime now);
   void TryApart(Bulk bulk, BootTime due);
   bool HavePassedWhile(const Bulk& bulk) const;
+  // Whether it is known to be at fault, so that it says nothing of the engine.
+  bool IsBlamed(const Bulk& bulk) const { return bulk.blamed_at && HavePassedWhile(bulk); }
   void Blame(Bulk bulk, const Status& why, BootTime due, BootTime now);
   void StandDown(size_t address, BootTime now);
 

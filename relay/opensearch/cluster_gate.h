@@ -13,7 +13,7 @@ namespace drawbridge {
 // Keeps records from another cluster than the one that is meant: an address that was changed by
 // mistake may lead to one where the same credential works. Each address is asked before its first
 // request, and every minute after, as there may be another cluster behind a name one day.
-// Runs on the lane's thread only.
+// Not thread-safe.
 class ClusterGate {
  public:
   // `cluster_id`: the cluster_uuid of the one that is meant; empty: any will do.

@@ -130,12 +130,15 @@ StatusOr<DeadLetterPage> DeadLetterBox::Read(const DeadLetterSelection& selectio
 Status DeadLetterBox::TakePresent(std::vector<Letter>& letters, LetterOutcomes& outcomes,
                                   BootTime deadline) {
   if (letters.empty()) return {};
+  const auto index_of = [&](const Letter& letter) {
+    return index_.Apply(letter.kept.route.source_topic, letter.kept.timestamp_ms);
+  };
   std::set<std::string> names;
   std::vector<std::string> ids;
   int64_t oldest_ms = std::numeric_limits<int64_t>::max();
   for (const Letter& letter : letters) {
     std::set<std::string> with_it = names;
-    with_it.insert(index_.Apply(letter.kept.route.source_topic, letter.kept.timestamp_ms));
+    with_it.insert(index_of(letter));
     if (!PresenceCheck::Fits(with_it)) break;
     names = std::move(with_it);
     ids.push_back(DocumentId(letter.kept.route, letter.kept.offset));
@@ -149,6 +152,11 @@ Status DeadLetterBox::TakePresent(std::vector<Letter>& letters, LetterOutcomes& 
     const StatusOr<HttpAnswer> answer = engine_->Ask(check.Next(), Left(deadline));
     if (!answer.ok()) return answer.status();
     verdict = check.Take(*answer);
+    if (verdict == PresenceCheck::Verdict::kUnclear && check.is_for_fewer()) {
+      const std::string first = index_of(letters.front());
+      std::erase_if(letters, [&](const Letter& letter) { return index_of(letter) != first; });
+      return TakePresent(letters, outcomes, deadline);
+    }
     if (verdict == PresenceCheck::Verdict::kUnclear) return check.status();
     if (verdict == PresenceCheck::Verdict::kWait) {
       return {StatusCode::kUnavailable, Reason::kBrokerError,

@@ -85,7 +85,10 @@ Status EngineView::CheckCluster(size_t address, Duration patience) {
   question.timeout = patience;
   const HttpAnswer answer = client_->Call(std::move(question), address);
   if (answer.status == 0) return answer.failure;
-  return answer.status == 200 ? gate_.Take(address, answer, kOnce) : Refused(answer);
+  if (answer.status == 200) return gate_.Take(address, answer, kOnce);
+  return {StatusCode::kUnavailable, Reason::kBrokerError,
+          fmt::format("which cluster is there is not known: it answers {}",
+                      ReadError(answer.status, answer.body).Text())};
 }
 
 StatusOr<std::vector<BulkItem>> EngineView::Bulk(HttpRequest request,

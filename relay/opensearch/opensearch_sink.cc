@@ -360,7 +360,8 @@ void OpenSearchSink::Judge(BootTime now) {
     Turned turned;
     for (Suspect& suspect : judgement.refused) {
       if (!judgement.is_storm) {
-        Weigh(std::move(suspect), turned, now);
+        // Once more before it is written off: it may have been mended meanwhile.
+        turned.later.push_back(std::move(suspect.entry));
         continue;
       }
       turned.blocked.try_emplace(judgement.slot, StatusCode::kFailedPrecondition,

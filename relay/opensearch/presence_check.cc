@@ -100,6 +100,7 @@ PresenceCheck::Verdict PresenceCheck::TakeNames(const std::string& answer) {
     bool is_closed = false;
   };
   std::vector<Index> behind;
+  paths_.clear();
   const json indexes = json::parse(answer, nullptr, false);
   if (!indexes.is_object()) return Unclear("the engine's list of indexes is no JSON");
   for (const auto& [name, its] : indexes.items()) {
@@ -133,8 +134,10 @@ PresenceCheck::Verdict PresenceCheck::TakeNames(const std::string& answer) {
     }
     open = std::move(with_it);
   }
-  if (open.empty()) return Verdict::kDone;
+  if (open.empty()) return Done();
   paths_.push_back(PathOf(open));
+  path_ = 0;
+  searched_ = 0;
   step_ = Step::kRefresh;
   return Verdict::kGoOn;
 }
@@ -144,44 +147,65 @@ PresenceCheck::Verdict PresenceCheck::Unclear(std::string why) {
   return Verdict::kUnclear;
 }
 
+PresenceCheck::Verdict PresenceCheck::Done() {
+  status_ = blindness_;
+  return Verdict::kDone;
+}
+
+PresenceCheck::Verdict PresenceCheck::TakeRefusal(const HttpAnswer& answer) {
+  const EngineError error = ReadError(answer.status, answer.body);
+  if (step_ == Step::kTasks && !IsPassing(answer.status)) {
+    // It may not be seen by us, or is not there to be seen. Records can be looked for all the
+    // same; whoever we are is asked again by that.
+    blindness_ = Status(StatusCode::kUnavailable, Reason::kBrokerError,
+                        fmt::format("its list of tasks is closed to us, so that what it has not "
+                                    "carried out yet is not waited for; grant the endpoint's user "
+                                    "the cluster right monitor ({})",
+                                    error.Text()));
+    status_ = blindness_;
+    step_ = Step::kName;
+    return Verdict::kGoOn;
+  }
+  if (answer.status == 404 && !error.type.empty()) {  // the engine says so, and no proxy
+    const bool is_resolving = step_ == Step::kResolve || step_ == Step::kName;
+    if (is_resolving) return Done();  // nothing has been written yet
+    // An index was deleted in between.
+    step_ = Step::kName;
+    return Verdict::kWait;
+  }
+  Unclear(error.Text());
+  // Who may only create documents may not look, and what is before an engine may not let it
+  // through: then `create` alone has to do. All else passes, or is mended: as an index that is
+  // blocked for reading.
+  const bool is_refused =
+      (answer.status == 403 && (error.type.empty() || error.type == "security_exception")) ||
+      answer.status == 405 || answer.status == 501;
+  if (!is_refused) return Verdict::kUnclear;
+  const bool is_looking = step_ == Step::kRefresh || step_ == Step::kSearch;
+  if (is_looking && !std::exchange(is_by_name_, true)) {
+    // The rights may be those of the alias, which do not hold for its indexes.
+    paths_ = {PathOf(names_)};
+    path_ = 0;
+    searched_ = 0;
+    step_ = Step::kRefresh;
+    return Verdict::kGoOn;
+  }
+  Unclear(
+      fmt::format("we may not look; grant the endpoint's user the rights of data streams and "
+                  "aliases, or let requests through a proxy before the engine ({})",
+                  error.Text()));
+  return Verdict::kDone;
+}
+
 PresenceCheck::Verdict PresenceCheck::Take(const HttpAnswer& answer) {
   if (answer.status == 0) {
     status_ = answer.failure;
     return Verdict::kUnclear;
   }
-  if (answer.status != 200) {
-    const EngineError error = ReadError(answer.status, answer.body);
-    if (step_ == Step::kTasks && !IsPassing(answer.status)) {
-      // It may not be seen by us, or is not there to be seen. Records can be looked for all the
-      // same; whoever we are is asked again by that.
-      status_ = Status(StatusCode::kUnavailable, Reason::kBrokerError,
-                       fmt::format("its list of tasks is closed to us, so that what it has not "
-                                   "carried out yet is not waited for; grant the endpoint's user "
-                                   "the cluster right monitor ({})",
-                                   error.Text()));
-      step_ = Step::kName;
-      return Verdict::kGoOn;
-    }
-    // Nothing has been written yet: if it is the engine that says so.
-    const bool is_resolving = step_ == Step::kResolve || step_ == Step::kName;
-    if (answer.status == 404 && !error.type.empty() && is_resolving) return Verdict::kDone;
-    Unclear(error.Text());
-    // Who may only create documents may not look, and what is before an engine may not let it
-    // through: then `create` alone has to do. All else passes, or is mended: as an index that is
-    // blocked for reading.
-    const bool is_refused =
-        (answer.status == 403 && (error.type.empty() || error.type == "security_exception")) ||
-        answer.status == 405 || answer.status == 501;
-    if (!is_refused) return Verdict::kUnclear;
-    Unclear(
-        fmt::format("we may not look; grant the endpoint's user the rights of data streams and "
-                    "aliases, or let requests through a proxy before the engine ({})",
-                    error.Text()));
-    return Verdict::kDone;
-  }
+  if (answer.status != 200) return TakeRefusal(answer);
   switch (step_) {
     case Step::kResolve:
-      if (!HasOthers(answer.body)) return Verdict::kDone;
+      if (!HasOthers(answer.body)) return Done();
       step_ = Step::kTasks;
       return Verdict::kGoOn;
     case Step::kTasks:
@@ -240,7 +264,7 @@ PresenceCheck::Verdict PresenceCheck::TakeFound(const HttpAnswer& answer) {
   searched_ = std::min(searched_ + kIdsAtOnce, ids_.size());
   if (searched_ < ids_.size()) return Verdict::kGoOn;
   searched_ = 0;
-  return ++path_ < paths_.size() ? Verdict::kGoOn : Verdict::kDone;
+  return ++path_ < paths_.size() ? Verdict::kGoOn : Done();
 }
 
 }  // namespace drawbridge

@@ -63,6 +63,8 @@ class PresenceCheck {
   Verdict TakeTasks(const HttpAnswer& answer);
   Verdict TakeRefreshed(const HttpAnswer& answer);
   Verdict TakeFound(const HttpAnswer& answer);
+  Verdict TakeRefusal(const HttpAnswer& answer);
+  Verdict Done();
   Verdict Unclear(std::string why);
 
   Step step_ = Step::kResolve;
@@ -78,8 +80,10 @@ class PresenceCheck {
   bool is_closed_ = false;
   std::vector<std::string> paths_;  // the indexes as parts of paths
   size_t path_ = 0;                 // that is refreshed or searched
+  bool is_by_name_ = false;         // we may look by the names only
   std::set<std::string> present_;
   Status status_;
+  Status blindness_;  // what could not be found out, though all else was
 };
 
 }  // namespace drawbridge

@@ -134,6 +134,8 @@ void WrittenPartitions::NotePass(const Pending& entry, bool is_new) {
   // What it was blocked for is gone.
   if (partition.blocked_in && entry.window > *partition.blocked_in) partition.blocked_in.reset();
   if (is_new && std::exchange(partition.is_storm_open, false)) partition.storm.Reset();
+  // What was there before says little of a storm that may go on.
+  if (partition.is_storm_open) return;
   partition.storm.AddGood();
   partition.stream->AddGood();
 }
@@ -228,6 +230,7 @@ void WrittenPartitions::EndStorm(Partition& partition, bool were_bad_records) {
 void WrittenPartitions::BlockIn(Slot slot, uint32_t window) {
   Partition& partition = partitions_[slot];
   partition.blocked_in = std::max(partition.blocked_in.value_or(0), window);
+  partition.trial = {};
   partition.is_storm_open = false;
 }
 

@@ -165,7 +165,12 @@ std::string SharedTopic(const BridgeSpec& one, const BridgeSpec& other,
   const TopicFlow flows[] = {FlowOf(one), FlowOf(other)};
   std::vector<std::string> known = one.source.topics;
   known.insert(known.end(), other.source.topics.begin(), other.source.topics.end());
-  for (const StoredStream& stream : stored.streams) known.push_back(stream.topic);
+  for (const StoredBridge& bridge : stored.bridges) {
+    if (bridge.spec.name != one.name && bridge.spec.name != other.name) continue;
+    for (const StoredStream& stream : stored.streams) {
+      if (stream.bridge == bridge.id) known.push_back(stream.topic);
+    }
+  }
   const auto shared = std::ranges::find_if(known, [&](const std::string& topic) {
     return flows[0].selection.Matches(topic) && flows[1].selection.Matches(topic) &&
            TargetNameOf(one, topic) == TargetNameOf(other, topic);

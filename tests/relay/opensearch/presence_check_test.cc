@@ -201,13 +201,51 @@ TEST(PresenceCheckTest, TellsABlockedIndexFromAMissingRight) {
     if (steps > 1) check.Take(Answer(200));
     if (steps > 2) check.Take(Answer(200, kBehind));
     if (steps > 3) check.Take(Answer(200));
-    return check.Take(Answer(403, json{{"error", {{"type", type}}}}.dump()));
+    const HttpAnswer refusal = Answer(403, json{{"error", {{"type", type}}}}.dump());
+    const Verdict verdict = check.Take(refusal);
+    return verdict == Verdict::kGoOn ? check.Take(refusal) : verdict;  // by the name as well
   };
   for (const int steps :
        {0, 2, 3, 4}) {  // behind the first tasks are asked for, which are not needed
     EXPECT_EQ(after(steps, "cluster_block_exception"), Verdict::kUnclear) << steps;
     EXPECT_EQ(after(steps, "security_exception"), Verdict::kDone) << steps;
   }
+}
+
+TEST(PresenceCheckTest, LooksByTheNameWhereItMayNotLookIntoTheIndexes) {
+  PresenceCheck check("drawbridge/audit/", {"logs"}, {"1"}, kOldest);
+  GoToRefresh(check);
+  const std::string refused = R"({"error": {"type": "security_exception"}})";
+
+  ASSERT_EQ(check.Take(Answer(403, refused)), Verdict::kGoOn);
+
+  EXPECT_EQ(check.Next().path, "/logs/_refresh");
+  ASSERT_EQ(check.Take(Answer(200)), Verdict::kGoOn);
+  EXPECT_EQ(check.Take(Found({"1"})), Verdict::kDone);
+  EXPECT_TRUE(check.status().ok());
+  EXPECT_THAT(check.present(), ElementsAre("1"));
+}
+
+TEST(PresenceCheckTest, LooksAnewWhereAnIndexIsDeletedInBetween) {
+  PresenceCheck check("drawbridge/audit/", {"logs"}, {"1"}, kOldest);
+  GoToRefresh(check, R"({"behind-1": {}, "behind-2": {}})");
+  const std::string gone = R"({"error": {"type": "index_not_found_exception"}})";
+
+  ASSERT_EQ(check.Take(Answer(404, gone)), Verdict::kWait);
+
+  EXPECT_THAT(check.Next().path, StartsWith("/logs/_settings/"));
+  ASSERT_EQ(check.Take(Answer(200, R"({"behind-2": {}})")), Verdict::kGoOn);
+  EXPECT_EQ(check.Next().path, "/behind-2/_refresh");
+}
+
+TEST(PresenceCheckTest, ForgetsWhatWasUnclearOnceItIsNot) {
+  PresenceCheck check("drawbridge/audit/", {"logs"}, {"1"}, kOldest);
+  GoToRefresh(check);
+  ASSERT_EQ(check.Take(Answer(429)), Verdict::kUnclear);
+  check.Take(Answer(200));
+
+  EXPECT_EQ(check.Take(Found({})), Verdict::kDone);
+  EXPECT_TRUE(check.status().ok());
 }
 
 TEST(PresenceCheckTest, FindsNothingWhereNoIndexIs) {

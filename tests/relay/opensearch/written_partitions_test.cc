@@ -158,6 +158,7 @@ TEST_F(WrittenPartitionsTest, ForgetNoStormForWhatIsFoundThere) {
   partitions_.Block(0);
   FindNext(0, 2);
   partitions_.Judge(kNow + 3s);
+  for (int i = 0; i < 100; ++i) FindNext(0, 2);
   EXPECT_TRUE(StormsAgain(0, 3)) << "the next one that is refused";
   partitions_.Block(0);
   FindNext(0, 4);
@@ -307,6 +308,15 @@ TEST_F(TrialTest, DoesNotEndWithWhatIsFoundThereBeforeTheRest) {
   for (int i = 0; i < 20; ++i) FindNext(0, window_);
 
   EXPECT_EQ(IsStormByNow(), false) << "bad records among those that were taken before";
+}
+
+TEST_F(TrialTest, EndsWithABlockForAnotherCause) {
+  Begin();
+  FindNext(0, window_);
+  partitions_.Block(Admit(0, window_));
+
+  EXPECT_EQ(IsStormByNow(), std::nullopt);
+  EXPECT_TRUE(partitions_.IsBlocked(0));
 }
 
 TEST_F(TrialTest, GivesUpWhatItKeepsOfAPartition) {
