@@ -249,6 +249,11 @@ void BulkSender::SplitByName(Bulk bulk, BootTime due) {
   const std::string name = bulk.entries.front().to->IndexOf(bulk.entries.front().record);
   const auto rest = std::ranges::stable_partition(
       bulk.entries, [&](const Pending& entry) { return entry.to->IndexOf(entry.record) == name; });
+  // Those of the others may have been given back while it waited.
+  if (rest.empty()) {
+    queue_.Later(std::move(bulk), due);
+    return;
+  }
   queue_.SplitAt(bulk.entries.size() - rest.size(), std::move(bulk), due);
 }
 

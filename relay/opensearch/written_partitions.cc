@@ -230,7 +230,7 @@ void WrittenPartitions::EndStorm(Partition& partition, bool were_bad_records) {
 void WrittenPartitions::BlockIn(Slot slot, uint32_t window) {
   Partition& partition = partitions_[slot];
   partition.blocked_in = std::max(partition.blocked_in.value_or(0), window);
-  partition.trial = {};
+  partition.trial = Trial{.refused = std::move(partition.trial.refused)};
   partition.is_storm_open = false;
 }
 

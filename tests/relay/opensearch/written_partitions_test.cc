@@ -319,6 +319,15 @@ TEST_F(TrialTest, EndsWithABlockForAnotherCause) {
   EXPECT_TRUE(partitions_.IsBlocked(0));
 }
 
+TEST_F(TrialTest, KeepsWhatItHoldsOverABlock) {
+  Begin();
+  Refuse(3);
+
+  partitions_.Block(0);
+
+  EXPECT_EQ(partitions_.TakeHeld(0).size(), 3U) << "else nobody gives them back";
+}
+
 TEST_F(TrialTest, GivesUpWhatItKeepsOfAPartition) {
   Begin();
   Refuse(3);
