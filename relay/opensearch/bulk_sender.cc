@@ -472,13 +472,18 @@ bool BulkSender::HavePassedWhile(const Bulk& bulk) const {
 }
 
 // The request is at fault, unless the engine comes and goes: where it fails once more, and others
-// pass, the record for which it is refused is looked for by halves, and given back.
+// pass, the record for which it is refused is looked for by halves, and given back. One that fails
+// by chance, as its connection breaks, is alone when it is tried once more.
 void BulkSender::Blame(Bulk bulk, const Status& why, BootTime due, BootTime now) {
   bulk.is_probe = true;
-  if (!std::exchange(bulk.blamed_at, now)) {
+  if (!bulk.blamed_at) {
+    bulk.blamed_at = now;
     queue_.Later(std::move(bulk), due);
   } else if (bulk.entries.size() > 1) {
+    bulk.blamed_at = now;
     queue_.Split(std::move(bulk), now);
+  } else if (!std::exchange(bulk.has_failed_alone, true)) {
+    queue_.Later(std::move(bulk), due);
   } else {
     owner_.TakeFailed(std::move(bulk.entries.front()), why, now);
   }

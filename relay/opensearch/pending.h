@@ -69,6 +69,8 @@ struct Bulk {
   std::optional<BootTime> failing_since = std::nullopt;
   // When it failed last though others passed.
   std::optional<BootTime> blamed_at = std::nullopt;
+  // Its only record has failed by itself while others passed.
+  bool has_failed_alone = false;
   // What is asked before it is sent, as far as it has come.
   std::optional<PresenceCheck> check = std::nullopt;
 

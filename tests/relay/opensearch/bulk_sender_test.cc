@@ -316,6 +316,34 @@ TEST_F(BulkSenderTest, HandsOverARecordForWhichARequestFailsWhileOthersPass) {
   EXPECT_GT(last, 1) << "others did not wait for it";
 }
 
+TEST_F(BulkSenderTest, HandsOverNoRecordThatFailsByChanceWhileItsNeighbourIsLookedFor) {
+  std::set<int64_t> has_failed;
+  engine_.SetScript([&](const EngineRequest& request, size_t) {
+    if (Has(request, 5)) return Say(503);
+    for (const int64_t n : {4, 6}) {
+      if (request.documents.size() == 1 && Has(request, n) && has_failed.insert(n).second) {
+        return Say(503);
+      }
+    }
+    return engine_.Store(request);
+  });
+  for (int64_t n = 0; n < 8; ++n) sender_->AddProbe(Entry(n, 1), clock_.Now());
+  int64_t last = 7;
+
+  ASSERT_TRUE(Until(
+      [&] {
+        if (owner_.passed.contains(last) || last == 7) {
+          ++last;
+          Add(last, last + 1);
+        }
+        return !Told("failed").empty() && owner_.passed.contains(4);
+      },
+      100ms));
+
+  EXPECT_THAT(has_failed, Contains(4));
+  EXPECT_THAT(Told("failed"), ElementsAre("failed for BROKER_ERROR 5"));
+}
+
 TEST_F(BulkSenderTest, HandsNothingOverWhileNobodyPasses) {
   engine_.SetScript([](const EngineRequest&, size_t) { return Say(503); });
   Add(0, 4);
