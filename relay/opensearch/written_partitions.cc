@@ -4,13 +4,6 @@
 #include <utility>
 
 namespace drawbridge {
-namespace {
-
-// How long a trial of few records waits for more: of large ones a fetch holds one or two.
-constexpr Duration kTrialPatience = std::chrono::seconds(3);
-
-}  // namespace
-
 void WrittenPartitions::Open(Slot slot, std::shared_ptr<const Destination> to) {
   if (partitions_.size() <= slot) partitions_.resize(slot + 1);
   Partition& partition = partitions_[slot];
@@ -55,12 +48,7 @@ Pending WrittenPartitions::Admit(Slot slot, uint32_t window, OffsetRange covered
   Partition& partition = partitions_[slot];
   ++partition.entries;
   partition.letters.AddRecord(record.offset, now);
-  if (partition.is_in_storm && partition.trial.window != window) {
-    partition.trial = Trial{.window = window,
-                            .refused = std::move(partition.trial.refused),
-                            .range = {covered.first, covered.first}};
-  }
-  partition.trial.last_at = now;
+  if (partition.is_in_storm) partition.trial.Admit(window, covered.first, now);
   Pending entry{.slot = slot,
                 .to = partition.to,
                 .window = window,
@@ -116,7 +104,7 @@ void WrittenPartitions::Prove(const Pending& entry, bool was_there) {
 
 bool WrittenPartitions::IsOnTrial(const Partition& partition, const Pending& entry) {
   return partition.is_in_storm && partition.blocked_in && entry.window > *partition.blocked_in &&
-         entry.window == partition.trial.window;
+         partition.trial.IsOf(entry.window);
 }
 
 void WrittenPartitions::NotePass(const Pending& entry, bool is_new) {
@@ -124,10 +112,7 @@ void WrittenPartitions::NotePass(const Pending& entry, bool is_new) {
   Partition& partition = partitions_[entry.slot];
   if (partition.is_in_storm) {
     if (!IsOnTrial(partition, entry)) return;
-    ++partition.trial.passed;
-    if (is_new) ++partition.trial.written;
-    OffsetRange& range = partition.trial.range;
-    range.end = std::max(range.end, entry.covered.end);
+    partition.trial.AddPassed(entry.covered.end, is_new);
     on_trial_.insert(entry.slot);
     return;
   }
@@ -170,14 +155,14 @@ bool WrittenPartitions::IsStorm(Partition& partition, const Pending& entry,
 
 void WrittenPartitions::Hold(Suspect suspect) {
   const Slot slot = suspect.entry.slot;
-  partitions_[slot].trial.refused.push_back(std::move(suspect));
+  partitions_[slot].trial.Hold(std::move(suspect));
   on_trial_.insert(slot);
 }
 
 std::vector<Pending> WrittenPartitions::TakeHeld(Slot slot) {
   std::vector<Pending> held;
   if (slot >= partitions_.size()) return held;
-  for (Suspect& suspect : std::exchange(partitions_[slot].trial.refused, {})) {
+  for (Suspect& suspect : partitions_[slot].trial.TakeHeld()) {
     held.push_back(std::move(suspect.entry));
   }
   return held;
@@ -185,44 +170,42 @@ std::vector<Pending> WrittenPartitions::TakeHeld(Slot slot) {
 
 std::vector<Judgement> WrittenPartitions::Judge(BootTime now) {
   std::vector<Judgement> judgements;
-  std::erase_if(on_trial_, [&](Slot slot) {
+  for (const Slot slot : std::exchange(on_trial_, {})) {
     Partition& partition = partitions_[slot];
-    if (!partition.is_in_storm) return true;
-    Trial& trial = partition.trial;
-    const size_t refused = trial.refused.size();
-    const size_t tried = trial.passed + refused;
-    // Others may say more. What was only found there says nothing of what comes behind it.
-    const bool are_all_through = partition.entries <= refused;
-    if (refused == 0) {
-      if (trial.written == 0 && !are_all_through) return false;
-      if (trial.passed > 0) EndStorm(partition, false);
-      return true;
+    if (!partition.is_in_storm) continue;
+    switch (partition.trial.Judge(partition.entries, now)) {
+      case StormTrial::Verdict::kPending:
+        on_trial_.insert(slot);
+        break;
+      case StormTrial::Verdict::kNone:
+        break;
+      case StormTrial::Verdict::kOver:
+        EndStorm(partition, false);
+        break;
+      case StormTrial::Verdict::kBadRecords:
+        judgements.push_back(
+            {.slot = slot, .is_storm = false, .refused = partition.trial.TakeHeld()});
+        partition.own_fault = partition.trial.range();
+        EndStorm(partition, true);
+        break;
+      case StormTrial::Verdict::kStorm:
+        judgements.push_back(
+            {.slot = slot, .is_storm = true, .refused = partition.trial.TakeHeld()});
+        break;
     }
-    const bool are_bad_records = tried >= StormBreaker::kLeast && refused * 2 < tried;
-    const bool may_more_come =
-        tried < StormBreaker::kWindow && now - trial.last_at < kTrialPatience;
-    if (!are_bad_records && (!are_all_through || may_more_come)) return false;
-    judgements.push_back(
-        {.slot = slot, .is_storm = !are_bad_records, .refused = std::move(trial.refused)});
-    trial.refused.clear();
-    if (are_bad_records) {
-      partition.own_fault = trial.range;
-      EndStorm(partition, true);
-    }
-    return true;
-  });
+  }
   return judgements;
 }
 
 // For the whole stream only a record can say that it is over which was held for the stream's sake,
 // and is new: written, not found there.
 void WrittenPartitions::EndStorm(Partition& partition, bool were_bad_records) {
-  const bool is_proven = were_bad_records || partition.trial.written > 0;
+  const bool is_proven = were_bad_records || partition.trial.has_written();
   partition.is_in_storm = false;
   partition.blocked_in.reset();
   partition.is_storm_open = !is_proven;
   if (is_proven) partition.storm.Reset();
-  if (std::exchange(partition.is_held_by_stream, false) && partition.trial.written > 0) {
+  if (std::exchange(partition.is_held_by_stream, false) && partition.trial.has_written()) {
     partition.stream->Reset();
   }
 }
@@ -230,7 +213,7 @@ void WrittenPartitions::EndStorm(Partition& partition, bool were_bad_records) {
 void WrittenPartitions::BlockIn(Slot slot, uint32_t window) {
   Partition& partition = partitions_[slot];
   partition.blocked_in = std::max(partition.blocked_in.value_or(0), window);
-  partition.trial = Trial{.refused = std::move(partition.trial.refused)};
+  partition.trial.Restart();
   partition.is_storm_open = false;
 }
 

@@ -15,6 +15,7 @@
 #include "relay/opensearch/pending.h"
 #include "relay/opensearch/prior_writes.h"
 #include "relay/opensearch/storm_breaker.h"
+#include "relay/opensearch/storm_trial.h"
 
 namespace drawbridge {
 
@@ -24,13 +25,6 @@ enum class Blame {
   kIndex,    // others are refused for the same in a storm
   kOnTrial,  // the one or the other, which shows when more of those on trial are through
   kTooMany,  // more records of the partition than the bridge lets become dead letters
-};
-
-// A record that was refused, and why; the cause is what others have in common with it (CauseOf).
-struct Suspect {
-  Pending entry;
-  Refusal refusal;
-  std::string cause;
 };
 
 // How a trial has ended, and those that were refused in it.
@@ -95,15 +89,6 @@ class WrittenPartitions {
   void Block(const Pending& entry) { BlockIn(entry.slot, entry.window); }
 
  private:
-  // What became of the records that a storm lets ahead.
-  struct Trial {
-    uint32_t window = 0;  // they were submitted under it
-    size_t passed = 0;
-    size_t written = 0;  // of those that passed: they were not there before
-    std::vector<Suspect> refused;
-    OffsetRange range{};  // from the first that was admitted to the last one that passed
-    BootTime last_at{};   // when the last one was admitted
-  };
   struct Partition {
     std::shared_ptr<const Destination> to;
     StormBreaker storm;
@@ -112,7 +97,7 @@ class WrittenPartitions {
     // Set: blocked, until a record passes that was submitted under a later window.
     std::optional<uint32_t> blocked_in;
     bool is_in_storm = false;  // it is blocked for that, or about to be
-    Trial trial;
+    StormTrial trial;
     // Records of it are refused for a fault of their own: others passed with them.
     OffsetRange own_fault{};
     // Free because a record was found there, which does not say that the storm is over: the next

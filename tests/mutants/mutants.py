@@ -20,6 +20,7 @@ ROOT = Path(__file__).resolve().parents[2]
 SINK = "relay/opensearch/opensearch_sink.cc"
 SENDER = "relay/opensearch/bulk_sender.cc"
 PARTITIONS = "relay/opensearch/written_partitions.cc"
+TRIAL = "relay/opensearch/storm_trial.cc"
 
 
 class Mutant(NamedTuple):
@@ -85,7 +86,7 @@ MUTANTS = [
     Mutant(
         "what is found there frees a stream that is held back",
         PARTITIONS,
-        "std::exchange(partition.is_held_by_stream, false) && partition.trial.written > 0",
+        "std::exchange(partition.is_held_by_stream, false) && partition.trial.has_written()",
         "std::exchange(partition.is_held_by_stream, false)",
     ),
     Mutant(
@@ -96,21 +97,21 @@ MUTANTS = [
     ),
     Mutant(
         "bad records side by side block their partition for good",
-        PARTITIONS,
-        "const bool are_bad_records = tried",
-        "const bool are_bad_records = false && tried",
+        TRIAL,
+        "  if (tried >= StormBreaker::kLeast &&",
+        "  if (false && tried >= StormBreaker::kLeast &&",
     ),
     Mutant(
         "a storm ends with the first record that passes",
-        PARTITIONS,
-        "refused * 2 < tried;",
-        "refused < tried;",
+        TRIAL,
+        "refused * 2 < tried)",
+        "refused < tried)",
     ),
     Mutant(
         "a trial is judged by its first request",
-        PARTITIONS,
-        "const bool are_all_through = partition.entries <= refused;",
-        "const bool are_all_through = partition.entries >= refused;",
+        TRIAL,
+        "const bool are_all_through = entries <= refused;",
+        "const bool are_all_through = entries >= refused;",
     ),
     Mutant(
         "a record joins a request that was asked about before",
@@ -180,8 +181,8 @@ MUTANTS = [
     ),
     Mutant(
         "what is found there ends a trial",
-        PARTITIONS,
-        "      if (trial.written == 0 && !are_all_through) return false;",
+        TRIAL,
+        "    if (written_ == 0 && !are_all_through) return Verdict::kPending;",
         "",
     ),
     Mutant(

@@ -258,11 +258,6 @@ TEST_F(TrialTest, FindsTheIndexAtFaultWhereHalfOfThemAreRefused) {
   EXPECT_TRUE(IsHeldBack(1000));
 }
 
-TEST_F(TrialTest, SaysNothingForTheRecordsWithTooFew) {
-  EXPECT_EQ(Try(1, 10), true);
-  EXPECT_TRUE(partitions_.IsBlocked(0));
-}
-
 TEST_F(TrialTest, WaitsForWhatIsStillOnItsWay) {
   Begin();
   std::vector<Pending> on_their_way;
@@ -277,20 +272,6 @@ TEST_F(TrialTest, WaitsForWhatIsStillOnItsWay) {
 
   EXPECT_EQ(IsStormByNow(), false);
   EXPECT_FALSE(partitions_.IsBlocked(0));
-}
-
-TEST_F(TrialTest, WaitsForMoreWhereAFetchHoldsFew) {
-  Begin();
-  Refuse(3);
-  EXPECT_EQ(IsStormByNow(1s), std::nullopt);
-  Pass(30);
-  EXPECT_EQ(IsStormByNow(0s), false);
-}
-
-TEST_F(TrialTest, EndsWithoutMoreWhereNoneComes) {
-  Begin();
-  Refuse(3);
-  EXPECT_EQ(IsStormByNow(3s), true);
 }
 
 TEST_F(TrialTest, DoesNotEndWithWhatIsFoundThereBeforeTheRest) {
