@@ -19,10 +19,6 @@ using namespace std::chrono_literals;
 
 // What the engine has taken it carries out in a moment, or has trouble.
 constexpr Duration kAskAgainAfter = 250ms;
-// What fails for longer while others pass is at fault itself.
-constexpr Duration kStuckAfter = 10s;
-// The engine may ask for less for a while, and take others meanwhile.
-constexpr Duration kThrottledLong = 30s;
 // So many requests are tried before all that fail are taken for the engine's fault.
 constexpr size_t kTellersLeast = 8;
 
@@ -143,7 +139,7 @@ bool BulkSender::Send(Bulk bulk, BootTime now) {
   if (bulk.entries.empty()) return true;
   StatusOr<std::string> packed = Gzip(body_);
   if (!packed.ok()) {
-    Retry(std::move(bulk), packed.status(), 1s, false, now);
+    Retry(std::move(bulk), packed.status(), {.least = 1s}, now);
     return true;
   }
   const uint64_t id = ++last_id_;
@@ -194,7 +190,7 @@ void BulkSender::TakeWho(Sent sent, const HttpAnswer& answer, BootTime now) {
   if (answer.status == 0) {
     StandDown(sent.address, now);
     trouble_.Note(answer.failure.reason(), answer.failure.message(), false, now);
-    Retry(std::move(sent.bulk), answer.failure, {}, false, now);
+    Retry(std::move(sent.bulk), answer.failure, {}, now);
     return;
   }
   if (answer.status != 200) {
@@ -209,7 +205,7 @@ void BulkSender::TakeWho(Sent sent, const HttpAnswer& answer, BootTime now) {
   if (client_->addresses() > 1) {
     StandDown(sent.address, now);
     trouble_.Note(known.reason(), known.message(), false, now);
-    Retry(std::move(sent.bulk), known, {}, false, now);
+    Retry(std::move(sent.bulk), known, {}, now);
     return;
   }
   BlockAll(std::move(sent.bulk), known.reason(), known.message(), now);
@@ -265,10 +261,7 @@ void BulkSender::TakeCheck(Sent sent, const HttpAnswer& answer, BootTime now) {
       SendCheck(std::move(bulk), sent.address, now);
       return;
     case PresenceCheck::Verdict::kWait:
-      trouble_.Note(Reason::kThrottled,
-                    "the engine has not carried out yet all that was sent to it before: what is "
-                    "sent again waits for that",
-                    false, now);
+      trouble_.Note(bulk.check->status().reason(), bulk.check->status().message(), false, now);
       queue_.Later(std::move(bulk), now + kAskAgainAfter);
       return;
     case PresenceCheck::Verdict::kUnclear:
@@ -286,7 +279,8 @@ void BulkSender::TakeCheck(Sent sent, const HttpAnswer& answer, BootTime now) {
       {
         const Status why = bulk.check->status();
         trouble_.Note(why.reason(), why.message(), false, now);
-        Retry(std::move(bulk), why, {}, true, now);
+        bulk.MayBeThere();
+        Retry(std::move(bulk), why, {}, now);
       }
       return;
     case PresenceCheck::Verdict::kDone:
@@ -327,7 +321,8 @@ void BulkSender::Take(Sent sent, const HttpAnswer& answer, BootTime now) {
       StandDown(sent.address, now);
       trouble_.Note(answer.failure.reason(), answer.failure.message(), false, now);
     }
-    Retry(std::move(sent.bulk), answer.failure, {}, true, now);
+    sent.bulk.MayBeThere();
+    Retry(std::move(sent.bulk), answer.failure, {}, now);
     return;
   }
   if (answer.status != 200) {
@@ -342,7 +337,8 @@ void BulkSender::Take(Sent sent, const HttpAnswer& answer, BootTime now) {
   if (!items.ok()) {
     // It may have been done or not: sent again, it is there or is made.
     trouble_.Note(items.status().reason(), items.status().message(), false, now);
-    Retry(std::move(sent.bulk), items.status(), {}, true, now);
+    sent.bulk.MayBeThere();
+    Retry(std::move(sent.bulk), items.status(), {}, now);
     return;
   }
   Failpoint("opensearch.answered");
@@ -386,15 +382,13 @@ void BulkSender::TakeRefused(Sent sent, const HttpAnswer& answer, BootTime now) 
       return;
     case RequestRemedy::kSlower:
       if (!is_blamed) limit_.PushedBack();
-      if (bulk.failing_since && now - *bulk.failing_since < kThrottledLong) {
-        queue_.Later(std::move(bulk), now + std::max({least, Duration(1s), backoff_.Next()}));
-        return;
-      }
-      Retry(std::move(bulk), why, std::max<Duration>(least, 1s), false, now);
+      Retry(std::move(bulk), why,
+            {.least = std::max<Duration>(least, 1s), .until_stuck = kThrottledLong}, now);
       return;
     case RequestRemedy::kElsewhere:
       if (!is_blamed) StandDown(sent.address, now);
-      Retry(std::move(bulk), why, least, !sent.asks_who, now);
+      if (!sent.asks_who) bulk.MayBeThere();
+      Retry(std::move(bulk), why, {.least = least}, now);
       return;
     case RequestRemedy::kBlock:
       BlockAll(std::move(bulk), outcome.reason, outcome.text, now);
@@ -415,15 +409,10 @@ void BulkSender::TakeBadRequest(Bulk bulk, const EngineError& error, BootTime no
 
 // --- Who is at fault ----------------------------------------------------------------------------
 
-void BulkSender::Retry(Bulk bulk, const Status& why, Duration least, bool is_ambiguous,
-                       BootTime now) {
-  if (is_ambiguous) {
-    for (Pending& entry : bulk.entries) entry.may_be_there = true;
-    bulk.Doubt();
-  }
+void BulkSender::Retry(Bulk bulk, const Status& why, Patience patience, BootTime now) {
   if (!bulk.failing_since) bulk.failing_since = now;
-  const BootTime due = now + std::max(least, backoff_.Next());
-  if (now - *bulk.failing_since < kStuckAfter) {
+  const BootTime due = now + std::max(patience.least, backoff_.Next());
+  if (now - *bulk.failing_since < patience.until_stuck) {
     queue_.Later(std::move(bulk), due);
   } else if (HavePassedWhile(bulk)) {
     Blame(std::move(bulk), why, due, now);

@@ -62,6 +62,11 @@ class BulkOwner {
 // Runs on the lane's thread only. The owner, the clock and the trouble outlive it.
 class BulkSender {
  public:
+  // What fails for longer while others pass is at fault itself.
+  static constexpr Duration kStuckAfter = std::chrono::seconds(10);
+  // The engine may ask for less for a while, and take others meanwhile.
+  static constexpr Duration kThrottledLong = std::chrono::seconds(30);
+
   static StatusOr<std::unique_ptr<BulkSender>> Open(SearchEngine engine,
                                                     BulkSenderSettings settings, BulkOwner& owner,
                                                     EngineTrouble& trouble, const Clock& clock);
@@ -132,7 +137,12 @@ class BulkSender {
   void TakeRefused(Sent sent, const HttpAnswer& answer, BootTime now);
   void Unblock();
   void TakeBadRequest(Bulk bulk, const EngineError& error, BootTime now);
-  void Retry(Bulk bulk, const Status& why, Duration least, bool is_ambiguous, BootTime now);
+  // How long one that failed waits at least, and fails before it is asked whether it is at fault.
+  struct Patience {
+    Duration least{};
+    Duration until_stuck = kStuckAfter;
+  };
+  void Retry(Bulk bulk, const Status& why, Patience patience, BootTime now);
   void BlockAll(Bulk bulk, Reason reason, std::string text, BootTime now);
   void TryApart(Bulk bulk, BootTime due);
   bool HavePassedWhile(const Bulk& bulk) const;

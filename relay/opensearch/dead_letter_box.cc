@@ -159,8 +159,8 @@ Status DeadLetterBox::TakePresent(std::vector<Letter>& letters, LetterOutcomes& 
     }
     if (verdict == PresenceCheck::Verdict::kUnclear) return check.status();
     if (verdict == PresenceCheck::Verdict::kWait) {
-      return {StatusCode::kUnavailable, Reason::kBrokerError,
-              "the engine still works on a retry before this one: try again in a moment"};
+      return {StatusCode::kUnavailable, check.status().reason(),
+              check.status().message() + "; try again in a moment"};
     }
   }
   std::vector<Letter> missing;

@@ -1,11 +1,10 @@
 #include "relay/opensearch/engine_survey.h"
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include <fmt/format.h>
-
-#include "relay/opensearch/index_view.h"
 
 namespace drawbridge {
 namespace {
@@ -110,33 +109,28 @@ void EngineSurvey::CheckDisks() {
 }
 
 bool EngineSurvey::Checked::blocks() const {
-  return std::ranges::any_of(problems, [](const auto& problem) { return problem.second; });
+  return std::ranges::any_of(problems, &IndexView::Problem::blocks);
 }
 
 EngineSurvey::Checked EngineSurvey::ProblemsOf(const std::string& topic, bool& is_seen) {
   Checked found{.problems = {}, .at = clock_.Now()};
   const std::string name = index_.Apply(topic, ToMicros(clock_.WallNow()) / 1000);
   if (name.size() > IndexTemplate::kNameBytesMax) {
-    found.problems.emplace_back(
-        Status(StatusCode::kInvalidArgument, Reason::kFieldInvalid,
-               fmt::format("the index {} has more than {} letters: shorten target.index, or give "
-                           "the topic a bridge of its own",
-                           name, IndexTemplate::kNameBytesMax)),
-        true);
+    found.problems.push_back(
+        {.status = {StatusCode::kInvalidArgument, Reason::kFieldInvalid,
+                    fmt::format("the index {} has more than {} letters: shorten target.index, or "
+                                "give the topic a bridge of its own",
+                                name, IndexTemplate::kNameBytesMax)},
+         .blocks = true});
     return found;
   }
   const Status rights = engine_->CheckRights(name, kPatience);
-  if (rights.code() == StatusCode::kPermissionDenied) found.problems.emplace_back(rights, true);
-  IndexView view(*engine_, clock_);
-  const IndexView::PipelineVerdict pipelines = view.CheckPipelines(index_, topic, kPatience);
-  is_seen = pipelines.is_seen.ok();
-  if (!pipelines.keeps_ids.ok()) found.problems.emplace_back(pipelines.keeps_ids, true);
-  if (!pipelines.keeps_all.ok()) found.problems.emplace_back(pipelines.keeps_all, false);
-  if (!is_seen) found.problems.emplace_back(pipelines.is_seen, false);
-  const Status durable = view.CheckDurability(index_, topic, kPatience);
-  if (durable.code() == StatusCode::kFailedPrecondition) {
-    found.problems.emplace_back(durable, false);
+  if (rights.code() == StatusCode::kPermissionDenied) {
+    found.problems.push_back({.status = rights, .blocks = true});
   }
+  IndexView::Findings its = IndexView(*engine_, clock_).Check(index_, topic, kPatience);
+  is_seen = its.is_seen;
+  std::ranges::move(its.problems, std::back_inserter(found.problems));
   return found;
 }
 
@@ -178,7 +172,9 @@ bool EngineSurvey::MayRun(const std::string& topic) const {
 void EngineSurvey::NoteProblems(SurveyResult& result, const std::string& topic) const {
   const auto known = checked_.find(topic);
   if (known == checked_.end()) return;
-  for (const auto& [status, blocks] : known->second.problems) Note(result, status, blocks, topic);
+  for (const IndexView::Problem& problem : known->second.problems) {
+    Note(result, problem.status, problem.blocks, topic);
+  }
 }
 
 SurveyResult EngineSurvey::Look(const std::stop_token& stop) {

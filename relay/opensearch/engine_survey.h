@@ -9,6 +9,7 @@
 #include "model/assignment.h"
 #include "model/index_template.h"
 #include "relay/opensearch/engine_view.h"
+#include "relay/opensearch/index_view.h"
 #include "relay/pipeline/survey.h"
 
 namespace drawbridge {
@@ -41,7 +42,7 @@ class EngineSurvey final : public Survey {
   void CheckDisks();
   // What is known against the indexes that a topic goes to.
   struct Checked {
-    std::vector<std::pair<Status, bool>> problems;  // bool: blocks
+    std::vector<IndexView::Problem> problems;
     BootTime at{};
 
     bool blocks() const;

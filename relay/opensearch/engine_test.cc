@@ -23,12 +23,8 @@ Status KeepsPromises(EngineView& view, const std::string& index, Duration patien
                         "engine",
                         index)};
   }
-  IndexView its(view, clock);
-  const IndexView::PipelineVerdict pipelines = its.CheckPipelines(*name, {}, patience);
-  for (const Status& status : {pipelines.keeps_ids, pipelines.keeps_all, pipelines.is_seen}) {
-    if (!status.ok()) return status;
-  }
-  return its.CheckDurability(*name, {}, patience);
+  const IndexView::Findings found = IndexView(view, clock).Check(*name, {}, patience);
+  return found.problems.empty() ? Status() : found.problems.front().status;
 }
 
 }  // namespace

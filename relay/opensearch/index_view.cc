@@ -139,6 +139,24 @@ StatusOr<std::string> IndexView::LegacySetting(const std::string& index, const s
   return setting;
 }
 
+IndexView::Findings IndexView::Check(const IndexTemplate& index, const std::string& topic,
+                                     Duration patience) {
+  Findings found;
+  const auto add = [&](const Status& status, bool blocks) {
+    if (!status.ok()) found.problems.push_back({.status = status, .blocks = blocks});
+  };
+  const PipelineVerdict pipelines = CheckPipelines(index, topic, patience);
+  const Status durable = CheckDurability(index, topic, patience);
+  const bool is_async = durable.code() == StatusCode::kFailedPrecondition;
+  const Status& unseen = pipelines.is_seen.ok() && !is_async ? durable : pipelines.is_seen;
+  add(pipelines.keeps_ids, true);
+  add(pipelines.keeps_all, false);
+  add(is_async ? durable : Status(), false);
+  add(unseen, false);
+  found.is_seen = unseen.ok();
+  return found;
+}
+
 IndexView::PipelineVerdict IndexView::CheckPipelines(const IndexTemplate& index,
                                                      const std::string& topic, Duration patience) {
   const BootTime end = clock_.Now() + patience;

@@ -2,6 +2,7 @@
 
 #include <map>
 #include <string>
+#include <vector>
 
 #include <nlohmann/json_fwd.hpp>
 
@@ -20,6 +21,18 @@ namespace drawbridge {
 class IndexView {
  public:
   IndexView(EngineView& engine, const Clock& clock) : engine_(engine), clock_(clock) {}
+
+  // Something of an index that breaks the promises, and what to do about it.
+  struct Problem {
+    Status status;
+    bool blocks = false;  // records would be there twice, or cannot be written at all
+  };
+  struct Findings {
+    std::vector<Problem> problems;  // the worst first
+    bool is_seen = true;            // else not all could be looked at, which is one of them
+  };
+  // All that is looked at of the indexes that a topic goes to.
+  Findings Check(const IndexTemplate& index, const std::string& topic, Duration patience);
 
   // What pipelines do to the promises.
   struct PipelineVerdict {

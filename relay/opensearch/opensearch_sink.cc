@@ -13,10 +13,6 @@ namespace {
 
 using namespace std::chrono_literals;
 
-// What the engine fails at for longer while others pass holds up its own partition only.
-constexpr Duration kStuckAfter = 10s;
-// What it has no room for is sent beside the others after so long, and blocked after twice that.
-constexpr Duration kThrottledLong = 30s;
 // Letters that are on their way are through in a moment.
 constexpr Duration kWeighAgainAfter = 250ms;
 
@@ -181,7 +177,7 @@ bool OpenSearchSink::TakeItems(Bulk bulk, const std::vector<BulkItem>& items, Bo
           again.Doubt();
         }
         // Others wait for an engine that has too much to do, but not for one record for ever.
-        const bool is_long = now - *entry.failing_since >= kThrottledLong;
+        const bool is_long = now - *entry.failing_since >= BulkSender::kThrottledLong;
         again.is_probe = again.is_probe || !is_too_much || is_long;
         again.bytes += BulkBytes(entry.record);
         again.entries.push_back(std::move(entry));
@@ -229,11 +225,13 @@ void OpenSearchSink::TakePassed(Pending entry, const BulkItem& item, Turned& tur
 }
 
 // Whether it is time to give back a record that the engine fails at: its partition is blocked
-// already, or others have passed for long while it failed.
+// already, or others have passed for long while it failed. What there was no room for has been
+// beside the others meanwhile for as long as it had waited with them.
 bool OpenSearchSink::IsStuck(const Pending& entry, bool is_pushed_back, BootTime now) const {
   if (!is_pushed_back && partitions_.IsBlocked(entry.slot)) return true;
-  return now - *entry.failing_since >= (is_pushed_back ? 2 * kThrottledLong : kStuckAfter) &&
-         sender_->HavePassedSince(*entry.failing_since);
+  const Duration patience =
+      is_pushed_back ? 2 * BulkSender::kThrottledLong : BulkSender::kStuckAfter;
+  return now - *entry.failing_since >= patience && sender_->HavePassedSince(*entry.failing_since);
 }
 
 void OpenSearchSink::TakeFound(std::vector<Pending> entries) {

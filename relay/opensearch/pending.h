@@ -74,11 +74,16 @@ struct Bulk {
   // What is asked before it is sent, as far as it has come.
   std::optional<PresenceCheck> check = std::nullopt;
 
-  // It may have been carried out, and things may have changed by the time it is sent again: then
-  // what is there is looked for from the start.
+  // Things may have changed by the time it is sent again: what is there is looked for from the
+  // start.
   void Doubt() {
     is_checked = false;
     check.reset();
+  }
+  // It may have been carried out, or some of it.
+  void MayBeThere() {
+    for (Pending& entry : entries) entry.may_be_there = true;
+    Doubt();
   }
 };
 

@@ -147,6 +147,11 @@ PresenceCheck::Verdict PresenceCheck::Unclear(std::string why) {
   return Verdict::kUnclear;
 }
 
+PresenceCheck::Verdict PresenceCheck::Wait(Reason reason, std::string why) {
+  status_ = Status(StatusCode::kUnavailable, reason, std::move(why));
+  return Verdict::kWait;
+}
+
 PresenceCheck::Verdict PresenceCheck::Done() {
   status_ = blindness_;
   return Verdict::kDone;
@@ -171,7 +176,10 @@ PresenceCheck::Verdict PresenceCheck::TakeRefusal(const HttpAnswer& answer) {
     if (is_resolving) return Done();  // nothing has been written yet
     // An index was deleted in between.
     step_ = Step::kName;
-    return Verdict::kWait;
+    return Wait(
+        Reason::kBrokerError,
+        "an index was deleted while it was looked into: what is sent again waits for a look "
+        "at those that are left");
   }
   Unclear(error.Text());
   // Who may only create documents may not look, and what is before an engine may not let it
@@ -233,7 +241,11 @@ PresenceCheck::Verdict PresenceCheck::TakeTasks(const HttpAnswer& answer) {
   } else {
     std::erase_if(*tasks_, [&](const std::string& id) { return !running.contains(id); });
   }
-  if (!tasks_->empty()) return Verdict::kWait;
+  if (!tasks_->empty()) {
+    return Wait(Reason::kThrottled,
+                "the engine has not carried out yet all that was sent to it before: what is sent "
+                "again waits for that");
+  }
   step_ = Step::kName;
   return Verdict::kGoOn;
 }

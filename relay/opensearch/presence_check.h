@@ -52,7 +52,8 @@ class PresenceCheck {
   // Whether it went on to look, as there may be several indexes; or could not tell whether there
   // are.
   bool has_looked() const { return step_ != Step::kResolve || !status_.ok(); }
-  // Why it is unclear; or, once done, why not all could be found out: we may not look.
+  // Why it is unclear or has to wait; or, once done, why not all could be found out: we may not
+  // look.
   const Status& status() const { return status_; }
 
  private:
@@ -66,6 +67,7 @@ class PresenceCheck {
   Verdict TakeRefusal(const HttpAnswer& answer);
   Verdict Done();
   Verdict Unclear(std::string why);
+  Verdict Wait(Reason reason, std::string why);
 
   Step step_ = Step::kResolve;
   std::string task_prefix_;

@@ -134,8 +134,8 @@ MUTANTS = [
     Mutant(
         "a record that fails on and on is never given back",
         SINK,
-        "(is_pushed_back ? 2 * kThrottledLong : kStuckAfter) &&",
-        "(is_pushed_back ? 2 * kThrottledLong : kStuckAfter * 1000) &&",
+        "is_pushed_back ? 2 * BulkSender::kThrottledLong : BulkSender::kStuckAfter;",
+        "is_pushed_back ? 2 * BulkSender::kThrottledLong : BulkSender::kStuckAfter * 1000;",
     ),
     Mutant(
         "new records wait for one that fails by itself",

@@ -71,6 +71,33 @@ TEST_F(IndexViewTest, NamesAPipelineThatGivesDocumentsAnotherId) {
   EXPECT_TRUE(CheckPipelines().keeps_ids.ok());
 }
 
+TEST_F(IndexViewTest, SaysTheWorstOfAnIndexFirstAndWhatItHasNotSeenLast) {
+  answer_ = [&](const EngineRequest& request) {
+    if (request.path.find("/_settings") != std::string::npos) {
+      return Say({{"logs",
+                   {{"settings",
+                     {{"index.default_pipeline", "own"},
+                      {"index.final_pipeline", "hidden"},
+                      {"index.translog.durability", "async"}}}}}});
+    }
+    if (request.path.ends_with("hidden")) return Say({}, 503);
+    return Say(
+        {{"own", {{"processors", {{{"drop", json::object()}}, {{"set", {{"field", "_id"}}}}}}}}});
+  };
+
+  const IndexView::Findings found =
+      IndexView(*view_, clock_).Check(*IndexTemplate::Create("logs"), "audit", 5s);
+
+  ASSERT_EQ(found.problems.size(), 4U);
+  EXPECT_THAT(found.problems[0].status.message(), HasSubstr("names _id"));
+  EXPECT_TRUE(found.problems[0].blocks);
+  EXPECT_THAT(found.problems[1].status.message(), HasSubstr("drop processor"));
+  EXPECT_THAT(found.problems[2].status.message(), HasSubstr("async"));
+  EXPECT_THAT(found.problems[3].status.message(), HasSubstr("503"));
+  EXPECT_FALSE(found.problems[3].blocks);
+  EXPECT_FALSE(found.is_seen);
+}
+
 TEST_F(IndexViewTest, StandsByWhatItFoundWhereTheRestCannotBeLookedAt) {
   answer_ = [&](const EngineRequest& request) {
     if (request.path.find("/_settings") != std::string::npos) {

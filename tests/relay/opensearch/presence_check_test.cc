@@ -108,6 +108,7 @@ TEST_F(TasksTest, OfTheBridgeAreWaitedForUntilTheyAreGone) {
   EXPECT_EQ(check_.Take(Tasks({{1, "drawbridge/audit/relay/7"}, {2, "drawbridge/audit/old/3"}})),
             Verdict::kWait);
   EXPECT_EQ(check_.Take(Tasks({{2, "drawbridge/audit/old/3"}})), Verdict::kWait);
+  EXPECT_THAT(check_.status().message(), HasSubstr("not carried out yet"));
   EXPECT_EQ(check_.Take(Tasks({})), Verdict::kGoOn);
   EXPECT_THAT(check_.Next().path, StartsWith("/logs/_settings/"));
 }
@@ -232,6 +233,7 @@ TEST(PresenceCheckTest, LooksAnewWhereAnIndexIsDeletedInBetween) {
   const std::string gone = R"({"error": {"type": "index_not_found_exception"}})";
 
   ASSERT_EQ(check.Take(Answer(404, gone)), Verdict::kWait);
+  EXPECT_THAT(check.status().message(), HasSubstr("deleted"));
 
   EXPECT_THAT(check.Next().path, StartsWith("/logs/_settings/"));
   ASSERT_EQ(check.Take(Answer(200, R"({"behind-2": {}})")), Verdict::kGoOn);
