@@ -3,13 +3,14 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdlib>
-#include <iterator>
 
 #include <fmt/format.h>
 
 #include "base/failpoint.h"
 #include "base/log.h"
 #include "relay/pipeline/anchor_check.h"
+#include "relay/pipeline/held_batches.h"
+#include "relay/pipeline/suspect_search.h"
 
 namespace drawbridge {
 namespace {
@@ -24,9 +25,6 @@ constexpr Duration kRetryFirst = 500ms;
 constexpr Duration kRetryMost = 10s;
 constexpr Duration kLookAgain = 2s;  // at a source that seems truncated, or did not answer
 constexpr int kLooksBeforeHalt = 3;  // a fresh leader may report a lower end for a moment
-constexpr int kRefusalsBeforeHalt = 2;
-// Records that were refused together are sent again in this many parts, then one by one.
-constexpr int64_t kSuspectParts = 32;
 
 }  // namespace
 
@@ -53,14 +51,7 @@ struct Lane::Partition {
   uint32_t window = 0;             // of what is submitted
   std::optional<Anchor> expected;  // the record that the first one read must be
 
-  // Read and not submitted, and from which record on.
-  struct Held {
-    Batch batch;
-    size_t from = 0;
-    size_t bytes = 0;
-  };
-  std::deque<Held> held;
-  size_t held_bytes = 0;
+  HeldBatches held;
   size_t in_flight_bytes = 0;
   int64_t in_flight_records = 0;
   // Submitted before a replay, and still with the sink.
@@ -74,12 +65,7 @@ struct Lane::Partition {
   std::optional<BootTime> trouble_since;
   Backoff backoff{kRetryFirst, kRetryMost};
   std::optional<BootTime> retry_at;
-  std::optional<Offset> refused;  // the record refused last
-  int refusals = 0;
-  // Records below it were refused together with the one that is at fault: until they have passed,
-  // so many at a time are submitted.
-  std::optional<Offset> suspect_until;
-  size_t suspects_max = 0;
+  SuspectSearch suspects;
   int suspicious_looks = 0;
   std::optional<BootTime> release_until;
 
@@ -165,9 +151,7 @@ void Lane::SetPaused(PartitionKey key, bool is_paused) {
     partition->trouble.reset();
     // Pausing is also how an operator says that the cause of a halt is mended: resuming tries
     // again, and whatever still holds halts it again.
-    partition->refused.reset();
-    partition->refusals = 0;
-    partition->suspect_until.reset();
+    partition->suspects.Reset();
     partition->suspicious_looks = 0;
     partition->state = PartitionState::kPaused;
   } else {
@@ -246,11 +230,8 @@ void Lane::StopReading(Partition& partition) {
 // Gives up what was read and not submitted: it will be read again. The partition is not read.
 void Lane::DropHeld(Partition& partition) {
   if (partition.held.empty()) return;
-  const Partition::Held& first = partition.held.front();
-  partition.progress.ForgetFrom(first.batch.Covered(first.from).first);
-  window_.GiveBack(partition.held_bytes);
-  partition.held.clear();
-  partition.held_bytes = 0;
+  partition.progress.ForgetFrom(partition.held.next());
+  window_.GiveBack(partition.held.Clear());
 }
 
 // Forgets what was read beyond the checkpoint, and reads it again after a while.
@@ -290,7 +271,7 @@ void Lane::Halt(Partition& partition, Condition trouble) {
 
 void Lane::Leave(Partition& partition) {
   StopReading(partition);
-  window_.GiveBack(partition.held_bytes);
+  window_.GiveBack(partition.held.bytes());
   board_.Remove(partition.route.key, partition.token);
   if (partition.is_open) sink_.Close(partition.slot);
   by_key_.erase(partition.route.key);
@@ -367,29 +348,15 @@ void Lane::HandleFailure(Partition& partition, const Confirmation& failure) {
   Condition trouble = At(partition, Side::kTarget, failure.status);
   if (*failure.failure == Disposition::kRefuse) {
     const Offset record{failure.range.end.value - 1};
-    const bool was_alone = partition.suspect_until && partition.suspects_max == 1;
-    partition.refusals = partition.refused == record ? partition.refusals + 1 : 1;
-    partition.refused = record;
     trouble.text = failure.records == 1 ? fmt::format("offset {}: {}", record, trouble.text)
                                         : fmt::format("offset {}, or one of those sent with it: {}",
                                                       record, trouble.text);
-    if (was_alone && partition.refusals >= kRefusalsBeforeHalt) {
+    if (partition.suspects.Refused(failure)) {
       Halt(partition, std::move(trouble));
       return;
     }
-    Suspect(partition, failure);
   }
   Replay(partition, std::move(trouble));
-}
-
-// A target refuses a batch as a whole for one of its records. Which one shows when fewer are sent
-// at a time: parts of the batch at first, then single records.
-void Lane::Suspect(Partition& partition, const Confirmation& failure) {
-  const bool is_part = partition.suspect_until.has_value();
-  partition.suspect_until =
-      std::max(partition.suspect_until.value_or(Offset{0}), failure.failed_end);
-  partition.suspects_max =
-      is_part ? 1 : static_cast<size_t>(std::max<int64_t>(1, failure.records / kSuspectParts));
 }
 
 void Lane::Handle(Batch& batch) {
@@ -414,64 +381,29 @@ void Lane::Handle(Batch& batch) {
     NoteProgress(*partition);
     return;
   }
-  Hold(*partition, std::move(batch));
+  const size_t part_max =
+      partition->suspects.is_on() ? partition->suspects.part_max() : batch.records.size();
+  window_.Take(partition->held.Add(std::move(batch), part_max));
   SubmitHeld(*partition);
-}
-
-// Keeps a batch until it is submitted; of suspects, in the parts in which they are.
-void Lane::Hold(Partition& partition, Batch batch) {
-  const size_t part_max = partition.suspect_until ? partition.suspects_max : batch.records.size();
-  for (size_t first = 0; first < batch.records.size(); first += part_max) {
-    const size_t end = std::min(first + part_max, batch.records.size());
-    const bool is_last = end == batch.records.size();
-    Batch part{.slot = batch.slot,
-               .fetch = batch.fetch,
-               .from = batch.Covered(first).first,
-               .read_to = is_last ? batch.read_to : Next(batch.records[end - 1].offset),
-               .records = {}};
-    size_t bytes = 0;
-    for (size_t i = first; i < end; ++i) {
-      batch.records[i].weight = batch.records[i].bytes() + InFlightWindow::kRecordOverhead;
-      bytes += batch.records[i].weight;
-    }
-    if (first == 0 && is_last) {
-      part.records = std::move(batch.records);
-    } else {
-      std::ranges::move(batch.records.begin() + static_cast<std::ptrdiff_t>(first),
-                        batch.records.begin() + static_cast<std::ptrdiff_t>(end),
-                        std::back_inserter(part.records));
-    }
-    window_.Take(bytes);
-    partition.held_bytes += bytes;
-    partition.held.push_back({.batch = std::move(part), .from = 0, .bytes = bytes});
-    if (is_last) break;
-  }
 }
 
 void Lane::SubmitHeld(Partition& partition) {
   const size_t cap = window_.PartitionCap(by_key_.size());
   const auto has_room = [&] {
-    if (partition.suspect_until) return partition.submitted_records() == 0;
+    if (partition.suspects.is_on()) return partition.submitted_records() == 0;
     const size_t submitted = partition.submitted_bytes();
-    return submitted == 0 || submitted + partition.held.front().bytes <= cap;
+    return submitted == 0 || submitted + partition.held.next_bytes() <= cap;
   };
   while (!partition.held.empty() && sink_.IsReady() && has_room()) {
-    auto& [batch, from, left] = partition.held.front();
-    const size_t taken = sink_.Submit(batch, from, partition.window);
-    size_t bytes = 0;
-    for (size_t i = from; i < from + taken; ++i) bytes += batch.records[i].weight;
-    left -= bytes;
-    partition.held_bytes -= bytes;
-    partition.in_flight_bytes += bytes;
-    partition.in_flight_records += static_cast<int64_t>(taken);
-    from += taken;
-    if (from < batch.records.size()) break;
-    partition.held.pop_front();
+    const HeldBatches::Submitted submitted = partition.held.SubmitNext(sink_, partition.window);
+    partition.in_flight_bytes += submitted.bytes;
+    partition.in_flight_records += static_cast<int64_t>(submitted.records);
+    if (!submitted.is_all) break;
   }
   // By its own cap: where the sink has no room, it has none for the neighbours either. A suspect
   // with nothing held is sent a part at a time, and waits for no room.
   const bool is_held_back = partition.held.empty()
-                                ? !partition.suspect_until && partition.submitted_bytes() >= cap
+                                ? !partition.suspects.is_on() && partition.submitted_bytes() >= cap
                                 : !has_room();
   if (!is_held_back) partition.stuck_since.reset();
   if (is_held_back && !partition.stuck_since) partition.stuck_since = now_;
@@ -483,7 +415,7 @@ bool Lane::WantsMore() const {
   if (window_.is_full() || !sink_.IsReady()) return false;
   const size_t held_max = window_.bytes_max() / 4;
   return std::ranges::none_of(slots_, [&](const auto& partition) {
-    return partition && partition->is_reading && partition->held_bytes > held_max;
+    return partition && partition->is_reading && partition->held.bytes() > held_max;
   });
 }
 
@@ -649,10 +581,7 @@ void Lane::NoteProgress(Partition& partition) {
     partition.noted = next;
     partition.moved_at = now_;
     partition.backoff.Reset();
-    if (partition.refused && next > *partition.refused) partition.refused.reset();
-    if (partition.suspect_until && next >= *partition.suspect_until) {
-      partition.suspect_until.reset();
-    }
+    partition.suspects.Passed(next);
     if (partition.trouble && partition.trouble->side != Side::kSource) partition.trouble.reset();
   }
   if (next > partition.journaled) {

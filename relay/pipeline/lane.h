@@ -1,6 +1,5 @@
 #pragma once
 
-#include <deque>
 #include <map>
 #include <memory>
 #include <optional>
@@ -96,7 +95,6 @@ class Lane {
   bool HandleConfirmations();
   void Handle(const Confirmation& confirmation);
   void HandleFailure(Partition& partition, const Confirmation& failure);
-  void Suspect(Partition& partition, const Confirmation& failure);
   void Handle(Batch& batch);
   void Handle(const OutOfRange& event);
   void Handle(const EndOfPartition& event);
@@ -104,7 +102,6 @@ class Lane {
   bool PassesAnchorCheck(Partition& partition, Batch& batch);
   void SuspectTruncation(Partition& partition, Offset log_end);
 
-  void Hold(Partition& partition, Batch batch);
   void SubmitHeld(Partition& partition);
   bool WantsMore() const;
   void ParkStuck(Partition& partition);
