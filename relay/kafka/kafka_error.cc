@@ -241,18 +241,17 @@ DeliveryFailure ClassifyDelivery(rd_kafka_resp_err_t error, const ErrorContext& 
   switch (error) {
     case RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE:
       return refused(Reason::kRecordTooLarge,
-                     "the record is larger than the target takes: raise max.message.bytes of the "
-                     "target topic, then pause and resume the stream; a service with a limit of "
-                     "its own, as OCI Streaming has, never takes it");
+                     "the record is larger than the topic takes: raise its max.message.bytes; a "
+                     "service with a limit of its own, as OCI Streaming has, never takes it");
     case RD_KAFKA_RESP_ERR_INVALID_TIMESTAMP:
       return refused(
           Reason::kTimestampRefused,
-          "the target refuses the record's timestamp: raise message.timestamp.before and "
-          "after.max.ms of the target topic, then pause and resume the stream");
+          "the topic refuses the record's timestamp: raise its message.timestamp.before.max.ms and "
+          "message.timestamp.after.max.ms");
     case RD_KAFKA_RESP_ERR_INVALID_RECORD:
       return refused(Reason::kRecordRefused,
-                     "the target refuses the record (a compacted topic takes no null key): change "
-                     "the target topic, then pause and resume the stream");
+                     "the topic refuses the record (a compacted one takes no null key): change the "
+                     "topic");
     case RD_KAFKA_RESP_ERR_POLICY_VIOLATION:
       // How Event Hubs throttles; elsewhere a refusal.
       if (context.profile == Profile::kAzureEventHubs) {
@@ -265,7 +264,7 @@ DeliveryFailure ClassifyDelivery(rd_kafka_resp_err_t error, const ErrorContext& 
       }
       return refused(Reason::kRecordRefused,
                      "the target's policy refuses the record: change the policy or the record's "
-                     "producer, then pause and resume the stream");
+                     "producer");
     case RD_KAFKA_RESP_ERR__SSL:
     case RD_KAFKA_RESP_ERR__AUTHENTICATION:
     case RD_KAFKA_RESP_ERR_SASL_AUTHENTICATION_FAILED:

@@ -352,6 +352,7 @@ void Lane::HandleFailure(Partition& partition, const Confirmation& failure) {
                                         : fmt::format("offset {}, or one of those sent with it: {}",
                                                       record, trouble.text);
     if (partition.suspects.Refused(failure)) {
+      trouble.text += "; then pause and resume the stream";
       Halt(partition, std::move(trouble));
       return;
     }

@@ -215,7 +215,7 @@ TOO_LARGE = Refusal(
     "max.message.bytes",
     20_000,
     1_000_000,
-    "raise max.message.bytes of the target topic",
+    "raise its max.message.bytes",
 )
 TOO_OLD = Refusal(
     "TIMESTAMP_REFUSED",
@@ -223,7 +223,7 @@ TOO_OLD = Refusal(
     "message.timestamp.before.max.ms",
     86_400_000,
     2**63 - 1,
-    "raise message.timestamp.before and after.max.ms of the target topic",
+    "raise its message.timestamp.before.max.ms and message.timestamp.after.max.ms",
 )
 TOO_YOUNG = Refusal(
     "TIMESTAMP_REFUSED",
@@ -231,7 +231,7 @@ TOO_YOUNG = Refusal(
     "message.timestamp.after.max.ms",
     3_600_000,
     2**63 - 1,
-    "raise message.timestamp.before and after.max.ms of the target topic",
+    "raise its message.timestamp.before.max.ms and message.timestamp.after.max.ms",
 )
 
 
@@ -266,15 +266,13 @@ def test_a_record_that_the_target_refuses_is_named(
     shared.oci.admin.produce(name, [{**refusal.record, "partition": 0}, *rows])
 
     def wait_until_halted() -> None:
-        found = shared.wait_until_shown(
-            name,
-            refusal.reason,
-            side="target",
-            says=["offset 10", refusal.advice, "pause and resume"],
-            seconds=SECONDS,
-        )
-        assert (found["topic"], found["partition"]) == (name, 0), found
+        says = ["offset 10", refusal.advice]
+        seen = {"side": "target", "seconds": SECONDS}
+        shared.wait_until_shown(name, refusal.reason, says=says, **seen)
         shared.wait(lambda: "HALTED" in shared.motions(name), SECONDS, "it is halted", 0.5)
+        says.append("pause and resume")
+        found = shared.wait_until_shown(name, refusal.reason, says=says, **seen)
+        assert (found["topic"], found["partition"]) == (name, 0), found
 
     wait_until_halted()
     reached = {(name, 0): 10, (name, 1): 10 + RECORDS // 2}

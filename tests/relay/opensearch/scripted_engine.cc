@@ -98,19 +98,18 @@ ScriptedEngine::ScriptedEngine() {
   listen(listener_.get(), 64);
   getsockname(listener_.get(), reinterpret_cast<sockaddr*>(&address), &size);
   port_ = ntohs(address.sin_port);
-  threads_.emplace_back([this] { Accept(); });
+  acceptor_ = std::thread([this] { Accept(); });
 }
 
 ScriptedEngine::~ScriptedEngine() {
-  std::vector<std::thread> threads;
   {
     const std::lock_guard lock(mutex_);
     is_ending_ = true;
     for (const int connection : connections_) shutdown(connection, SHUT_RDWR);
   }
   shutdown(listener_.get(), SHUT_RDWR);
-  threads_.front().join();
-  for (size_t i = 1; i < threads_.size(); ++i) threads_[i].join();
+  acceptor_.join();
+  for (std::thread& thread : threads_) thread.join();
 }
 
 std::string ScriptedEngine::address() const { return fmt::format("http://127.0.0.1:{}", port_); }

@@ -84,7 +84,8 @@ class ScriptedEngine {
   std::vector<EngineRequest> requests_;
   std::vector<int> connections_;
   bool is_ending_ = false;
-  std::vector<std::thread> threads_;
+  std::vector<std::thread> threads_;  // one for each connection; the acceptor's while it runs
+  std::thread acceptor_;
 };
 
 }  // namespace drawbridge

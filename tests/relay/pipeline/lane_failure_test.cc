@@ -7,6 +7,7 @@ namespace drawbridge {
 namespace {
 
 using namespace std::chrono_literals;
+using testing::AllOf;
 using testing::Each;
 using testing::ElementsAre;
 using testing::HasSubstr;
@@ -176,7 +177,8 @@ TEST_F(LaneFailureTest, HaltsAPartitionWhoseRecordIsRefusedTwice) {
 
   EXPECT_EQ(shown().report.state, PartitionState::kHalted);
   ASSERT_THAT(reasons(), ElementsAre(Reason::kRecordTooLarge));
-  EXPECT_THAT(shown().conditions.front().text, HasSubstr("offset 3"));
+  EXPECT_THAT(shown().conditions.front().text,
+              AllOf(HasSubstr("offset 3"), HasSubstr("pause and resume the stream")));
   Pass(1h);
   EXPECT_EQ(state(), PartitionState::kHalted);
   EXPECT_EQ(journaled(), 3);
