@@ -243,14 +243,15 @@ void BulkSender::SendCheck(Bulk bulk, size_t address, BootTime now) {
 void BulkSender::SplitByName(Bulk bulk, BootTime due) {
   bulk.Doubt();
   const std::string name = bulk.entries.front().to->IndexOf(bulk.entries.front().record);
-  const auto rest = std::ranges::stable_partition(
-      bulk.entries, [&](const Pending& entry) { return entry.to->IndexOf(entry.record) == name; });
+  const auto rest = std::stable_partition(
+      bulk.entries.begin(), bulk.entries.end(),
+      [&](const Pending& entry) { return entry.to->IndexOf(entry.record) == name; });
   // Those of the others may have been given back while it waited.
-  if (rest.empty()) {
+  if (rest == bulk.entries.end()) {
     queue_.Later(std::move(bulk), due);
     return;
   }
-  queue_.SplitAt(bulk.entries.size() - rest.size(), std::move(bulk), due);
+  queue_.SplitAt(static_cast<size_t>(rest - bulk.entries.begin()), std::move(bulk), due);
 }
 
 void BulkSender::TakeCheck(Sent sent, const HttpAnswer& answer, BootTime now) {
