@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <array>
 #include <cctype>
-#include <set>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -123,14 +122,19 @@ bool NamesField(std::string_view text, size_t from, size_t end) {
          });
 }
 
-// Whether no item is told where another one of the request stands. An id that is nobody's is a
-// pipeline's.
-bool AreInOrder(const std::vector<BulkItem>& items, const std::vector<std::string>& ids) {
-  std::set<std::string_view> known;
+// What all ids of a request begin with: the source's cluster, or the bridge of dead letters.
+std::string_view BeginningOf(std::string_view id) {
+  const size_t colon = id.find(':');
+  return id.substr(0, colon == id.npos ? 0 : colon + 1);
+}
+
+// Whether no item is of another of our documents than stands there: of another one in the request,
+// or of another request, whose answer it is then. Any other id is a pipeline's.
+bool AreOf(const std::vector<std::string>& ids, const std::vector<BulkItem>& items) {
   for (size_t i = 0; i < items.size(); ++i) {
     if (items[i].id.empty() || items[i].id == ids[i]) continue;
-    if (known.empty()) known.insert(ids.begin(), ids.end());
-    if (known.contains(items[i].id)) return false;
+    const std::string_view ours = BeginningOf(ids[i]);
+    if (!ours.empty() && items[i].id.starts_with(ours)) return false;
   }
   return true;
 }
@@ -240,7 +244,7 @@ StatusOr<std::vector<BulkItem>> ReadItems(std::string_view answer,
                     .is_dropped = TextOf(action, "result") == "noop",
                     .id = TextOf(action, "_id")});
   }
-  if (!AreInOrder(read, ids)) return Unclear("has its items in another order");
+  if (!AreOf(ids, read)) return Unclear("is about other documents, or has them in another order");
   return read;
 }
 

@@ -87,7 +87,7 @@ void BulkSender::TakeAnswers(BootTime now) {
     auto sent = in_flight_.extract(id);
     if (sent.empty()) continue;
     if (sent.mapped().bulk.is_probe) --probes_out_;
-    Take(std::move(sent.mapped()), answer, now);
+    Take(std::move(sent.mapped()), std::move(answer), now);
   }
 }
 
@@ -125,7 +125,7 @@ bool BulkSender::Send(Bulk bulk, BootTime now) {
     return false;
   }
   if (!gate_.IsKnown(*address, now)) {
-    AskWho(std::move(bulk), *address, now);
+    AskWho({.bulk = std::move(bulk), .at = now, .address = *address});
     return true;
   }
   if (IsSuspect(bulk)) {
@@ -180,13 +180,25 @@ void BulkSender::SetTimer(BootTime now) const {
 
 // --- Before it is sent --------------------------------------------------------------------------
 
-void BulkSender::AskWho(Bulk bulk, size_t address, BootTime now) {
+void BulkSender::AskWho(Sent sent) {
   const uint64_t id = ++last_id_;
-  client_->Send(id, ClusterGate::Question(), address);
-  Await(id, {.bulk = std::move(bulk), .at = now, .address = address, .asks_who = true});
+  client_->Send(id, ClusterGate::Question(), sent.address);
+  sent.asks_who = true;
+  Await(id, std::move(sent));
 }
 
 void BulkSender::TakeWho(Sent sent, const HttpAnswer& answer, BootTime now) {
+  const Status known = answer.status == 200 ? gate_.Take(sent.address, answer, now) : Status();
+  if (answer.status == 200 && known.ok()) {
+    if (sent.answer) {
+      const HttpAnswer doubted = *std::exchange(sent.answer, std::nullopt);
+      TakeAnswer(std::move(sent), doubted, now);
+    } else {
+      Send(std::move(sent.bulk), now);
+    }
+    return;
+  }
+  if (sent.answer) sent.bulk.MayBeThere();
   if (answer.status == 0) {
     StandDown(sent.address, now);
     trouble_.Note(answer.failure.reason(), answer.failure.message(), false, now);
@@ -195,11 +207,6 @@ void BulkSender::TakeWho(Sent sent, const HttpAnswer& answer, BootTime now) {
   }
   if (answer.status != 200) {
     TakeRefused(std::move(sent), answer, now);
-    return;
-  }
-  const Status known = gate_.Take(sent.address, answer, now);
-  if (known.ok()) {
-    Send(std::move(sent.bulk), now);
     return;
   }
   if (client_->addresses() > 1) {
@@ -308,11 +315,19 @@ void BulkSender::TakeCheck(Sent sent, const HttpAnswer& answer, BootTime now) {
 
 // --- Answers ------------------------------------------------------------------------------------
 
-void BulkSender::Take(Sent sent, const HttpAnswer& answer, BootTime now) {
+void BulkSender::Take(Sent sent, HttpAnswer answer, BootTime now) {
   if (sent.asks_who) {
     TakeWho(std::move(sent), answer, now);
-    return;
+  } else if (gate_.Doubts(answer)) {
+    gate_.Forget(sent.address);
+    sent.answer = std::move(answer);
+    AskWho(std::move(sent));
+  } else {
+    TakeAnswer(std::move(sent), answer, now);
   }
+}
+
+void BulkSender::TakeAnswer(Sent sent, const HttpAnswer& answer, BootTime now) {
   if (sent.bulk.check) {
     TakeCheck(std::move(sent), answer, now);
     return;

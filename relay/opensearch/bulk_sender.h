@@ -114,6 +114,8 @@ class BulkSender {
     BootTime at;
     size_t address = 0;
     bool asks_who = false;
+    // With that: it was sent before, and this counts if it was the cluster that is meant.
+    std::optional<HttpAnswer> answer = std::nullopt;
   };
 
   BulkSender(std::unique_ptr<HttpClient> client, BulkSenderSettings settings, FileDescriptor timer,
@@ -126,14 +128,15 @@ class BulkSender {
   std::string IdOf(const Pending& entry) const;
   void SetTimer(BootTime now) const;
 
-  void AskWho(Bulk bulk, size_t address, BootTime now);
+  void AskWho(Sent sent);
   void TakeWho(Sent sent, const HttpAnswer& answer, BootTime now);
   static bool IsSuspect(const Bulk& bulk);
   void SendCheck(Bulk bulk, size_t address, BootTime now);
   void SplitByName(Bulk bulk, BootTime due);
   void TakeCheck(Sent sent, const HttpAnswer& answer, BootTime now);
 
-  void Take(Sent sent, const HttpAnswer& answer, BootTime now);
+  void Take(Sent sent, HttpAnswer answer, BootTime now);
+  void TakeAnswer(Sent sent, const HttpAnswer& answer, BootTime now);
   void TakeRefused(Sent sent, const HttpAnswer& answer, BootTime now);
   void Unblock();
   void TakeBadRequest(Bulk bulk, const EngineError& error, BootTime now);

@@ -13,7 +13,7 @@ constexpr Duration kKnownFor = std::chrono::seconds(60);
 }  // namespace
 
 HttpRequest ClusterGate::Question() {
-  return {.method = "GET", .path = "/?filter_path=cluster_uuid"};
+  return {.method = "GET", .path = "/?filter_path=cluster_uuid", .needs_new_connection = true};
 }
 
 Status ClusterGate::Take(size_t address, const HttpAnswer& answer, BootTime now) {
@@ -23,12 +23,13 @@ Status ClusterGate::Take(size_t address, const HttpAnswer& answer, BootTime now)
     known_until_[address] = now + kKnownFor;
     return {};
   }
-  return {StatusCode::kFailedPrecondition, Reason::kSourceChanged,
-          fmt::format("{} answers where cluster {} was before, and no record is sent to it: "
-                      "correct the endpoint's addresses, or make another endpoint for the new "
-                      "cluster",
-                      seen.empty() ? "what does not say which cluster it is" : "cluster " + seen,
-                      cluster_id_)};
+  return {
+      StatusCode::kFailedPrecondition, Reason::kSourceChanged,
+      fmt::format("{} answers where cluster {} was before, and no record counts as delivered "
+                  "there: correct the endpoint's addresses, or make another endpoint for the new "
+                  "cluster",
+                  seen.empty() ? "what does not say which cluster it is" : "cluster " + seen,
+                  cluster_id_)};
 }
 
 }  // namespace drawbridge

@@ -24,6 +24,12 @@ class ClusterGate {
     return cluster_id_.empty() || now < known_until_[address];
   }
 
+  // Whether the answer is one to believe only when it is known which cluster is there by now: a new
+  // connection may lead elsewhere.
+  bool Doubts(const HttpAnswer& answer) const {
+    return !cluster_id_.empty() && answer.is_first && answer.status == 200;
+  }
+
   // Which cluster is there.
   static HttpRequest Question();
   // The answer to that, of status 200. kFailedPrecondition: it is not the one that is meant, or

@@ -163,6 +163,7 @@ std::unique_ptr<HttpClient::Impl::Call> HttpClient::Impl::Prepare(HttpRequest re
   curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
   curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, long{CURL_HTTP_VERSION_1_1});
   curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, kConnectMs);
+  curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, long{asked.needs_new_connection});
   // To the library 0 is no limit.
   const auto timeout = std::chrono::ceil<std::chrono::milliseconds>(asked.timeout);
   curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, std::max(1L, long{timeout.count()}));
@@ -232,6 +233,9 @@ void HttpClient::Impl::Finish(Call& call, CURLcode code) {
     long status = 0;
     curl_easy_getinfo(call.easy.get(), CURLINFO_RESPONSE_CODE, &status);
     call.answer.status = static_cast<int>(status);
+    long connects = 0;
+    curl_easy_getinfo(call.easy.get(), CURLINFO_NUM_CONNECTS, &connects);
+    call.answer.is_first = connects > 0;
     return;
   }
   call.answer.status = 0;

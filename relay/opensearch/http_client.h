@@ -26,14 +26,16 @@ struct HttpRequest {
   std::string body = {};
   std::string content_type = {};  // empty: no body
   bool is_gzip = false;
-  std::string opaque_id = {};  // what the engine calls it in its logs and its list of tasks
+  std::string opaque_id = {};         // what the engine calls it in its logs and its list of tasks
+  bool needs_new_connection = false;  // it shall go where the address leads at present
   // Longer than the engine's own time-out of a minute: a shorter one leaves requests behind that
   // go on working, and are sent again on top.
   Duration timeout = std::chrono::seconds(90);
 };
 
 struct HttpAnswer {
-  int status = 0;  // 0: there was no answer
+  int status = 0;         // 0: there was no answer
+  bool is_first = false;  // of its connection
   std::string body;
   std::optional<Duration> retry_after;
   Status failure;  // why there was none

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from urllib.parse import urlsplit
 
 import pytest
 from deployment import Deployment, unique, with_one_relay
 
 from rig.access import ClusterAccess
+from rig.proxy import FaultProxy
 from rig.search_checker import Key, Source, check
 from rig.strict_bulk_server import StrictBulkServer
 
@@ -47,14 +49,14 @@ def deployed(
 def start(deployed: Deployment, strict: StrictBulkServer, topic: str) -> None:
     """A bridge of the topic into the strict engine."""
     deployed.make_topics(topic, partitions=2)
-    apply(deployed, strict, topic)
+    apply(deployed, strict.url, topic)
 
 
-def apply(deployed: Deployment, engine: StrictBulkServer, topic: str) -> None:
+def apply(deployed: Deployment, address: str, topic: str) -> None:
     deployed.apply({
         "endpoints": {
             **deployed.endpoints(),
-            "strict": {"opensearch": {"addresses": [engine.url]}},
+            "strict": {"opensearch": {"addresses": [address]}},
         },
         "bridges": {
             topic: {
@@ -63,6 +65,13 @@ def apply(deployed: Deployment, engine: StrictBulkServer, topic: str) -> None:
             }
         },
     })
+
+
+def place(engine: StrictBulkServer) -> tuple[str, int]:
+    """Where an engine listens."""
+    url = urlsplit(engine.url)
+    assert url.hostname and url.port
+    return url.hostname, url.port
 
 
 def assert_once(
@@ -126,7 +135,7 @@ def test_an_address_of_another_engine_gets_no_record(
         deployed.wait(
             lambda: len(strict.sources(f"logs-{topic}")) > 300, 30, "records flow"
         )
-        apply(deployed, other, topic)
+        apply(deployed, other.url, topic)
         deployed.wait_until_shown(
             topic, "SOURCE_CHANGED", side="target", says=["addresses"], seconds=15
         )
@@ -137,13 +146,39 @@ def test_an_address_of_another_engine_gets_no_record(
             "the stream is held",
         )
         assert not other.bulks
-        apply(deployed, strict, topic)
+        apply(deployed, strict.url, topic)
         deployed.wait(
             lambda: len(strict.sources(f"logs-{topic}")) > len(stored), 30, "records flow again"
         )
         logs.stop()
     deployed.wait_until_carried(topic, [topic])
     assert_once(deployed, strict, topic)
+
+
+def test_an_address_that_leads_to_another_engine_by_now_delivers_nothing(
+    deployed: Deployment, strict: StrictBulkServer
+) -> None:
+    """Its connections have ended while nothing was sent, as a name that is moved ends them."""
+    topic = unique("moved")
+    deployed.make_topics(topic, partitions=2)
+    with (
+        StrictBulkServer(cluster_uuid="b3RoZXI") as other,
+        FaultProxy(place(strict)) as proxy,
+    ):
+        apply(deployed, f"http://{proxy.address}", topic)
+        deployed.write_logs([topic], 200)
+        deployed.wait_until_carried(topic, [topic])
+        proxy.redirect(place(other))
+        proxy.reset()
+        deployed.write_logs([topic], 200)
+        deployed.wait_until_shown(
+            topic, "SOURCE_CHANGED", side="target", says=["addresses"], seconds=15
+        )
+        proxy.redirect(place(strict))
+        proxy.reset()
+        deployed.wait_until_carried(topic, [topic], 60)
+        assert_once(deployed, strict, topic)
+        deployed.cli("delete", "bridge", topic)
 
 
 def test_a_rollover_under_ambiguity_repeats_nothing(

@@ -121,11 +121,17 @@ TEST(ReadItemsTest, SaysNothingOfAnAnswerThatIsNotWhole) {
 
 TEST(ReadItemsTest, SaysNothingOfAnAnswerInAnotherOrder) {
   constexpr const char* kAnswer =
-      R"({"items":[{"create":{"_id":"b","status":201}},{"create":{"_id":"a","status":429}}]})";
+      R"({"items":[{"create":{"_id":"c:1","status":201}},{"create":{"_id":"c:2","status":429}}]})";
 
-  EXPECT_TRUE(ReadItems(kAnswer, {"b", "a"}).ok());
-  EXPECT_FALSE(ReadItems(kAnswer, {"a", "b"}).ok());
-  EXPECT_TRUE(ReadItems(kAnswer, {"c", "d"}).ok()) << "a pipeline has named them";
+  EXPECT_TRUE(ReadItems(kAnswer, {"c:1", "c:2"}).ok());
+  EXPECT_FALSE(ReadItems(kAnswer, {"c:2", "c:1"}).ok());
+}
+
+TEST(ReadItemsTest, SaysNothingOfAnAnswerToAnotherRequest) {
+  constexpr const char* kAnswer = R"({"items":[{"create":{"_id":"c:1","status":201}}]})";
+
+  EXPECT_FALSE(ReadItems(kAnswer, {"c:2"}).ok());
+  EXPECT_TRUE(ReadItems(kAnswer, {"d:1"}).ok()) << "a pipeline has named it";
 }
 
 TEST(ReadErrorTest, TakesTheEnginesWordsOrQuotesAPage) {

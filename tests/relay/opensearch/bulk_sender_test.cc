@@ -1,5 +1,6 @@
 #include "relay/opensearch/bulk_sender.h"
 
+#include <atomic>
 #include <chrono>
 #include <future>
 #include <set>
@@ -243,6 +244,53 @@ TEST_F(BulkSenderTest, SendsNoRecordToAnotherCluster) {
   ASSERT_TRUE(trouble);
   EXPECT_EQ(trouble->reason, Reason::kSourceChanged);
   EXPECT_TRUE(trouble->blocks);
+}
+
+TEST_F(BulkSenderTest, BelievesNoAnswerOverANewConnectionBeforeItKnowsWhoGaveIt) {
+  std::atomic<bool> is_meant = true;
+  engine_.SetScript([&](const EngineRequest& request, size_t) {
+    if (request.documents.empty()) {
+      return Say(200, is_meant ? R"({"cluster_uuid":"meant"})" : R"({"cluster_uuid":"other"})");
+    }
+    if (!is_meant) return Say(200, R"({"items":[{"create":{"status":201}}]})");
+    EngineReply stored = engine_.Store(request);
+    stored.headers = "Connection: close\r\n";
+    return stored;
+  });
+  Open({engine_.address()}, "meant");
+  Add(0, 1);
+  ASSERT_TRUE(Until([&] { return owner_.passed.contains(0) && sender_->is_idle(); }, 0ms));
+  is_meant = false;
+  Add(1, 2);
+
+  ASSERT_TRUE(Until([&] { return trouble_.At(clock_.Now()).has_value(); }, 0ms));
+
+  EXPECT_EQ(trouble_.At(clock_.Now())->reason, Reason::kSourceChanged);
+  EXPECT_THAT(owner_.passed, ElementsAre(0));
+  is_meant = true;
+  ASSERT_TRUE(Until([&] { return owner_.passed.contains(1); }, 200ms));
+  EXPECT_THAT(engine_.stored(kIndex), SizeIs(2));
+}
+
+TEST_F(BulkSenderTest, BelievesAnAnswerOverANewConnectionOnceItsClusterIsKnown) {
+  std::atomic<int> questions = 0;
+  engine_.SetScript([&](const EngineRequest& request, size_t) {
+    if (request.documents.empty()) {
+      ++questions;
+      return Say(200, R"({"cluster_uuid":"meant"})");
+    }
+    EngineReply stored = engine_.Store(request);
+    if (Has(request, 0)) stored.headers = "Connection: close\r\n";
+    return stored;
+  });
+  Open({engine_.address()}, "meant");
+  for (int64_t n = 0; n < 4; ++n) {
+    Add(n, n + 1);
+    ASSERT_TRUE(Until([&] { return owner_.passed.contains(n) && sender_->is_idle(); }, 0ms));
+  }
+
+  EXPECT_EQ(questions, 2) << "at first, and for the connection that took the place of the closed";
+  EXPECT_THAT(Told("sends"), ElementsAre("sends 0", "sends 1", "sends 2", "sends 3"));
 }
 
 TEST_F(BulkSenderTest, HandsOverWhatIsFoundBeforeItSendsTheRest) {
