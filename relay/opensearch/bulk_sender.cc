@@ -258,7 +258,8 @@ void BulkSender::SplitByName(Bulk bulk, BootTime due) {
     queue_.Later(std::move(bulk), due);
     return;
   }
-  queue_.SplitAt(static_cast<size_t>(rest - bulk.entries.begin()), std::move(bulk), due);
+  const auto its = static_cast<size_t>(rest - bulk.entries.begin());
+  queue_.SplitAt(its, std::move(bulk), due);
 }
 
 void BulkSender::TakeCheck(Sent sent, const HttpAnswer& answer, BootTime now) {

@@ -50,7 +50,8 @@ class FakeOwner final : public BulkOwner {
         [&](const Pending& entry) { return unwanted.contains(entry.record.offset.value); },
         left_out);
     for (const Pending& entry : bulk.entries) {
-      AppendCreate(kIndex, DocumentId(entry.to->route, entry.record.offset), body);
+      AppendCreate(entry.to->IndexOf(entry.record),
+                   DocumentId(entry.to->route, entry.record.offset), body);
       body += fmt::format("{{\"n\":{}}}\n", entry.record.offset.value);
     }
     if (!bulk.entries.empty()) Tell("sends", bulk.entries);
@@ -309,6 +310,30 @@ TEST_F(BulkSenderTest, HandsOverWhatIsFoundBeforeItSendsTheRest) {
 
   EXPECT_THAT(owner_.told, ElementsAre("found 0 1", "sends 2 3", "201 for 2", "201 for 3"));
   EXPECT_THAT(engine_.stored("second"), SizeIs(2));
+}
+
+TEST_F(BulkSenderTest, LetsOthersGoAheadOfWhatMayBeInAClosedIndex) {
+  const auto others =
+      std::make_shared<const Destination>(Destination{{}, *IndexTemplate::Create("others")});
+  for (const char* name : {kIndex, "others"}) {
+    engine_.RollOver(name, fmt::format("{}-1", name));
+    engine_.RollOver(name, fmt::format("{}-2", name));
+  }
+  engine_.SetClosed("others-1", true);
+  for (int64_t n = 0; n < 5; ++n) {
+    Pending entry = Entry(n);
+    entry.may_be_there = true;
+    if (n == 1 || n == 2) entry.to = others;
+    sender_->Add(std::move(entry), clock_.Now());
+  }
+
+  ASSERT_TRUE(Until([&] { return owner_.passed.size() == 3; }));
+  const BootTime since = clock_.Now();
+  ASSERT_TRUE(Until([&] { return clock_.Now() - since > 5s; }));
+
+  EXPECT_THAT(owner_.passed, ElementsAre(0, 3, 4));
+  engine_.SetClosed("others-1", false);
+  EXPECT_TRUE(Until([&] { return owner_.passed.size() == 5; }, 100ms));
 }
 
 TEST_F(BulkSenderTest, GoesToAnotherAddressFromOneThatDoesNotAnswer) {

@@ -163,6 +163,15 @@ void ScriptedEngine::RollOver(const std::string& name, const std::string& index)
   behind_[name].push_back(index);
 }
 
+void ScriptedEngine::SetClosed(const std::string& index, bool is_closed) {
+  const std::lock_guard lock(mutex_);
+  if (is_closed) {
+    closed_.insert(index);
+  } else {
+    closed_.erase(index);
+  }
+}
+
 void ScriptedEngine::SetLookStatus(int status, const std::string& body) {
   const std::lock_guard lock(mutex_);
   look_status_ = status;
@@ -228,7 +237,12 @@ std::optional<EngineReply> ScriptedEngine::AnswerSearch(const EngineRequest& req
           .status = look_status_, .body = look_refusal_, .headers = {}, .hangs_up = false};
     }
     json settings = json::object();
-    for (const std::string& index : indexes) settings[index] = json::object();
+    for (const std::string& index : indexes) {
+      settings[index] = json::object();
+      if (closed_.contains(index)) {
+        settings[index]["settings"]["index"]["verified_before_close"] = "true";
+      }
+    }
     return say(settings);
   }
   if (request.path.starts_with("/_tasks")) {

@@ -6,6 +6,7 @@
 #include <map>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <string>
 #include <thread>
 #include <vector>
@@ -45,6 +46,8 @@ class ScriptedEngine {
   void SetScript(Script script);
   // `name` stands for several indexes from now on, and what is written to it goes to `index`.
   void RollOver(const std::string& name, const std::string& index);
+  // What stands behind `name` is looked into no more until it is open again.
+  void SetClosed(const std::string& index, bool is_closed);
   // Works on a request that nobody waits for any more, until it carries out all of them: as the
   // names stood when they came.
   void WorkOn(const EngineRequest& request);
@@ -75,6 +78,7 @@ class ScriptedEngine {
   Script script_;
   std::map<std::string, std::map<std::string, std::string>> indexes_;
   std::map<std::string, std::vector<std::string>> behind_;  // by name; the last one is written
+  std::set<std::string> closed_;
   int look_status_ = 200;
   std::string look_refusal_;
   size_t looks_ = 0;
