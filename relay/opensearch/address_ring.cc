@@ -1,8 +1,16 @@
 #include "relay/opensearch/address_ring.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace drawbridge {
+namespace {
+
+// One that is left alone no more is asked with the next request; where there is none its trouble is
+// no news after so long.
+constexpr Duration kStillNews = std::chrono::seconds(30);
+
+}  // namespace
 
 std::optional<size_t> AddressRing::Choose(BootTime now) {
   for (size_t i = 0; i < addresses_.size(); ++i) {
@@ -21,9 +29,27 @@ BootTime AddressRing::MayBeAsked() const {
   return std::ranges::min(addresses_, {}, &Address::MayBeTried).MayBeTried();
 }
 
-void AddressRing::StayedAway(size_t address, BootTime now) {
-  addresses_[address].tried_at = now;
-  addresses_[address].down_until = now + addresses_[address].backoff.Next();
+void AddressRing::Answered(size_t address) {
+  Address& its = addresses_[address];
+  its.backoff.Reset();
+  its.down_until = {};
+  its.away.reset();
+}
+
+void AddressRing::StayedAway(size_t address, Status why, BootTime now, Duration least) {
+  Address& its = addresses_[address];
+  its.tried_at = now;
+  its.down_until = std::max(its.down_until, now + std::max(least, its.backoff.Next()));
+  its.away = {.why = std::move(why), .since = its.away ? its.away->since : now};
+}
+
+std::optional<AddressRing::Away> AddressRing::LongestAway(BootTime now) const {
+  std::optional<Away> longest;
+  for (const Address& address : addresses_) {
+    if (!address.away || now >= address.down_until + kStillNews) continue;
+    if (!longest || address.away->since < longest->since) longest = address.away;
+  }
+  return longest;
 }
 
 }  // namespace drawbridge

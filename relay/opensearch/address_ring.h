@@ -6,6 +6,7 @@
 
 #include "base/backoff.h"
 #include "base/clock.h"
+#include "base/status.h"
 
 namespace drawbridge {
 
@@ -21,11 +22,22 @@ class AddressRing {
   // When one may be asked, though it may not answer.
   BootTime MayBeAsked() const;
 
-  void Answered(size_t address) { addresses_[address].backoff.Reset(); }
-  void StayedAway(size_t address, BootTime now);
+  // It answers, whatever it was asked.
+  void Answered(size_t address);
+  // It did not answer: it is left alone, for `least` at least.
+  void StayedAway(size_t address, Status why, BootTime now, Duration least = {});
+
+  // Of those that are left alone at present, or were a moment ago and have not been asked since:
+  // why the one was that has been away longest, and since when.
+  struct Away {
+    Status why;
+    BootTime since{};
+  };
+  std::optional<Away> LongestAway(BootTime now) const;
 
  private:
   struct Address {
+    std::optional<Away> away;
     BootTime down_until{};
     BootTime tried_at{};
     Backoff backoff{std::chrono::milliseconds(500), std::chrono::hours(1)};

@@ -1,7 +1,6 @@
 #include "relay/opensearch/bulk_sender.h"
 
 #include <algorithm>
-#include <limits>
 #include <set>
 
 #include <fmt/format.h>
@@ -19,6 +18,9 @@ using namespace std::chrono_literals;
 
 // What the engine has taken it carries out in a moment, or has trouble.
 constexpr Duration kAskAgainAfter = 250ms;
+// Of a request of which nothing is heard for so long the address hangs, and rests for a while.
+constexpr Duration kLateAfter = 10s;
+constexpr Duration kHangingRest = 30s;
 // So many requests are tried before all that fail are taken for the engine's fault.
 constexpr size_t kTellersLeast = 8;
 
@@ -52,13 +54,21 @@ BulkSender::BulkSender(std::unique_ptr<HttpClient> client, BulkSenderSettings se
       addresses_(client_->addresses()),
       gate_(settings_.cluster_id, client_->addresses()) {}
 
-bool BulkSender::MaySend(BootTime now) const {
-  if (blocked_until_) return now >= *blocked_until_ && in_flight_.empty();
-  return in_flight_.size() - probes_out_ < limit_.limit();
+// How many requests are on their way, but for those that are late.
+size_t BulkSender::OnTheirWay(bool are_probes) const {
+  return static_cast<size_t>(std::ranges::count_if(in_flight_, [&](const auto& sent) {
+    return sent.second.bulk.is_probe == are_probes && !sent.second.is_late;
+  }));
 }
 
+bool BulkSender::MaySend(BootTime now) const {
+  if (!blocked_until_) return OnTheirWay(false) < limit_.limit();
+  return now >= *blocked_until_ && OnTheirWay(false) + OnTheirWay(true) == 0;
+}
+
+// One probe at a time.
 bool BulkSender::MayProbe(BootTime now) const {
-  return blocked_until_ ? MaySend(now) : probes_out_ == 0;
+  return blocked_until_ ? MaySend(now) : OnTheirWay(true) == 0;
 }
 
 bool BulkSender::IsReady() const {
@@ -86,12 +96,31 @@ void BulkSender::TakeAnswers(BootTime now) {
   for (auto& [id, answer] : answers_) {
     auto sent = in_flight_.extract(id);
     if (sent.empty()) continue;
-    if (sent.mapped().bulk.is_probe) --probes_out_;
     Take(std::move(sent.mapped()), std::move(answer), now);
   }
 }
 
+// A load balancer may have lost a request, or an address have gone silent: its engine works on the
+// request, or does not, and others may do so better.
+void BulkSender::FindLate(BootTime now) {
+  for (auto& [id, sent] : in_flight_) {
+    if (sent.is_late || now - sent.at < kLateAfter) continue;
+    sent.is_late = true;
+    if (IsBlamed(sent.bulk)) continue;
+    const Status why(
+        StatusCode::kUnavailable, Reason::kUnreachable,
+        fmt::format("{}: no answer to a request for {} s: check that the engine is "
+                    "up and not overloaded, and the firewalls between",
+                    client_->engine().endpoint.opensearch().addresses[sent.address],
+                    std::chrono::duration_cast<std::chrono::seconds>(kLateAfter).count()));
+    addresses_.StayedAway(sent.address, why, now, kHangingRest);
+    gate_.Forget(sent.address);
+    trouble_.Note(why.reason(), why.message(), false, now);
+  }
+}
+
 void BulkSender::SendDue(BootTime now) {
+  FindLate(now);
   if (blocked_until_ && MaySend(now)) {
     // In turn: it may be one of them that blocks.
     tries_probe_ = !tries_probe_;
@@ -156,18 +185,18 @@ bool BulkSender::Send(Bulk bulk, BootTime now) {
   return true;
 }
 
-void BulkSender::Await(uint64_t id, Sent sent) {
-  if (sent.bulk.is_probe) ++probes_out_;
-  in_flight_.emplace(id, std::move(sent));
-}
+void BulkSender::Await(uint64_t id, Sent sent) { in_flight_.emplace(id, std::move(sent)); }
 
 void BulkSender::SetTimer(BootTime now) const {
-  // While none may be sent an answer has to come first, for which the client rings.
+  // While none may be sent an answer has to come first, for which the client rings, or be late.
   const BootTime soonest = blocked_until_.value_or(now);
   std::optional<BootTime> next;
   if (MaySend(soonest)) next = queue_.NextDue(now);
   if (const std::optional<BootTime> probe = queue_.NextProbe(); probe && MayProbe(soonest)) {
     next = std::min(*probe, next.value_or(*probe));
+  }
+  for (const auto& [id, sent] : in_flight_) {
+    if (!sent.is_late) next = std::min(sent.at + kLateAfter, next.value_or(sent.at + kLateAfter));
   }
   itimerspec when{};
   if (next) {
@@ -200,7 +229,7 @@ void BulkSender::TakeWho(Sent sent, const HttpAnswer& answer, BootTime now) {
   }
   if (sent.answer) sent.bulk.MayBeThere();
   if (answer.status == 0) {
-    StandDown(sent.address, now);
+    StandDown(sent.address, answer.failure, now);
     trouble_.Note(answer.failure.reason(), answer.failure.message(), false, now);
     Retry(std::move(sent.bulk), answer.failure, {}, now);
     return;
@@ -210,7 +239,7 @@ void BulkSender::TakeWho(Sent sent, const HttpAnswer& answer, BootTime now) {
     return;
   }
   if (client_->addresses() > 1) {
-    StandDown(sent.address, now);
+    StandDown(sent.address, known, now);
     trouble_.Note(known.reason(), known.message(), false, now);
     Retry(std::move(sent.bulk), known, {}, now);
     return;
@@ -228,18 +257,19 @@ void BulkSender::SendCheck(Bulk bulk, size_t address, BootTime now) {
   if (!bulk.check) {
     std::set<std::string> names;
     std::vector<std::string> ids;
-    int64_t oldest_ms = std::numeric_limits<int64_t>::max();
+    std::vector<int64_t> timestamps_ms;
     for (const Pending& entry : bulk.entries) {
       if (!entry.may_be_there) continue;
       names.insert(entry.to->IndexOf(entry.record));
       ids.push_back(DocumentId(entry.to->route, entry.record.offset));
-      oldest_ms = std::min(oldest_ms, entry.record.timestamp_ms);
+      timestamps_ms.push_back(entry.record.timestamp_ms);
     }
     if (!PresenceCheck::Fits(names)) {
       queue_.Split(std::move(bulk), now);
       return;
     }
-    bulk.check = PresenceCheck(TaskPrefix(settings_.bridge), names, std::move(ids), oldest_ms);
+    bulk.check = PresenceCheck(TaskPrefix(settings_.bridge), names, std::move(ids),
+                               PresenceCheck::OldestOf(timestamps_ms, clock_.WallNow()));
   }
   const uint64_t id = ++last_id_;
   client_->Send(id, bulk.check->Next(), address);
@@ -284,9 +314,9 @@ void BulkSender::TakeCheck(Sent sent, const HttpAnswer& answer, BootTime now) {
         SplitByName(std::move(bulk), now + kAskAgainAfter);
         return;
       }
-      if (answer.status == 0) StandDown(sent.address, now);
       {
         const Status why = bulk.check->status();
+        if (answer.status == 0) StandDown(sent.address, why, now);
         trouble_.Note(why.reason(), why.message(), false, now);
         bulk.MayBeThere();
         Retry(std::move(bulk), why, {}, now);
@@ -335,7 +365,7 @@ void BulkSender::TakeAnswer(Sent sent, const HttpAnswer& answer, BootTime now) {
   }
   if (answer.status == 0) {
     if (!IsBlamed(sent.bulk)) {
-      StandDown(sent.address, now);
+      StandDown(sent.address, answer.failure, now);
       trouble_.Note(answer.failure.reason(), answer.failure.message(), false, now);
     }
     sent.bulk.MayBeThere();
@@ -359,7 +389,7 @@ void BulkSender::TakeAnswer(Sent sent, const HttpAnswer& answer, BootTime now) {
     return;
   }
   Failpoint("opensearch.answered");
-  if (!sent.bulk.is_probe) limit_.Answered(now - sent.at, in_flight_.size() - probes_out_ + 1);
+  if (!sent.bulk.is_probe) limit_.Answered(now - sent.at, OnTheirWay(false) + 1);
   Unblock();
   queue_.Passed();
   if (owner_.TakeItems(std::move(sent.bulk), *items, now)) {
@@ -403,7 +433,7 @@ void BulkSender::TakeRefused(Sent sent, const HttpAnswer& answer, BootTime now) 
             {.least = std::max<Duration>(least, 1s), .until_stuck = kThrottledLong}, now);
       return;
     case RequestRemedy::kElsewhere:
-      if (!is_blamed) StandDown(sent.address, now);
+      if (!is_blamed) StandDown(sent.address, why, now);
       if (!sent.asks_who) bulk.MayBeThere();
       Retry(std::move(bulk), why, {.least = least}, now);
       return;
@@ -495,9 +525,9 @@ void BulkSender::Blame(Bulk bulk, const Status& why, BootTime due, BootTime now)
   }
 }
 
-void BulkSender::StandDown(size_t address, BootTime now) {
+void BulkSender::StandDown(size_t address, const Status& why, BootTime now) {
   limit_.PushedBack();
-  addresses_.StayedAway(address, now);
+  addresses_.StayedAway(address, why, now);
   gate_.Forget(address);
 }
 

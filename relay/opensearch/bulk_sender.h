@@ -104,6 +104,10 @@ class BulkSender {
 
   // Whether nothing is on its way.
   bool is_idle() const { return in_flight_.empty(); }
+  // An address that does not answer, where others may.
+  std::optional<AddressRing::Away> LongestAway(BootTime now) const {
+    return addresses_.LongestAway(now);
+  }
   // Readable when there is something to do.
   std::vector<int> descriptors() const { return {client_->descriptor(), timer_.get()}; }
 
@@ -113,6 +117,8 @@ class BulkSender {
     Bulk bulk;
     BootTime at;
     size_t address = 0;
+    // Nothing is heard of it for long: others do not wait for it.
+    bool is_late = false;
     bool asks_who = false;
     // With that: it was sent before, and this counts if it was the cluster that is meant.
     std::optional<HttpAnswer> answer = std::nullopt;
@@ -123,6 +129,8 @@ class BulkSender {
 
   bool MaySend(BootTime now) const;
   bool MayProbe(BootTime now) const;
+  size_t OnTheirWay(bool are_probes) const;
+  void FindLate(BootTime now);
   bool Send(Bulk bulk, BootTime now);
   void Await(uint64_t id, Sent sent);
   std::string IdOf(const Pending& entry) const;
@@ -152,7 +160,7 @@ class BulkSender {
   // Whether it is known to be at fault, so that it says nothing of the engine.
   bool IsBlamed(const Bulk& bulk) const { return bulk.blamed_at && HavePassedWhile(bulk); }
   void Blame(Bulk bulk, const Status& why, BootTime due, BootTime now);
-  void StandDown(size_t address, BootTime now);
+  void StandDown(size_t address, const Status& why, BootTime now);
 
   const std::unique_ptr<HttpClient> client_;
   const BulkSenderSettings settings_;
@@ -170,7 +178,6 @@ class BulkSender {
   uint64_t last_id_ = 0;
   std::optional<BootTime> blocked_until_;   // after that one request is tried
   std::optional<BootTime> passed_sent_at_;  // of the last request of which a record has passed
-  size_t probes_out_ = 0;                   // of those in flight: one at most
   bool tries_probe_ = false;                // while all is blocked: whether it is a probe's turn
   std::vector<std::pair<uint64_t, HttpAnswer>> answers_;
   std::string body_;

@@ -9,11 +9,16 @@ namespace drawbridge {
 namespace {
 
 constexpr Duration kKnownFor = std::chrono::seconds(60);
+// It is answered at once, or the address hangs.
+constexpr Duration kPatience = std::chrono::seconds(10);
 
 }  // namespace
 
 HttpRequest ClusterGate::Question() {
-  return {.method = "GET", .path = "/?filter_path=cluster_uuid", .needs_new_connection = true};
+  return {.method = "GET",
+          .path = "/?filter_path=cluster_uuid",
+          .needs_new_connection = true,
+          .timeout = kPatience};
 }
 
 Status ClusterGate::Take(size_t address, const HttpAnswer& answer, BootTime now) {

@@ -135,18 +135,19 @@ Status DeadLetterBox::TakePresent(std::vector<Letter>& letters, LetterOutcomes& 
   };
   std::set<std::string> names;
   std::vector<std::string> ids;
-  int64_t oldest_ms = std::numeric_limits<int64_t>::max();
+  std::vector<int64_t> timestamps_ms;
   for (const Letter& letter : letters) {
     std::set<std::string> with_it = names;
     with_it.insert(index_of(letter));
     if (!PresenceCheck::Fits(with_it)) break;
     names = std::move(with_it);
     ids.push_back(DocumentId(letter.kept.route, letter.kept.offset));
-    oldest_ms = std::min(oldest_ms, letter.kept.timestamp_ms);
+    timestamps_ms.push_back(letter.kept.timestamp_ms);
   }
   // The others are for the next round.
   letters.erase(letters.begin() + static_cast<std::ptrdiff_t>(ids.size()), letters.end());
-  PresenceCheck check(task_prefix_, names, std::move(ids), oldest_ms);
+  PresenceCheck check(task_prefix_, names, std::move(ids),
+                      PresenceCheck::OldestOf(timestamps_ms, clock_.WallNow()));
   for (PresenceCheck::Verdict verdict = PresenceCheck::Verdict::kGoOn;
        verdict != PresenceCheck::Verdict::kDone;) {
     const StatusOr<HttpAnswer> answer = engine_->Ask(check.Next(), Left(deadline));

@@ -56,6 +56,14 @@ std::optional<Condition> EngineTrouble::At(BootTime now) const {
   return trouble;
 }
 
+std::optional<Condition> EngineTrouble::OfAddress(const Status& why, BootTime since,
+                                                  BootTime now) const {
+  if (now - since < kShownAfter) return std::nullopt;
+  Condition trouble = ConditionOf(why.reason(), why.message());
+  trouble.age = now - since;
+  return trouble;
+}
+
 std::optional<Condition> EngineTrouble::BlindnessAt(BootTime now) const {
   if (!blindness_ || now >= blind_until_) return std::nullopt;
   Condition blindness = *blindness_;

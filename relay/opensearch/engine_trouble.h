@@ -25,6 +25,8 @@ class EngineTrouble {
   // or for ten minutes after the last one that did not.
   void Looked(const Status& status, BootTime now);
 
+  // One of several addresses that keeps nobody out, as others answer.
+  std::optional<Condition> OfAddress(const Status& why, BootTime since, BootTime now) const;
   // What keeps records out.
   std::optional<Condition> At(BootTime now) const;
   // What may put them there twice.

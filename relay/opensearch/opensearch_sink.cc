@@ -218,7 +218,7 @@ void OpenSearchSink::TakePassed(Pending entry, const BulkItem& item, Turned& tur
     turned.failed.push_back(std::move(entry));
     return;
   }
-  partitions_.Passed(entry, item.error.status == 409);
+  partitions_.Passed(entry, item.error.status == 409, clock_.Now());
   // The engine has had it, but no search finds it: it counts as a dead letter.
   if (!why.empty()) entry.refusal.emplace().group = why;
   Confirm(entry);
@@ -236,7 +236,7 @@ bool OpenSearchSink::IsStuck(const Pending& entry, bool is_pushed_back, BootTime
 
 void OpenSearchSink::TakeFound(std::vector<Pending> entries) {
   for (Pending& entry : entries) {
-    partitions_.Found(entry);
+    partitions_.Found(entry, clock_.Now());
     Confirm(entry);
   }
 }
@@ -473,13 +473,15 @@ void OpenSearchSink::Close(Slot slot) {
 
 std::optional<Condition> OpenSearchSink::Trouble() const {
   const BootTime now = clock_.Now();
-  std::optional<Condition> trouble = trouble_.At(now);
-  if (!trouble) {
-    trouble = post_ ? post_->Trouble() : std::nullopt;
-    return trouble ? trouble : trouble_.BlindnessAt(now);
+  if (std::optional<Condition> trouble = trouble_.At(now)) {
+    trouble->blocks = trouble->blocks && sender_->is_idle() && (!post_ || post_->is_idle());
+    return trouble;
   }
-  trouble->blocks = trouble->blocks && sender_->is_idle() && (!post_ || post_->is_idle());
-  return trouble;
+  if (std::optional<Condition> trouble = post_ ? post_->Trouble() : std::nullopt) return trouble;
+  if (const auto away = sender_->LongestAway(now)) {
+    if (auto trouble = trouble_.OfAddress(away->why, away->since, now)) return trouble;
+  }
+  return trouble_.BlindnessAt(now);
 }
 
 std::vector<int> OpenSearchSink::descriptors() const {

@@ -50,6 +50,16 @@ bool PresenceCheck::Fits(const std::set<std::string>& names) {
   return PathOf(names).size() <= kPathBytesMax;
 }
 
+int64_t PresenceCheck::OldestOf(const std::vector<int64_t>& timestamps_ms, WallTime now) {
+  const int64_t latest = ToMicros(now) / 1000 + kSkewMs;
+  int64_t oldest = latest;
+  for (const int64_t timestamp : timestamps_ms) {
+    if (timestamp > latest) return 0;
+    oldest = std::min(oldest, timestamp);
+  }
+  return oldest;
+}
+
 PresenceCheck::PresenceCheck(std::string task_prefix, const std::set<std::string>& names,
                              std::vector<std::string> ids, int64_t oldest_ms)
     : task_prefix_(std::move(task_prefix)),

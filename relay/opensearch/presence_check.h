@@ -1,10 +1,12 @@
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <set>
 #include <string>
 #include <vector>
 
+#include "base/clock.h"
 #include "base/status.h"
 #include "relay/opensearch/http_client.h"
 
@@ -33,6 +35,10 @@ class PresenceCheck {
 
   // Whether so many names fit into one request.
   static bool Fits(const std::set<std::string>& names);
+
+  // When the first of records with these times was produced, as far as their clocks are to be
+  // believed: of one that is far ahead of `now` nothing is known.
+  static int64_t OldestOf(const std::vector<int64_t>& timestamps_ms, WallTime now);
 
   // What the names of requests begin with that may be about the same documents; the indexes and ids
   // of those. The names fit. No document was written before `oldest_ms`, the time of the first of

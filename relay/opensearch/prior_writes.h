@@ -29,14 +29,16 @@ class PriorWrites {
   // A record that might have been there was.
   void WasThere();
   // One of so many bytes was not.
-  void WasMissing(size_t bytes);
+  void WasMissing(size_t bytes, BootTime now);
 
  private:
   size_t window_bytes_;
   Offset sent_to_;
   size_t unproven_bytes_ = 0;  // while it is not 0, a relay before may have written what comes
-  // Set by the first record that is sent under suspicion: until then nothing could be found.
+  // Set by the first answer: until then nothing was looked for.
   std::optional<BootTime> unproven_until_;
+  // Since when a record under suspicion waits for its answer, or its neighbour.
+  std::optional<BootTime> waiting_since_;
 };
 
 }  // namespace drawbridge

@@ -81,24 +81,24 @@ void WrittenPartitions::Release(const Pending& entry) {
   if (entry.is_in_budget) partition.letters.GiveBack();
 }
 
-void WrittenPartitions::Passed(const Pending& entry, bool was_there) {
-  Prove(entry, was_there);
+void WrittenPartitions::Passed(const Pending& entry, bool was_there, BootTime now) {
+  Prove(entry, was_there, now);
   if (entry.refusal || IsOld(entry)) return;
   NotePass(entry, !was_there);
 }
 
-void WrittenPartitions::Found(const Pending& entry) {
-  Prove(entry, true);
+void WrittenPartitions::Found(const Pending& entry, BootTime now) {
+  Prove(entry, true, now);
   NotePass(entry, false);
 }
 
-void WrittenPartitions::Prove(const Pending& entry, bool was_there) {
+void WrittenPartitions::Prove(const Pending& entry, bool was_there, BootTime now) {
   if (IsOld(entry)) return;
   PriorWrites& prior = partitions_[entry.slot].prior;
   if (was_there) {
     prior.WasThere();
   } else {
-    prior.WasMissing(entry.record.bytes());
+    prior.WasMissing(entry.record.bytes(), now);
   }
 }
 

@@ -70,9 +70,9 @@ class WrittenPartitions {
   bool IsOld(const Pending& entry) const { return entry.to != partitions_[entry.slot].to; }
 
   // The engine has the record: since it came, or it was there.
-  void Passed(const Pending& entry, bool was_there);
+  void Passed(const Pending& entry, bool was_there, BootTime now);
   // It was found there without being sent: the engine has taken it before, if not today.
-  void Found(const Pending& entry);
+  void Found(const Pending& entry, BootTime now);
   // It is refused for this cause; empty: for its own fault without doubt. Unless the record itself
   // is at fault it is to be held back rather than written off. It is not old.
   Blame Refused(const Pending& entry, const std::string& cause, BootTime now);
@@ -111,7 +111,7 @@ class WrittenPartitions {
   static bool IsOnTrial(const Partition& partition, const Pending& entry);
   void BlockIn(Slot slot, uint32_t window);
   void NotePass(const Pending& entry, bool is_new);
-  void Prove(const Pending& entry, bool was_there);
+  void Prove(const Pending& entry, bool was_there, BootTime now);
   static bool IsStorm(Partition& partition, const Pending& entry, const std::string& cause);
   static void EndStorm(Partition& partition, bool were_bad_records);
 

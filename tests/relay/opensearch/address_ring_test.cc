@@ -8,6 +8,7 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr BootTime kNow{1h};
+const Status kAway(StatusCode::kUnavailable, Reason::kUnreachable, "no answer");
 
 TEST(AddressRingTest, GoesRound) {
   AddressRing ring(3);
@@ -16,7 +17,7 @@ TEST(AddressRingTest, GoesRound) {
 
 TEST(AddressRingTest, LeavesOneAloneThatStaysAway) {
   AddressRing ring(2);
-  ring.StayedAway(0, kNow);
+  ring.StayedAway(0, kAway, kNow);
 
   EXPECT_EQ(ring.Choose(kNow), 1U);
   EXPECT_EQ(ring.Choose(kNow), 1U);
@@ -26,13 +27,51 @@ TEST(AddressRingTest, LeavesOneAloneThatStaysAway) {
 TEST(AddressRingTest, TriesEachNowAndThenWhenNoneAnswers) {
   AddressRing ring(2);
   for (int i = 0; i < 20; ++i) {
-    ring.StayedAway(0, kNow + i * 1ms);
-    ring.StayedAway(1, kNow + i * 1ms);
+    ring.StayedAway(0, kAway, kNow + i * 1ms);
+    ring.StayedAway(1, kAway, kNow + i * 1ms);
   }
 
   EXPECT_EQ(ring.Choose(kNow + 1s), std::nullopt);
   EXPECT_LE(ring.MayBeAsked(), kNow + 6s);
   EXPECT_TRUE(ring.Choose(ring.MayBeAsked()));
+}
+
+TEST(AddressRingTest, LetsOneRestForAsLongAsItIsTold) {
+  AddressRing ring(2);
+  ring.StayedAway(0, kAway, kNow, 30s);
+  ring.StayedAway(0, kAway, kNow + 1s);
+
+  EXPECT_EQ(ring.Choose(kNow + 29s), 1U);
+  EXPECT_EQ(ring.Choose(kNow + 29s), 1U);
+  EXPECT_EQ(ring.Choose(kNow + 30s), 0U);
+}
+
+TEST(AddressRingTest, AsksOneAgainAtOnceThatAnswersAfterAll) {
+  AddressRing ring(2);
+  ring.StayedAway(0, kAway, kNow, 30s);
+  ring.Answered(0);
+  EXPECT_EQ(ring.Choose(kNow), 0U);
+}
+
+TEST(AddressRingTest, SaysWhichOneHasBeenAwayLongestUntilItAnswers) {
+  AddressRing ring(3);
+  EXPECT_FALSE(ring.LongestAway(kNow));
+  ring.StayedAway(1, kAway, kNow, 30s);
+  ring.StayedAway(2, {StatusCode::kUnavailable, Reason::kTlsFailed, "TLS"}, kNow + 1s, 30s);
+  ring.StayedAway(1, kAway, kNow + 2s);
+
+  ASSERT_TRUE(ring.LongestAway(kNow + 2s));
+  EXPECT_EQ(ring.LongestAway(kNow + 2s)->since, kNow);
+  EXPECT_EQ(ring.LongestAway(kNow + 2s)->why.message(), "no answer");
+  ring.Answered(1);
+  EXPECT_EQ(ring.LongestAway(kNow + 2s)->why.message(), "TLS");
+}
+
+TEST(AddressRingTest, ForgetsTheTroubleOfOneThatNobodyAsksAnyMore) {
+  AddressRing ring(2);
+  ring.StayedAway(0, kAway, kNow, 30s);
+  EXPECT_TRUE(ring.LongestAway(kNow + 59s));
+  EXPECT_FALSE(ring.LongestAway(kNow + 60s));
 }
 
 }  // namespace

@@ -227,6 +227,17 @@ TEST(PresenceCheckTest, LooksByTheNameWhereItMayNotLookIntoTheIndexes) {
   EXPECT_THAT(check.present(), ElementsAre("1"));
 }
 
+TEST(PresenceCheckTest, BelievesNoClockThatIsFarAhead) {
+  constexpr int64_t kNowMs = 1'000'000'000'000;
+  const auto oldest = [](const std::vector<int64_t>& timestamps_ms) {
+    return PresenceCheck::OldestOf(timestamps_ms, FromMicros(kNowMs * 1000));
+  };
+  EXPECT_EQ(oldest({kNowMs - 5, kNowMs - 7, kNowMs}), kNowMs - 7);
+  EXPECT_EQ(oldest({kNowMs - 5, kNowMs + 60'000}), kNowMs - 5);
+  EXPECT_LE(oldest({kNowMs - 5, kNowMs + 3'600'000}), 0) << "it may have been made at any time";
+  EXPECT_LE(oldest({kNowMs - 5, -1}), 0);
+}
+
 TEST(PresenceCheckTest, LooksAnewWhereAnIndexIsDeletedInBetween) {
   PresenceCheck check("drawbridge/audit/", {"logs"}, {"1"}, kOldest);
   GoToRefresh(check, R"({"behind-1": {}, "behind-2": {}})");

@@ -44,9 +44,9 @@ class WrittenPartitionsTest : public testing::Test {
   void FindNext(Slot slot, uint32_t window, bool is_asked_of_engine = false) {
     const Pending entry = Admit(slot, window);
     if (is_asked_of_engine) {
-      partitions_.Passed(entry, true);
+      partitions_.Passed(entry, true, kNow);
     } else {
-      partitions_.Found(entry);
+      partitions_.Found(entry, kNow);
     }
     partitions_.Confirmed(entry, kNow);
   }
@@ -82,9 +82,9 @@ TEST_F(WrittenPartitionsTest, AreFreeOnceARecordPassesThatCameAfterTheBlock) {
   const Pending failed = Admit(0, 5);
   partitions_.Block(failed);
 
-  partitions_.Passed(before, false);
+  partitions_.Passed(before, false, kNow);
   EXPECT_FALSE(partitions_.TakesMore(0)) << "it was on its way before";
-  partitions_.Passed(Admit(0, 6), false);
+  partitions_.Passed(Admit(0, 6), false, kNow);
 
   EXPECT_TRUE(partitions_.TakesMore(0));
 }
@@ -137,7 +137,7 @@ TEST_F(WrittenPartitionsTest, HoldAStreamUntilARecordIsWrittenThatWasHeldForIt) 
   partitions_.Judge(kNow + 3s);
   EXPECT_TRUE(StormsAgain(3, 5)) << "nor does a look";
   partitions_.Block(3);
-  partitions_.Passed(Admit(3, 6), false);
+  partitions_.Passed(Admit(3, 6), false, kNow);
   partitions_.Judge(kNow + 3s);
 
   EXPECT_FALSE(StormsAgain(3, 7));
@@ -147,7 +147,7 @@ TEST_F(WrittenPartitionsTest, ForgetAStormWithItsCause) {
   ASSERT_GT(RefusedBeforeAStorm(0), 0);
   partitions_.Block(0);
 
-  partitions_.Passed(Admit(0, 2), false);
+  partitions_.Passed(Admit(0, 2), false, kNow);
   partitions_.Judge(kNow + 3s);
 
   EXPECT_GT(RefusedBeforeAStorm(0), 0);
@@ -164,7 +164,7 @@ TEST_F(WrittenPartitionsTest, ForgetNoStormForWhatIsFoundThere) {
   FindNext(0, 4);
   partitions_.Judge(kNow + 3s);
 
-  partitions_.Passed(Admit(0, 5), false);
+  partitions_.Passed(Admit(0, 5), false, kNow);
   partitions_.Judge(kNow + 3s);
 
   EXPECT_GT(RefusedBeforeAStorm(0), 0);
@@ -205,7 +205,7 @@ class TrialTest : public WrittenPartitionsTest {
   void Pass(int count) {
     for (int i = 0; i < count; ++i) {
       const Pending entry = Admit(0, window_);
-      partitions_.Passed(entry, false);
+      partitions_.Passed(entry, false, kNow);
       partitions_.Confirmed(entry, kNow);
     }
   }
@@ -266,7 +266,7 @@ TEST_F(TrialTest, WaitsForWhatIsStillOnItsWay) {
   EXPECT_EQ(IsStormByNow(), std::nullopt) << "as those of a first request are";
 
   for (const Pending& entry : on_their_way) {
-    partitions_.Passed(entry, false);
+    partitions_.Passed(entry, false, kNow);
     partitions_.Confirmed(entry, kNow);
   }
 
@@ -330,7 +330,7 @@ TEST_F(TrialTest, SaysNothingOfWhatLiesElsewhere) {
 
 TEST_F(TrialTest, CountsNobodyWhoWasOnTheWayBefore) {
   const Pending early = Admit(0, 1);
-  for (int i = 0; i < 100; ++i) partitions_.Passed(early, false);
+  for (int i = 0; i < 100; ++i) partitions_.Passed(early, false, kNow);
   partitions_.Judge(kNow + 3s);
 
   EXPECT_TRUE(partitions_.IsBlocked(0));
