@@ -23,6 +23,9 @@ constexpr std::string_view kBlank = " \t\r\n";
 constexpr size_t kKeptBytesMax = size_t{2} << 20;
 constexpr std::string_view kOurs = "drawbridge";
 constexpr std::string_view kOursDotted = "drawbridge.";
+// So many dots more than brackets are no danger to an engine, wherever they are: Elasticsearch 7.10
+// survives 900 names one in another, and OpenSearch 2.19 more.
+constexpr size_t kDotsFree = 200;
 
 // What is ours in "drawbridge".
 constexpr std::string_view kOriginNames[] = {"cluster",      "topic", "partition",   "offset",
@@ -93,6 +96,44 @@ bool IsOriginPath(std::string_view name) {
   return name.starts_with(kOursDotted) && IsOrigin(name.substr(kOursDotted.size()));
 }
 
+// Whether a record's "drawbridge" is an object with nothing of ours.
+bool IsOwn(simdjson::dom::element value) {
+  simdjson::dom::object own;
+  if (value.get(own) != simdjson::SUCCESS) return false;
+  return std::none_of(own.begin(), own.end(),
+                      [](const auto& member) { return IsOrigin(member.key); });
+}
+
+// So many names one in another are in this one: engines make an object of each dot.
+size_t PartsOf(std::string_view name) {
+  return 1 + static_cast<size_t>(std::ranges::count(name, '.'));
+}
+
+// Whether a path of names and arrays in the value is longer than this.
+bool IsDeeperThan(size_t depth_max, simdjson::dom::element value) {
+  simdjson::dom::object object;
+  if (value.get(object) == simdjson::SUCCESS) {
+    for (const auto& member : object) {
+      const size_t parts = PartsOf(member.key);
+      if (parts > depth_max || IsDeeperThan(depth_max - parts, member.value)) return true;
+    }
+    return false;
+  }
+  simdjson::dom::array array;
+  if (value.get(array) != simdjson::SUCCESS) return false;
+  if (depth_max == 0) return true;
+  for (const simdjson::dom::element element : array) {
+    if (IsDeeperThan(depth_max - 1, element)) return true;
+  }
+  return false;
+}
+
+// Whether there are enough dots in the text for its names to be too deep.
+bool HasManyDots(std::string_view text) {
+  return text.size() > 2 * kDotsFree &&
+         static_cast<size_t>(std::ranges::count(text, '.')) > kDotsFree;
+}
+
 // What simdjson does not take as an object and is one all the same: numbers beyond 64 bits.
 class ObjectReader : public nlohmann::json_sax<json> {
  public:
@@ -107,14 +148,17 @@ class ObjectReader : public nlohmann::json_sax<json> {
   bool binary(binary_t&) override { return false; }
   bool start_object(size_t) override {
     has_own = has_own || IsInOurs();
-    return Enter();
+    return Enter(false);
   }
-  bool start_array(size_t) override { return TakeValue() && Enter(); }
+  bool start_array(size_t) override { return TakeValue() && Enter(true); }
   bool end_object() override { return Leave(); }
   bool end_array() override { return Leave(); }
   bool key(string_t& name) override {
-    if (depth_ == 2 && is_ours_ && IsOrigin(name)) has_ours = true;
-    if (depth_ != 1) return true;
+    name_parts_ = PartsOf(name);
+    is_too_deep = is_too_deep || parts_ + name_parts_ > depth_max_;
+    if (is_too_deep) return false;
+    if (levels_.size() == 2 && is_ours_ && IsOrigin(name)) has_ours = true;
+    if (levels_.size() != 1) return true;
     if (name == "@timestamp") has_timestamp = true;
     if (IsOriginPath(name)) has_ours = true;
     is_ours_ = name == kOurs;
@@ -131,23 +175,35 @@ class ObjectReader : public nlohmann::json_sax<json> {
 
  private:
   // Whether what begins here is the value of "drawbridge".
-  bool IsInOurs() const { return depth_ == 1 && is_ours_; }
+  bool IsInOurs() const { return levels_.size() == 1 && is_ours_; }
   bool TakeValue() {
     has_ours = has_ours || IsInOurs();
-    return depth_ > 0;
+    return !levels_.empty();
   }
-  bool Enter() {
-    is_too_deep = is_too_deep || ++depth_ > depth_max_;
+  bool Enter(bool is_array) {
+    size_t parts = 0;
+    if (!levels_.empty()) parts = levels_.back().is_array ? 1 : name_parts_;
+    levels_.push_back({.parts = parts, .is_array = is_array});
+    parts_ += parts;
+    is_too_deep = is_too_deep || levels_.size() > depth_max_ || parts_ > depth_max_;
     return !is_too_deep;
   }
   bool Leave() {
-    --depth_;
+    parts_ -= levels_.back().parts;
+    levels_.pop_back();
     return true;
   }
 
+  struct Level {
+    size_t parts = 0;  // of the path that leads here from the level above
+    bool is_array = false;
+  };
+
   const size_t depth_max_;
-  size_t depth_ = 0;
-  bool is_ours_ = false;  // the last member at the top
+  std::vector<Level> levels_;
+  size_t parts_ = 0;
+  size_t name_parts_ = 0;  // of the last name
+  bool is_ours_ = false;   // the last member at the top
 };
 
 }  // namespace
@@ -185,27 +241,24 @@ DocumentShaper::Shape DocumentShaper::Look(std::string_view value, Found& found)
       return Shape::kOther;
     }
   }
-  simdjson::dom::object object;
-  const simdjson::error_code error = dom.parse(padded.data(), value.size(), false).get(object);
-  if (error == simdjson::SUCCESS) {
-    for (const auto& field : object) {
-      if (field.key == "@timestamp") found.has_timestamp = true;
-      if (!field.key.starts_with(kOurs)) continue;
-      if (field.key == kOurs) {
-        simdjson::dom::object own;
-        if (field.value.get(own) != simdjson::SUCCESS) return Shape::kOther;
-        for (const auto& member : own) {
-          if (IsOrigin(member.key)) return Shape::kOther;
-        }
-        found.has_own = true;
-      } else if (IsOriginPath(field.key)) {
-        return Shape::kOther;
-      }
-    }
-    return Shape::kObject;
-  }
+  simdjson::dom::element parsed;
+  const simdjson::error_code error = dom.parse(padded.data(), value.size(), false).get(parsed);
   if (error == simdjson::DEPTH_ERROR) return Shape::kTooDeep;
-  if (error != simdjson::NUMBER_ERROR) return Shape::kOther;
+  if (error == simdjson::NUMBER_ERROR) return LookSlowly(value, found);
+  simdjson::dom::object object;
+  if (error != simdjson::SUCCESS || parsed.get(object) != simdjson::SUCCESS) return Shape::kOther;
+  if (HasManyDots(value) && IsDeeperThan(kDepthMax, parsed)) return Shape::kTooDeep;
+  for (const auto& member : object) {
+    if (member.key == "@timestamp") found.has_timestamp = true;
+    if (IsOriginPath(member.key)) return Shape::kOther;
+    if (member.key != kOurs) continue;
+    if (!IsOwn(member.value)) return Shape::kOther;
+    found.has_own = true;
+  }
+  return Shape::kObject;
+}
+
+DocumentShaper::Shape DocumentShaper::LookSlowly(std::string_view value, Found& found) {
   ObjectReader reader(kDepthMax);
   const bool is_object = json::sax_parse(value.begin(), value.end(), &reader);
   if (reader.is_too_deep) return Shape::kTooDeep;
@@ -225,33 +278,10 @@ Status DocumentShaper::Append(const Route& route, const Record& record, WallTime
   switch (record.value ? Look(value, found) : Shape::kOther) {
     case Shape::kTooDeep:
       return {StatusCode::kInvalidArgument, Reason::kRecordRefused,
-              fmt::format("nested deeper than {}", kDepthMax)};
-    case Shape::kObject: {
-      // A line end between two parts of an object is no part of it, and would end the document.
-      if (value.find_first_of("\r\n") != value.npos) {
-        std::vector<char>& minified = parser_->minified;
-        minified.resize(value.size());
-        size_t size = 0;
-        if (simdjson::minify(value.data(), value.size(), minified.data(), size) ==
-            simdjson::SUCCESS) {
-          value = {minified.data(), size};
-        }
-      }
-      value.remove_suffix(1);  // its brace
-      out += value;
-      const bool is_empty = value.find_first_not_of(kBlank, 1) == value.npos;
-      if (!is_empty) out += ',';
-      if (!found.has_timestamp) {
-        out += fmt::format(R"("@timestamp":"{}",)", ToEngineTime(record.timestamp_ms));
-      }
-      if (found.has_own) {
-        out += Origin(kOursDotted, route, record.offset, relay_, now, false) + '}';
-      } else {
-        out += fmt::format(R"("drawbridge":{{{}}}}})",
-                           Origin("", route, record.offset, relay_, now, false));
-      }
+              fmt::format("nested deeper than {}, with the dots of its names", kDepthMax)};
+    case Shape::kObject:
+      AppendObject(value, found, route, record, now, out);
       return {};
-    }
     case Shape::kOther:
       break;
   }
@@ -261,6 +291,32 @@ Status DocumentShaper::Append(const Route& route, const Record& record, WallTime
                      record.value ? JsonString(text) : "null", ToEngineTime(record.timestamp_ms),
                      Origin("", route, record.offset, relay_, now, is_lossy));
   return {};
+}
+
+void DocumentShaper::AppendObject(std::string_view value, const Found& found, const Route& route,
+                                  const Record& record, WallTime now, std::string& out) {
+  // A line end between two parts of an object is no part of it, and would end the document.
+  if (value.find_first_of("\r\n") != value.npos) {
+    std::vector<char>& minified = parser_->minified;
+    minified.resize(value.size());
+    size_t size = 0;
+    if (simdjson::minify(value.data(), value.size(), minified.data(), size) == simdjson::SUCCESS) {
+      value = {minified.data(), size};
+    }
+  }
+  value.remove_suffix(1);  // its brace
+  out += value;
+  const bool is_empty = value.find_first_not_of(kBlank, 1) == value.npos;
+  if (!is_empty) out += ',';
+  if (!found.has_timestamp) {
+    out += fmt::format(R"("@timestamp":"{}",)", ToEngineTime(record.timestamp_ms));
+  }
+  if (found.has_own) {
+    out += Origin(kOursDotted, route, record.offset, relay_, now, false) + '}';
+  } else {
+    out += fmt::format(R"("drawbridge":{{{}}}}})",
+                       Origin("", route, record.offset, relay_, now, false));
+  }
 }
 
 std::string DeadLetterDocument(const Route& route, const Record& record, const Refusal& refusal,

@@ -1,8 +1,7 @@
 #include "relay/opensearch/http_client.h"
 
+#include <algorithm>
 #include <array>
-#include <cctype>
-#include <charconv>
 #include <map>
 
 #include <curl/curl.h>
@@ -20,6 +19,7 @@ constexpr long kConnectMs = 10'000;
 // The answer to a bulk has some tens of bytes for each document, also where filter_path is ignored.
 constexpr size_t kAnswerBytesMax = size_t{64} << 20;
 constexpr long kUploadBufferBytes = 512L << 10;
+constexpr curl_off_t kRetryAfterMost = 600;  // seconds
 
 template <auto Free>
 struct Deleter {
@@ -119,7 +119,6 @@ struct HttpClient::Impl {
   static int OnTimer(CURLM* multi, long milliseconds, void* self);
   static size_t OnUpload(char* room, size_t size, size_t count, void* call);
   static size_t OnBody(char* bytes, size_t size, size_t count, void* call);
-  static size_t OnHeader(char* bytes, size_t size, size_t count, void* call);
 
   const SearchEngine engine;
   const FileDescriptor epoll;
@@ -171,8 +170,6 @@ std::unique_ptr<HttpClient::Impl::Call> HttpClient::Impl::Prepare(HttpRequest re
   curl_easy_setopt(easy, CURLOPT_ACCEPT_ENCODING, "gzip");
   curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, OnBody);
   curl_easy_setopt(easy, CURLOPT_WRITEDATA, call.get());
-  curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, OnHeader);
-  curl_easy_setopt(easy, CURLOPT_HEADERDATA, call.get());
   curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, call->words.data());
   const auto add_header = [&](const std::string& line) {
     call->headers.reset(curl_slist_append(call->headers.release(), line.c_str()));
@@ -236,6 +233,10 @@ void HttpClient::Impl::Finish(Call& call, CURLcode code) {
     long connects = 0;
     curl_easy_getinfo(call.easy.get(), CURLINFO_NUM_CONNECTS, &connects);
     call.answer.is_first = connects > 0;
+    curl_off_t wait_s = 0;  // also where the engine named a time of day
+    curl_easy_getinfo(call.easy.get(), CURLINFO_RETRY_AFTER, &wait_s);
+    if (wait_s > 0)
+      call.answer.retry_after = std::chrono::seconds(std::min(wait_s, kRetryAfterMost));
     return;
   }
   call.answer.status = 0;
@@ -285,23 +286,6 @@ size_t HttpClient::Impl::OnBody(char* bytes, size_t size, size_t count, void* ca
   std::string& body = static_cast<Call*>(call)->answer.body;
   if (body.size() + size * count > kAnswerBytesMax) return 0;  // ends the transfer
   body.append(bytes, size * count);
-  return size * count;
-}
-
-size_t HttpClient::Impl::OnHeader(char* bytes, size_t size, size_t count, void* call) {
-  constexpr std::string_view kRetryAfter = "retry-after:";
-  std::string line(bytes, size * count);
-  for (char& c : line) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-  if (line.starts_with(kRetryAfter)) {
-    const size_t at = line.find_first_not_of(' ', kRetryAfter.size());
-    int seconds = 0;
-    if (at != line.npos) std::from_chars(line.data() + at, line.data() + line.size(), seconds);
-    constexpr int kPatience = 600;
-    if (seconds > 0) {
-      static_cast<Call*>(call)->answer.retry_after =
-          std::chrono::seconds(std::min(seconds, kPatience));
-    }
-  }
   return size * count;
 }
 

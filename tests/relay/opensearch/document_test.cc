@@ -2,6 +2,7 @@
 
 #include <array>
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
@@ -164,6 +165,29 @@ TEST_F(DocumentTest, GivesNoEngineWhatKillsOne) {
     EXPECT_EQ(status_.reason(), Reason::kRecordRefused);
   }
   EXPECT_NE(Shape("{}"), "") << "and goes on";
+}
+
+TEST_F(DocumentTest, CountsTheDotsOfNamesIntoTheDepth) {
+  const auto dotted = [](size_t parts) {
+    std::string name = "a";
+    for (size_t i = 1; i < parts; ++i) name += ".a";
+    return name;
+  };
+  const auto levels = [&](size_t depth, size_t parts, const std::string& inmost) {
+    std::string object = inmost;
+    for (size_t i = 0; i < depth; ++i)
+      object = fmt::format(R"({{"{}":{}}})", dotted(parts), object);
+    return object;
+  };
+  for (const char* inmost : {"1", "123456789012345678901234567890", "[]", "{}"}) {
+    EXPECT_NE(Shape(levels(1, 490, inmost)), "") << inmost;
+    EXPECT_EQ(Shape(levels(1, 2'000, inmost)), "") << inmost;
+    EXPECT_NE(Shape(levels(9, 50, inmost)), "") << inmost;
+    EXPECT_EQ(Shape(levels(40, 50, inmost)), "") << inmost;
+    EXPECT_EQ(Shape(levels(400, 5, inmost)), "") << inmost;
+    EXPECT_EQ(Shape(fmt::format(R"({{"list":[{}]}})", levels(40, 50, inmost))), "") << inmost;
+  }
+  EXPECT_NE(Shape(fmt::format(R"({{"message":"{}"}})", dotted(9'000))), "") << "in a text";
 }
 
 TEST_F(DocumentTest, CannotBeMadeToForgeARequest) {
