@@ -20,6 +20,7 @@ const Log kLog("relay.opensearch");
 constexpr const char* kLastSeen = "drawbridge-error-last-seen";
 constexpr const char* kFirstSeen = "drawbridge-error-first-seen";
 constexpr const char* kBytes = "drawbridge-error-bytes";
+constexpr int kFilingsMore = 2;  // where the answer to one is lost
 
 WallTime TimeOf(const json& fields, const char* name) {
   const auto found = fields.find(name);
@@ -172,11 +173,11 @@ StatusOr<FoundLetters> IndexLetterStore::Find(const DeadLetterSelection& selecti
   return found;
 }
 
-// Takes letters out of the index, and writes into it what is known of the others.
-FiledLetters IndexLetterStore::File(const LetterOutcomes& outcomes, const std::string& turn,
-                                    BootTime deadline) {
+// Takes letters out of the index, and writes into it what is known of the others; `ids` are those
+// of all, in their order.
+std::string IndexLetterStore::FilingOf(const LetterOutcomes& outcomes, const std::string& turn,
+                                       std::vector<std::string>& ids) const {
   std::string body;
-  std::vector<std::string> ids;
   const auto act = [&](const json& action) { body += action.dump() + '\n'; };
   const auto where = [&](const std::string& id) {
     ids.push_back(id);
@@ -203,21 +204,38 @@ FiledLetters IndexLetterStore::File(const LetterOutcomes& outcomes, const std::s
     update(id);
     act({{"doc", {{"drawbridge-error-turn", turn}}}});
   }
+  return body;
+}
+
+FiledLetters IndexLetterStore::File(const LetterOutcomes& outcomes, const std::string& turn,
+                                    BootTime deadline) {
   FiledLetters filed;
   if (outcomes.size() == 0) return filed;
+  std::vector<std::string> ids;
+  const std::string body = FilingOf(outcomes, turn, ids);
   // Refreshed, so that the next search finds what this one has left.
-  HttpAnswer answer;
   const std::string path = std::string(kBulkPath) + "&refresh=true";
-  const StatusOr<std::vector<BulkItem>> items =
-      engine_.Bulk({.path = path, .body = body}, ids, Left(deadline), answer);
+  HttpAnswer answer;
+  const auto file = [&] {
+    answer = {};
+    return engine_.Bulk({.path = path, .body = body}, ids, Left(deadline), answer);
+  };
+  StatusOr<std::vector<BulkItem>> items = file();
+  // What was not answered may be done all the same, and is counted here or nowhere.
+  bool may_be_done = false;
+  for (int i = 0; i < kFilingsMore && !items.ok() && answer.status / 100 != 4; ++i) {
+    may_be_done = true;
+    items = file();
+  }
   if (!items.ok()) {
     filed.status = items.status();
     return filed;
   }
   for (size_t i = 0; i < outcomes.size(); ++i) {
     const EngineError& error = (*items)[i].error;
-    if (error.status == 404) continue;  // somebody else has done it
-    if (error.status >= 300) {
+    const bool is_out = error.status == 404 && may_be_done && i < outcomes.taken.size();
+    if (error.status == 404 && !is_out) continue;  // somebody else has done it
+    if (error.status >= 300 && !is_out) {
       filed.status = Status(StatusCode::kUnavailable, Reason::kBrokerError,
                             fmt::format("{}: {} does not take what became of its letters: {}",
                                         engine_.endpoint(), index_, error.Text()));

@@ -33,6 +33,8 @@ class IndexLetterStore final : public LetterStore {
   StatusOr<std::vector<Hit>> Search(const DeadLetterSelection& selection, const std::string& turn,
                                     LetterOrder order, int limit, BootTime deadline,
                                     int64_t& total);
+  std::string FilingOf(const LetterOutcomes& outcomes, const std::string& turn,
+                       std::vector<std::string>& ids) const;
   Status Fetch(const std::vector<Hit>& hits, BootTime deadline, FoundLetters& found);
 
   EngineView& engine_;

@@ -155,6 +155,10 @@ class DeadLetterBoxTest : public testing::Test {
       if (verb == "create" && is_diverting_) item["failure_store"] = "used";
       items.push_back({{verb, item}});
     }
+    if (body.starts_with(R"({"delete")") && answers_lost_ > 0) {
+      --answers_lost_;
+      return {.status = 0, .body = {}, .headers = {}, .hangs_up = true};
+    }
     if (creates > creates_max_) return Say(413, {{"error", "too large"}, {"status", 413}});
     return Say(200, {{"errors", false}, {"items", items}});
   }
@@ -166,6 +170,7 @@ class DeadLetterBoxTest : public testing::Test {
   std::vector<std::pair<std::string, std::string>> sent_;  // index and id
   std::vector<json> searches_;
   size_t creates_max_ = 1'000'000;
+  int answers_lost_ = 0;  // to requests that take letters out
   bool are_taken_by_others_ = false;
   bool gives_letters_up_ = true;
   bool is_diverting_ = false;
@@ -334,6 +339,19 @@ TEST_F(DeadLetterBoxTest, DoesNotCountWhatSomebodyElseHasBroughtIn) {
 
   ASSERT_TRUE(done.ok());
   EXPECT_THAT(done->groups, IsEmpty());
+}
+
+TEST_F(DeadLetterBoxTest, CountsWhatItHasTakenOutThoughTheAnswerWasLost) {
+  AddLetter(7, "{}");
+  AddLetter(8, "{}");
+  answers_lost_ = 1;
+
+  const auto done = box_->Retry({}, {}, Soon());
+
+  ASSERT_TRUE(done.ok());
+  EXPECT_THAT(letters_, IsEmpty());
+  ASSERT_THAT(done->groups, SizeIs(1));
+  EXPECT_EQ(done->groups[0].records, 2);
 }
 
 TEST_F(DeadLetterBoxTest, DoesNotCountALetterThatItsIndexDoesNotGiveUp) {
