@@ -9,6 +9,7 @@ namespace {
 // One that is left alone no more is asked with the next request; where there is none its trouble is
 // no news after so long.
 constexpr Duration kStillNews = std::chrono::seconds(30);
+constexpr Duration kRestLeastMost = std::chrono::minutes(5);
 
 }  // namespace
 
@@ -36,10 +37,12 @@ void AddressRing::Answered(size_t address) {
   its.away.reset();
 }
 
-void AddressRing::StayedAway(size_t address, Status why, BootTime now, Duration least) {
+void AddressRing::StayedAway(size_t address, Status why, BootTime now, Duration kept_waiting) {
   Address& its = addresses_[address];
+  Duration rest = its.backoff.Next();
+  while (rest < std::min<Duration>(3 * kept_waiting, kRestLeastMost)) rest = its.backoff.Next();
   its.tried_at = now;
-  its.down_until = std::max(its.down_until, now + std::max(least, its.backoff.Next()));
+  its.down_until = std::max(its.down_until, now + rest);
   its.away = {.why = std::move(why), .since = its.away ? its.away->since : now};
 }
 

@@ -24,8 +24,9 @@ class AddressRing {
 
   // It answers, whatever it was asked.
   void Answered(size_t address);
-  // It did not answer: it is left alone, for `least` at least.
-  void StayedAway(size_t address, Status why, BootTime now, Duration least = {});
+  // It did not answer, and kept us waiting for so long: it is left alone, three times as long as
+  // that at least.
+  void StayedAway(size_t address, Status why, BootTime now, Duration kept_waiting = {});
 
   // Of those that are left alone at present, or were a moment ago and have not been asked since:
   // why the one was that has been away longest, and since when.

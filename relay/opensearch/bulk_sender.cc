@@ -18,9 +18,8 @@ using namespace std::chrono_literals;
 
 // What the engine has taken it carries out in a moment, or has trouble.
 constexpr Duration kAskAgainAfter = 250ms;
-// Of a request of which nothing is heard for so long the address hangs, and rests for a while.
+// Of a request of which nothing is heard for so long the address hangs.
 constexpr Duration kLateAfter = 10s;
-constexpr Duration kHangingRest = 30s;
 // So many requests are tried before all that fail are taken for the engine's fault.
 constexpr size_t kTellersLeast = 8;
 
@@ -113,7 +112,7 @@ void BulkSender::FindLate(BootTime now) {
                     "up and not overloaded, and the firewalls between",
                     client_->engine().endpoint.opensearch().addresses[sent.address],
                     std::chrono::duration_cast<std::chrono::seconds>(kLateAfter).count()));
-    addresses_.StayedAway(sent.address, why, now, kHangingRest);
+    addresses_.StayedAway(sent.address, why, now, now - sent.at);
     gate_.Forget(sent.address);
     trouble_.Note(why.reason(), why.message(), false, now);
   }
@@ -229,7 +228,7 @@ void BulkSender::TakeWho(Sent sent, const HttpAnswer& answer, BootTime now) {
   }
   if (sent.answer) sent.bulk.MayBeThere();
   if (answer.status == 0) {
-    StandDown(sent.address, answer.failure, now);
+    StandDown(sent, answer.failure, now);
     trouble_.Note(answer.failure.reason(), answer.failure.message(), false, now);
     Retry(std::move(sent.bulk), answer.failure, {}, now);
     return;
@@ -239,7 +238,7 @@ void BulkSender::TakeWho(Sent sent, const HttpAnswer& answer, BootTime now) {
     return;
   }
   if (client_->addresses() > 1) {
-    StandDown(sent.address, known, now);
+    StandDown(sent, known, now);
     trouble_.Note(known.reason(), known.message(), false, now);
     Retry(std::move(sent.bulk), known, {}, now);
     return;
@@ -293,7 +292,11 @@ void BulkSender::SplitByName(Bulk bulk, BootTime due) {
 }
 
 void BulkSender::TakeCheck(Sent sent, const HttpAnswer& answer, BootTime now) {
-  if (answer.status != 0 && answer.status < 500) addresses_.Answered(sent.address);
+  // What it is asked is less than what it is to write.
+  const bool has_late = std::ranges::any_of(in_flight_, [&](const auto& other) {
+    return other.second.address == sent.address && other.second.is_late;
+  });
+  if (answer.status != 0 && answer.status < 500 && !has_late) addresses_.Answered(sent.address);
   Bulk& bulk = sent.bulk;
   switch (bulk.check->Take(answer)) {
     case PresenceCheck::Verdict::kGoOn:
@@ -316,7 +319,7 @@ void BulkSender::TakeCheck(Sent sent, const HttpAnswer& answer, BootTime now) {
       }
       {
         const Status why = bulk.check->status();
-        if (answer.status == 0) StandDown(sent.address, why, now);
+        if (answer.status == 0) StandDown(sent, why, now);
         trouble_.Note(why.reason(), why.message(), false, now);
         bulk.MayBeThere();
         Retry(std::move(bulk), why, {}, now);
@@ -365,7 +368,7 @@ void BulkSender::TakeAnswer(Sent sent, const HttpAnswer& answer, BootTime now) {
   }
   if (answer.status == 0) {
     if (!IsBlamed(sent.bulk)) {
-      StandDown(sent.address, answer.failure, now);
+      StandDown(sent, answer.failure, now);
       trouble_.Note(answer.failure.reason(), answer.failure.message(), false, now);
     }
     sent.bulk.MayBeThere();
@@ -433,7 +436,7 @@ void BulkSender::TakeRefused(Sent sent, const HttpAnswer& answer, BootTime now) 
             {.least = std::max<Duration>(least, 1s), .until_stuck = kThrottledLong}, now);
       return;
     case RequestRemedy::kElsewhere:
-      if (!is_blamed) StandDown(sent.address, why, now);
+      if (!is_blamed) StandDown(sent, why, now);
       if (!sent.asks_who) bulk.MayBeThere();
       Retry(std::move(bulk), why, {.least = least}, now);
       return;
@@ -525,10 +528,10 @@ void BulkSender::Blame(Bulk bulk, const Status& why, BootTime due, BootTime now)
   }
 }
 
-void BulkSender::StandDown(size_t address, const Status& why, BootTime now) {
+void BulkSender::StandDown(const Sent& sent, const Status& why, BootTime now) {
   limit_.PushedBack();
-  addresses_.StayedAway(address, why, now);
-  gate_.Forget(address);
+  addresses_.StayedAway(sent.address, why, now, now - sent.at);
+  gate_.Forget(sent.address);
 }
 
 }  // namespace drawbridge

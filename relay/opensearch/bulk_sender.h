@@ -160,7 +160,7 @@ class BulkSender {
   // Whether it is known to be at fault, so that it says nothing of the engine.
   bool IsBlamed(const Bulk& bulk) const { return bulk.blamed_at && HavePassedWhile(bulk); }
   void Blame(Bulk bulk, const Status& why, BootTime due, BootTime now);
-  void StandDown(size_t address, const Status& why, BootTime now);
+  void StandDown(const Sent& sent, const Status& why, BootTime now);
 
   const std::unique_ptr<HttpClient> client_;
   const BulkSenderSettings settings_;
