@@ -137,6 +137,25 @@ def test_dead_letters_are_brought_in_when_their_cause_is_mended(searching: Searc
     assert stream["status"].get("dead_letters", 0) == 0
 
 
+def test_letters_are_counted_once_when_their_bridge_is_made_anew(searching: Searching) -> None:
+    topic = unique("anew")
+    bad = refuse_some(searching, topic, count=400, every=40)
+    deployment = searching.deployment
+    deployment.cli("delete", "bridge", topic)
+    searching.apply(topic, [topic])
+    deployment.wait_until_carried(topic, [topic])
+
+    assert len(searching.letters(topic)) == len(bad)
+    [group] = deployment.cli_json("dead-letters", "list", topic)["groups"]
+    assert (group["records"], group.get("retried", 0)) == (len(bad), 0)
+
+    mend_mapping(searching, topic)
+    assert deployment.cli("dead-letters", "retry", topic).stdout == f"{len(bad)} brought in\n"
+    [group] = deployment.cli_json("dead-letters", "list", topic)["groups"]
+    assert (group["records"], group["retried"]) == (len(bad), len(bad))
+    searching.assert_once([topic])
+
+
 def test_dead_letters_in_a_topic_are_kept_and_brought_in(searching: Searching) -> None:
     """In a topic of the source's cluster: each record as it came, and why."""
     topic, dead = unique("posted"), unique("dead")
