@@ -267,6 +267,18 @@ def test_what_is_counted_together_is_not_asked_for_apart(searching: Searching) -
         assert refused.returncode == 1 and "leave it out" in refused.stderr, refused.stderr
 
 
+def test_letters_of_a_topic_that_never_was_are_not_found(searching: Searching) -> None:
+    topic = unique("known")
+    searching.deployment.make_topics(topic)
+    searching.apply(topic, [topic])
+    searching.deployment.wait_until_carried(topic, [topic])
+    for verb in ("list", "show", "retry"):
+        known = searching.deployment.cli("dead-letters", verb, f"{topic}/{topic}")
+        assert known.returncode == 0, known.stderr
+        unknown = searching.deployment.cli("dead-letters", verb, f"{topic}/typo", is_checked=False)
+        assert unknown.returncode == 1 and "NOT_FOUND" in unknown.stderr, unknown.stderr
+
+
 def test_dead_letters_are_of_bridges_into_engines(searching: Searching) -> None:
     deployment = searching.deployment
     topic = unique("kafka")
