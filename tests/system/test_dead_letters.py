@@ -277,6 +277,8 @@ def test_letters_of_a_topic_that_never_was_are_not_found(searching: Searching) -
         assert known.returncode == 0, known.stderr
         unknown = searching.deployment.cli("dead-letters", verb, f"{topic}/typo", is_checked=False)
         assert unknown.returncode == 1 and "NOT_FOUND" in unknown.stderr, unknown.stderr
+        nobody = searching.deployment.cli("dead-letters", verb, "/", is_checked=False)
+        assert nobody.returncode == 2 and "FIELD_INVALID" in nobody.stderr, nobody.stderr
 
 
 def test_dead_letters_are_of_bridges_into_engines(searching: Searching) -> None:
