@@ -91,13 +91,24 @@ ExitCode Retry(Session& session, const DeadLetterOptions& options) {
   return done.refused() == 0 ? ExitCode::kOk : ExitCode::kRefused;
 }
 
+// A script's variable may be empty, and what is empty would be taken for all bridges.
+CLI::Validator NamesABridge() {
+  return {[](std::string& name) {
+            return ParseStreamName(name).bridge.empty()
+                       ? fmt::format("\"{}\" names no bridge: write BRIDGE or BRIDGE/TOPIC", name)
+                       : std::string();
+          },
+          ""};
+}
+
 CLI::App& AddVerb(CLI::App& letters, Verb& chosen, const std::string& name, const std::string& help,
                   const std::shared_ptr<DeadLetterOptions>& options,
                   ExitCode (*act)(Session&, const DeadLetterOptions&)) {
   CLI::App& verb = *letters.add_subcommand(name, help);
   CLI::Option* const stream =
       verb.add_option("STREAM", options->stream, "Only these: BRIDGE or BRIDGE/TOPIC")
-          ->type_name("");
+          ->type_name("")
+          ->check(NamesABridge());
   if (name != "list") {
     stream->required()->description("Which: BRIDGE or BRIDGE/TOPIC");
     verb.add_option("--reason", options->reason,

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <span>
 
 #include <fmt/format.h>
 
@@ -21,6 +22,14 @@ bool IsHostAndPort(std::string_view address) {
   const auto [end, error] = std::from_chars(port.data(), port.data() + port.size(), number);
   return error == std::errc() && end == port.data() + port.size() && number > 0 && number < 65536 &&
          address.find_first_of(" ,/\t\r\n") == std::string_view::npos;
+}
+
+// Names of hosts are the same in capitals.
+bool AreSameAddress(std::string_view one, std::string_view other) {
+  const auto in_lower_case = [](char c) {
+    return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+  };
+  return std::ranges::equal(one, other, {}, in_lower_case, in_lower_case);
 }
 
 bool IsEncrypted(std::string_view url) { return url.starts_with("https://"); }
@@ -107,6 +116,13 @@ Status Check(const OpenSearchEndpoint& engine) {
     }
     if (IsEncrypted(engine.addresses[i]) != IsEncrypted(engine.addresses[0])) {
       return Invalid(field, "all addresses are https, or none is");
+    }
+    const auto earlier = std::span(engine.addresses).first(i);
+    if (std::ranges::any_of(earlier, [&](const std::string& other) {
+          return AreSameAddress(other, engine.addresses[i]);
+        })) {
+      return Invalid(field,
+                     fmt::format("\"{}\" is there twice: leave it out here", engine.addresses[i]));
     }
   }
   if (!engine.is_encrypted() && !engine.ca_pem.empty()) {

@@ -174,6 +174,12 @@ Status StreamServiceImpl::CheckKnown(const std::string& bridge, const std::strin
   return topic.empty() ? Status() : Find(*view, bridge, topic).status();
 }
 
+Status StreamServiceImpl::CheckLettersKnown(const std::string& bridge, const std::string& topic) {
+  const auto counted = streams_.DeadLettersOf(bridge, topic, 0, 1);
+  if (!counted.ok()) return counted.status();
+  return counted->empty() ? CheckKnown(bridge, topic) : Status();
+}
+
 grpc::ServerUnaryReactor* StreamServiceImpl::ListGaps(grpc::CallbackServerContext* context,
                                                       const v1::ListGapsRequest* request,
                                                       v1::ListGapsResponse* response) {
@@ -237,6 +243,8 @@ grpc::ServerUnaryReactor* StreamServiceImpl::ReadDeadLetters(
           return InvalidField(fmt::format("is 1 to {}", kLettersMax), "limit");
         }
         if (Status named = CheckError(asked.error()); !named.ok()) return named;
+        const Status known = CheckLettersKnown(asked.bridge(), asked.topic());
+        if (!known.ok()) return known;
         const StatusOr<DeadLetterPage> page =
             fleet_.ReadDeadLetters(asked.bridge(), {.topic = asked.topic(), .error = asked.error()},
                                    asked.limit() == 0 ? kLettersDefault : asked.limit());
@@ -267,6 +275,8 @@ grpc::ServerUnaryReactor* StreamServiceImpl::RetryDeadLetters(
           return InvalidField("give back the next_token of the answer before", "token");
         }
         if (Status named = CheckError(asked.error()); !named.ok()) return named;
+        const Status known = CheckLettersKnown(asked.bridge(), asked.topic());
+        if (!known.ok()) return known;
         const StatusOr<RetriedDeadLetters> retried = fleet_.RetryDeadLetters(
             asked.bridge(), {.topic = asked.topic(), .error = asked.error()}, asked.token());
         if (!retried.ok()) return retried.status();

@@ -46,6 +46,8 @@ class StreamServiceImpl final : public v1::StreamService::CallbackService {
   StatusOr<v1::Stream> Read(const std::string& bridge, const std::string& topic);
   // kNotFound if there is no such bridge, or no such stream of it; empty names mean any.
   Status CheckKnown(const std::string& bridge, const std::string& topic);
+  // The same, but for what dead letters are counted of: they outlive their stream.
+  Status CheckLettersKnown(const std::string& bridge, const std::string& topic);
   Status SetPaused(const std::string& bridge, const std::string& topic, bool is_paused,
                    const StatusOr<Mutation>& mutation, v1::Stream& response);
 

@@ -77,6 +77,33 @@ StatusOr<const KnownEndpoint*> FindEndpoint(const Outcome& outcome, const std::s
                 field);
 }
 
+// Records in an index of letters would be taken for letters, and a retry would not find its own.
+Status CheckLettersApart(const Outcome& outcome) {
+  for (const auto& [name, bridge] : outcome.bridges) {
+    if (bridge.target.index.empty() || !bridge.target.dead_letter_topic.empty()) continue;
+    const std::string letters = bridge.target.letters();
+    const KnownEndpoint& target = outcome.endpoints.at(bridge.target.endpoint);
+    for (const auto& [other_name, other] : outcome.bridges) {
+      if (other_name == name || other.target.index.empty() ||
+          !AreSameCluster(target, outcome.endpoints.at(other.target.endpoint))) {
+        continue;
+      }
+      const StatusOr<IndexTemplate> records = IndexTemplate::Create(other.target.index);
+      if (!records.ok() || !records->MayName(letters)) continue;
+      return Status(
+                 StatusCode::kInvalidArgument, Reason::kFieldInvalid,
+                 fmt::format("{0}, where bridge {1} keeps its dead letters, could be the index of "
+                             "records of bridge {2} as well, which \"{3}\" names: give bridge {1} "
+                             "a dead_letter_index that begins otherwise, or bridge {2} another "
+                             "index",
+                             letters, name, other_name, other.target.index),
+                 "target.dead_letter_index")
+          .At(PathOf(bridge));
+    }
+  }
+  return {};
+}
+
 Status CheckTogether(const Outcome& outcome) {
   for (const auto& [name, bridge] : outcome.bridges) {
     const auto source = FindEndpoint(outcome, bridge.source.endpoint, "source.endpoint");
@@ -105,7 +132,7 @@ Status CheckTogether(const Outcome& outcome) {
       }
     }
   }
-  return {};
+  return CheckLettersApart(outcome);
 }
 
 // Whether what was seen of the one says nothing of the other.

@@ -36,6 +36,27 @@ StatusOr<CommitOutcome> Classify(Database& database, const RelayName& relay,
   return CommitOutcome::kNotContiguous;
 }
 
+// Letters that a bridge of the same name counted before it was made anew, of records that this one
+// has read again, are those that it has just counted: their ids are the same.
+Status ForgetThoseOfBefore(Database& database, PartitionKey key, const std::string& error) {
+  return database
+      .Prepare(
+          "DELETE FROM dead_letters WHERE (stream_id, partition, error) IN "
+          "(SELECT old.stream_id, old.partition, old.error FROM dead_letters made "
+          "JOIN dead_letters old ON old.bridge = made.bridge AND old.topic = made.topic "
+          "AND old.partition = made.partition AND old.error = made.error "
+          "AND old.source_cluster = made.source_cluster "
+          "AND old.source_epoch = made.source_epoch "
+          "AND old.from_offset >= made.from_offset AND old.to_offset <= made.to_offset "
+          "WHERE made.stream_id = ?1 AND made.partition = ?2 AND made.error IN (?3, ?4) "
+          "AND old.stream_id <> ?1)")
+      .Bind(key.stream.value)
+      .Bind(int64_t{key.partition})
+      .Bind(error)
+      .Bind(std::string(kOtherErrors))
+      .Run();
+}
+
 // Those below `stored` came with a commit whose answer was lost, and are counted.
 // Beyond so many kinds of errors a partition's others are counted together.
 Status StoreDeadLetters(Database& database, const CommitItem& item, Offset stored, int64_t now) {
@@ -45,16 +66,18 @@ Status StoreDeadLetters(Database& database, const CommitItem& item, Offset store
         database
             .Prepare(
                 "INSERT INTO dead_letters (stream_id, partition, error, from_offset, to_offset, "
-                "records, bridge, topic, first_at_us, last_at_us) "
+                "records, bridge, topic, first_at_us, last_at_us, source_epoch, source_cluster) "
                 "SELECT s.id, ?2, iif((SELECT count(*) FROM dead_letters WHERE stream_id = ?1 "
                 "AND partition = ?2) < ?8 OR EXISTS (SELECT 1 FROM dead_letters "
                 "WHERE stream_id = ?1 AND partition = ?2 AND error = ?3), ?3, ?9), ?4, ?5, ?6, "
-                "b.name, s.topic, ?7, ?7 FROM streams s "
-                "JOIN bridges b ON b.id = s.bridge_id WHERE s.id = ?1 "
+                "b.name, s.topic, ?7, ?7, s.source_epoch, c.source_cluster FROM streams s "
+                "JOIN bridges b ON b.id = s.bridge_id "
+                "JOIN bridge_sources c ON c.bridge_id = b.id WHERE s.id = ?1 "
                 "ON CONFLICT (stream_id, partition, error) DO UPDATE SET "
                 "from_offset = min(from_offset, excluded.from_offset), "
                 "to_offset = max(to_offset, excluded.to_offset), "
-                "records = records + excluded.records, last_at_us = excluded.last_at_us")
+                "records = records + excluded.records, last_at_us = excluded.last_at_us, "
+                "source_cluster = excluded.source_cluster")
             .Bind(item.key.stream.value)
             .Bind(int64_t{item.key.partition})
             .Bind(letters.error)
@@ -65,6 +88,7 @@ Status StoreDeadLetters(Database& database, const CommitItem& item, Offset store
             .Bind(kDeadLetterKindsMax)
             .Bind(std::string(kOtherErrors))
             .Run();
+    if (put.ok()) put = ForgetThoseOfBefore(database, item.key, letters.error);
     if (!put.ok()) return put;
   }
   return {};

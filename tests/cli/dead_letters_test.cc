@@ -97,5 +97,20 @@ TEST_F(DeadLettersTest, AreRetriedOfANamedBridgeOnly) {
   EXPECT_EQ(Run({"dead-letters", "show", "b", "--limit", "1000"}), ExitCode::kUsage);
 }
 
+// Not of all bridges, as without an argument: a script's variable may be empty.
+TEST_F(DeadLettersTest, AreOfABridgeThatTheArgumentNames) {
+  for (const std::string verb : {"list", "show", "retry"}) {
+    for (const std::string argument : {"", "/", "/audit"}) {
+      EXPECT_EQ(Run({"dead-letters", verb, argument, "-o", "json"}), ExitCode::kUsage)
+          << verb << " '" << argument << "'";
+      EXPECT_EQ(ErrJson()["errors"][0]["reason"], "FIELD_INVALID");
+      EXPECT_THAT(ErrJson()["errors"][0]["message"], HasSubstr("BRIDGE/TOPIC"));
+    }
+  }
+  EXPECT_TRUE(server_.Requests<v1::ListDeadLettersRequest>().empty());
+  EXPECT_TRUE(server_.Requests<v1::ReadDeadLettersRequest>().empty());
+  EXPECT_TRUE(server_.Requests<v1::RetryDeadLettersRequest>().empty());
+}
+
 }  // namespace
 }  // namespace drawbridge::cli

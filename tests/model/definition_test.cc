@@ -238,6 +238,10 @@ TEST_F(EngineTest, WantsAddressesThatNameOneEngineAndNothingBehindIt) {
   }
   EXPECT_EQ(check({"https://a:1", "http://b:1"}), "opensearch.addresses[1]");
   EXPECT_EQ(check({"http://a:1", "http://[::1]:9200"}), "");
+  EXPECT_EQ(check({"https://a:1", "https://b:1", "https://a:1"}), "opensearch.addresses[2]");
+  EXPECT_EQ(check({"https://a:1", "https://A:1"}), "opensearch.addresses[1]") << "one host";
+  EXPECT_NE(Validate(target_.spec).message().find("\"https://A:1\""), std::string::npos);
+  EXPECT_EQ(check({"https://a:1", "https://a:2", "https://b:1"}), "");
   EXPECT_EQ(check({"https://x.us-east-1.aoss.amazonaws.com:443"}), "opensearch.addresses[0]");
   EXPECT_EQ(Validate(target_.spec).reason(), Reason::kGuaranteeUnsupported);
   target_.spec.opensearch().addresses = {"http://a:1"};

@@ -137,6 +137,25 @@ def test_dead_letters_are_brought_in_when_their_cause_is_mended(searching: Searc
     assert stream["status"].get("dead_letters", 0) == 0
 
 
+def test_letters_are_counted_once_when_their_bridge_is_made_anew(searching: Searching) -> None:
+    topic = unique("anew")
+    bad = refuse_some(searching, topic, count=400, every=40)
+    deployment = searching.deployment
+    deployment.cli("delete", "bridge", topic)
+    searching.apply(topic, [topic])
+    deployment.wait_until_carried(topic, [topic])
+
+    assert len(searching.letters(topic)) == len(bad)
+    [group] = deployment.cli_json("dead-letters", "list", topic)["groups"]
+    assert (group["records"], group.get("retried", 0)) == (len(bad), 0)
+
+    mend_mapping(searching, topic)
+    assert deployment.cli("dead-letters", "retry", topic).stdout == f"{len(bad)} brought in\n"
+    [group] = deployment.cli_json("dead-letters", "list", topic)["groups"]
+    assert (group["records"], group["retried"]) == (len(bad), len(bad))
+    searching.assert_once([topic])
+
+
 def test_dead_letters_in_a_topic_are_kept_and_brought_in(searching: Searching) -> None:
     """In a topic of the source's cluster: each record as it came, and why."""
     topic, dead = unique("posted"), unique("dead")
@@ -246,6 +265,20 @@ def test_what_is_counted_together_is_not_asked_for_apart(searching: Searching) -
             "dead-letters", verb, topic, "--reason", "other errors", is_checked=False
         )
         assert refused.returncode == 1 and "leave it out" in refused.stderr, refused.stderr
+
+
+def test_letters_of_a_topic_that_never_was_are_not_found(searching: Searching) -> None:
+    topic = unique("known")
+    searching.deployment.make_topics(topic)
+    searching.apply(topic, [topic])
+    searching.deployment.wait_until_carried(topic, [topic])
+    for verb in ("list", "show", "retry"):
+        known = searching.deployment.cli("dead-letters", verb, f"{topic}/{topic}")
+        assert known.returncode == 0, known.stderr
+        unknown = searching.deployment.cli("dead-letters", verb, f"{topic}/typo", is_checked=False)
+        assert unknown.returncode == 1 and "NOT_FOUND" in unknown.stderr, unknown.stderr
+        nobody = searching.deployment.cli("dead-letters", verb, "/", is_checked=False)
+        assert nobody.returncode == 2 and "FIELD_INVALID" in nobody.stderr, nobody.stderr
 
 
 def test_dead_letters_are_of_bridges_into_engines(searching: Searching) -> None:

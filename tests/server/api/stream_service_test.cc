@@ -103,5 +103,31 @@ TEST_F(StreamServiceTest, ListsNothingOfWhatNeverWasWithoutSayingSo) {
   EXPECT_EQ(outcomes(request), "NOT_FOUND NOT_FOUND bridge, NOT_FOUND NOT_FOUND bridge");
 }
 
+TEST_F(StreamServiceTest, ShowsAndRetriesNoDeadLettersOfATopicThatNeverWas) {
+  int calls = 0;
+  const auto outcomes = [&](const std::string& bridge, const std::string& topic) {
+    v1::ReadDeadLettersRequest read;
+    read.set_bridge(bridge);
+    read.set_topic(topic);
+    v1::RetryDeadLettersRequest retry;
+    retry.set_bridge(bridge);
+    retry.set_topic(topic);
+    retry.set_request_id(std::to_string(++calls));
+    v1::ReadDeadLettersResponse page;
+    v1::RetryDeadLettersResponse retried;
+    return Outcome(stub_->ReadDeadLetters(CallContext(token_).get(), read, &page)) + ", " +
+           Outcome(stub_->RetryDeadLetters(CallContext(token_).get(), retry, &retried));
+  };
+  const std::string asked = outcomes("logs", "audit");
+  EXPECT_EQ(asked.find("NOT_FOUND"), std::string::npos) << asked;
+  EXPECT_EQ(outcomes("logs", ""), asked);
+  EXPECT_EQ(outcomes("logs", "typo"), "NOT_FOUND NOT_FOUND topic, NOT_FOUND NOT_FOUND topic");
+  EXPECT_EQ(outcomes("typo", "audit"), "NOT_FOUND NOT_FOUND bridge, NOT_FOUND NOT_FOUND bridge");
+
+  BridgeSpec made = BridgeNamed("logs").spec;
+  ASSERT_EQ(WhyNot(Apply({DeleteBridge{"logs"}, PutBridge{made}})), "OK");
+  EXPECT_EQ(outcomes("logs", "audit"), asked) << "letters outlive their stream";
+}
+
 }  // namespace
 }  // namespace drawbridge

@@ -54,6 +54,30 @@ class CheckpointStoreTest : public StoreTest {
     return Number("SELECT coalesce(sum(records), 0) FROM filtered_ranges");
   }
 
+  // Passes over records of one partition, which are kept among the dead letters.
+  void Refuse(const Grant& grant, const DeadLetters& letters) {
+    const int64_t base = Next(grant);
+    CommitItem item = Item(grant, base, letters.range.end.value);
+    item.dead_letters = {letters};
+    EXPECT_EQ(Outcome("fra-1", item), "STORED");
+  }
+  // "RECORDS-RETRIED" of each row, in the order in which their streams were made.
+  std::string Letters() {
+    return Text(
+        "SELECT group_concat(t, ' ') FROM (SELECT records || '-' || retried AS t "
+        "FROM dead_letters ORDER BY stream_id, partition, error)");
+  }
+  // The bridge is deleted, and made again with the same topic and partitions.
+  std::pair<Grant, Grant> MakeAnew(const std::string& source = "oci") {
+    BridgeSpec bridge = Bridge("logs");
+    bridge.source.endpoint = source;
+    EXPECT_EQ(WhyNot(Apply({DeleteBridge{"logs"}, PutBridge{bridge}})), "OK");
+    const StreamId made = LearnStream(BridgeNamed("logs").id, "audit", {100, 100, 100});
+    EXPECT_NE(made, stream_);
+    return {GrantTo("fra-1", {.stream = made, .partition = 0}),
+            GrantTo("fra-1", {.stream = made, .partition = 1})};
+  }
+
   const StreamId stream_;
   Grant first_;
   Grant second_;
@@ -397,6 +421,59 @@ TEST_F(CheckpointStoreTest, CountsWhatWasBroughtInAmongOthersWhereItsOwnErrorHas
   }
   EXPECT_EQ(retried["a"], 2);
   EXPECT_EQ(retried[kOtherErrors], 1 + 3);
+}
+
+// The bridge that was made anew reads the same records, and refuses the same ones.
+TEST_F(CheckpointStoreTest, CountsALetterOnceAlsoWhenItsBridgeIsMadeAnew) {
+  const DeadLetters letters{.range = {{110}, {120}}, .records = 4, .error = "a"};
+  Refuse(first_, letters);
+  Refuse(second_, letters);
+  const StoredDeadLetters old = streams().DeadLettersOf("", "", 0, 10)->at(0);
+  const RetriedGroup retried{
+      .topic = "audit", .partition = second_.key.partition, .error = "a", .records = 1};
+  ASSERT_EQ(WhyNot(streams().AddRetried(old.bridge, {retried}, Request())), "OK");
+
+  const auto [first, second] = MakeAnew();
+  Refuse(first, {.range = {{110}, {119}}, .records = 3, .error = "a"});
+  EXPECT_EQ(Letters(), "4-0 4-1 3-0") << "not all of them have been read again";
+  Refuse(first, {.range = {{119}, {120}}, .records = 1, .error = "a"});
+  EXPECT_EQ(Letters(), "4-1 4-0") << "those of the other partition are still of before";
+
+  Refuse(second, letters);
+  EXPECT_EQ(Letters(), "4-0 4-0");
+}
+
+TEST_F(CheckpointStoreTest, KeepsCountingWhatWasNotReadAgain) {
+  Refuse(first_, {.range = {{111}, {120}}, .records = 4, .error = "a"});
+  Refuse(first_, {.range = {{120}, {121}}, .records = 1, .error = "b"});
+  const StreamId other = LearnStream(DefineBridge("others"), "audit", {100});
+  Refuse(GrantTo("fra-1", {.stream = other, .partition = 0}),
+         {.range = {{115}, {120}}, .records = 2, .error = "a"});
+
+  const auto [first, second] = MakeAnew();
+  Refuse(first, {.range = {{112}, {300}}, .records = 7, .error = "a"});
+
+  EXPECT_EQ(Letters(), "4-0 1-0 2-0 7-0")
+      << "one comes before, one has another reason, one is another bridge's";
+}
+
+TEST_F(CheckpointStoreTest, CountsTheLettersOfAnotherLifeOfTheTopicByThemselves) {
+  Refuse(first_, {.range = {{110}, {120}}, .records = 4, .error = "a"});
+  ASSERT_EQ(WhyNot(streams().EndLife(stream_)), "OK");
+
+  const auto [first, second] = MakeAnew();
+  Refuse(first, {.range = {{100}, {120}}, .records = 7, .error = "a"});
+
+  EXPECT_EQ(Letters(), "4-0 7-0");
+}
+
+TEST_F(CheckpointStoreTest, CountsTheLettersOfAnotherClusterByThemselves) {
+  Refuse(first_, {.range = {{110}, {120}}, .records = 4, .error = "a"});
+
+  const auto [first, second] = MakeAnew("aws");
+  Refuse(first, {.range = {{100}, {120}}, .records = 7, .error = "a"});
+
+  EXPECT_EQ(Letters(), "4-0 7-0");
 }
 
 TEST_F(CheckpointStoreTest, StoresNoDeadLetterOfARefusedCommit) {

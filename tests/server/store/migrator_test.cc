@@ -146,6 +146,34 @@ TEST_F(MigratorTest, KeepsTheCopyOfTheOldReleaseWhenItGoesOnHalfway) {
   EXPECT_EQ(Number(CopyOfThisRelease(), "PRAGMA user_version"), ThisRelease());
 }
 
+TEST_F(MigratorTest, TellsOfLettersOfBeforeWhichLifeOfTheirTopicTheyAreOf) {
+  const auto all = ControlMigrations();
+  ASSERT_EQ(MigrateTo({all.begin(), all.begin() + 7}), "OK");
+  ASSERT_EQ(WhyNot(Open().Execute(
+                "INSERT INTO endpoints (name, generation, spec) VALUES ('oci', 1, '{}');"
+                "INSERT INTO bridges (name, generation, spec, source_endpoint, target_endpoint, "
+                "source_cluster_id) VALUES ('logs', 1, '{}', 'oci', 'oci', 'cluster-1');"
+                "INSERT INTO streams (id, bridge_id, topic, target_topic, source_epoch, "
+                "created_at_us) VALUES (4, 1, 'audit', 'audit', 3, 0);"
+                "INSERT INTO dead_letters (stream_id, partition, error, from_offset, to_offset, "
+                "records, bridge, topic, first_at_us, last_at_us) VALUES "
+                "(4, 0, 'a', 1, 2, 1, 'logs', 'audit', 0, 0),"
+                "(2, 0, 'a', 1, 2, 1, 'logs', 'audit', 0, 0)")),
+            "OK");
+
+  ASSERT_EQ(MigrateToThisRelease(), "OK");
+
+  EXPECT_EQ(Number(path(),
+                   "SELECT count(*) FROM dead_letters WHERE stream_id = 4 AND source_epoch = 3 "
+                   "AND source_cluster = 'cluster-1'"),
+            1);
+  EXPECT_EQ(Number(path(),
+                   "SELECT count(*) FROM dead_letters WHERE stream_id = 2 AND source_epoch = 1 "
+                   "AND source_cluster = ''"),
+            1)
+      << "its bridge is gone";
+}
+
 TEST_F(MigratorTest, TakesNothingOfAnotherProgram) {
   Database database = Open();
   ASSERT_EQ(WhyNot(database.Execute("CREATE TABLE addresses (name TEXT)")), "OK");
