@@ -28,14 +28,14 @@ Settings& Current() {
 }
 
 spdlog::logger& Lines() {
-  static const auto logger = [] {
+  static const auto kLogger = [] {
     auto made = std::make_shared<spdlog::logger>("drawbridge",
                                                  std::make_shared<spdlog::sinks::stderr_sink_mt>());
     made->set_pattern("%v");
     made->flush_on(spdlog::level::info);
     return made;
   }();
-  return *logger;
+  return *kLogger;
 }
 
 std::string_view Word(LogLevel level) {

@@ -77,6 +77,7 @@ std::string MegabytesOrUnknown(bool is_known, double bytes_per_second) {
 std::string LabelText(const google::protobuf::Map<std::string, std::string>& labels) {
   const std::map<std::string, std::string> sorted(labels.begin(), labels.end());
   std::vector<std::string> pairs;
+  pairs.reserve(sorted.size());
   for (const auto& [key, value] : sorted) pairs.push_back(fmt::format("{}={}", key, value));
   return fmt::format("{}", fmt::join(pairs, ","));
 }

@@ -139,8 +139,8 @@ std::string YamlFile::Quote(const std::string& text) const {
   return fmt::format("\"{}\"", CutToWidth(Printable(text), 60));
 }
 
-YamlValue::YamlValue(YamlFile& file, YAML::Node node, std::string path)
-    : file_(&file), node_(std::move(node)), path_(std::move(path)) {
+YamlValue::YamlValue(YamlFile& file, const YAML::Node& node, std::string path)
+    : file_(&file), node_(node), path_(std::move(path)) {
   const YAML::Mark mark = node_.Mark();
   file.positions_[path_] = FilePosition{file.name_, mark.line + 1, mark.column + 1};
 }

@@ -73,7 +73,7 @@ class YamlFile {
 // and then gives nothing.
 class YamlValue {
  public:
-  YamlValue(YamlFile& file, YAML::Node node, std::string path);
+  YamlValue(YamlFile& file, const YAML::Node& node, std::string path);
 
   const std::string& path() const { return path_; }
 

@@ -189,7 +189,7 @@ Status CheckTopics(const BridgeSpec& bridge, const TopicSelection& selection) {
 
 // What one kind of target has and the other has not would be lost without a word.
 Status CheckKind(const BridgeTarget& target, const EndpointSpec& endpoint) {
-  const auto meaningless = [&](std::string field, std::string_view kind) {
+  const auto meaningless = [&](const std::string& field, std::string_view kind) {
     return Invalid("target." + field,
                    fmt::format("has no meaning for {}, which is {}: leave it out, or name another "
                                "endpoint",

@@ -76,6 +76,36 @@ Status Run(const drawbridge::RelaySettings& settings, const sigset_t& signals) {
   return {};
 }
 
+CLI::App* AddEnroll(CLI::App& app, std::string& state, std::string& server, std::string& pin,
+                    std::string& token_file) {
+  CLI::App* const enroll = app.add_subcommand("enroll", "Make this machine a relay, once");
+  enroll->add_option("--state", state, "Folder for the relay's identity and journal")
+      ->required()
+      ->envname("DRAWBRIDGE_RELAY_STATE");
+  enroll->add_option("--server", server, "host:port of the server's API")->required();
+  enroll->add_option("--ca-pin", pin, "The server's authority, as `relay token create` printed it")
+      ->required();
+  enroll->add_option("--token-file", token_file, "File with the token, or - for standard input")
+      ->required();
+  return enroll;
+}
+
+CLI::App* AddRun(CLI::App& app, std::string& state, drawbridge::RelaySettings& settings) {
+  CLI::App* const run = app.add_subcommand("run", "Carry records until SIGTERM or SIGINT");
+  run->add_option("--state", state, "Folder for the relay's identity and journal")
+      ->required()
+      ->envname("DRAWBRIDGE_RELAY_STATE");
+  run->add_option("--server", settings.server,
+                  "host:port of the server's relay port, if not as enrolment said");
+  run->add_option("--memory-limit", settings.memory_limit,
+                  "What all lanes together may hold, as 256MB or 1GB")
+      ->transform(CLI::AsSizeValue(false))
+      ->check(CLI::Range(uint64_t{32} << 20, uint64_t{1} << 40))
+      ->type_name("SIZE")
+      ->default_str("256MB");
+  return run;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -98,34 +128,13 @@ int main(int argc, char** argv) {
   app.add_option("--log-level", level, "debug, info, warn or error")
       ->capture_default_str()
       ->check(CLI::IsMember({"debug", "info", "warn", "error"}));
-
   std::string state;
-  CLI::App* const enroll = app.add_subcommand("enroll", "Make this machine a relay, once");
   std::string server;
   std::string pin;
   std::string token_file;
-  enroll->add_option("--state", state, "Folder for the relay's identity and journal")
-      ->required()
-      ->envname("DRAWBRIDGE_RELAY_STATE");
-  enroll->add_option("--server", server, "host:port of the server's API")->required();
-  enroll->add_option("--ca-pin", pin, "The server's authority, as `relay token create` printed it")
-      ->required();
-  enroll->add_option("--token-file", token_file, "File with the token, or - for standard input")
-      ->required();
-
-  CLI::App* const run = app.add_subcommand("run", "Carry records until SIGTERM or SIGINT");
+  CLI::App* const enroll = AddEnroll(app, state, server, pin, token_file);
   drawbridge::RelaySettings settings;
-  run->add_option("--state", state, "Folder for the relay's identity and journal")
-      ->required()
-      ->envname("DRAWBRIDGE_RELAY_STATE");
-  run->add_option("--server", settings.server,
-                  "host:port of the server's relay port, if not as enrolment said");
-  run->add_option("--memory-limit", settings.memory_limit,
-                  "What all lanes together may hold, as 256MB or 1GB")
-      ->transform(CLI::AsSizeValue(false))
-      ->check(CLI::Range(uint64_t{32} << 20, uint64_t{1} << 40))
-      ->type_name("SIZE")
-      ->default_str("256MB");
+  CLI::App* const run = AddRun(app, state, settings);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

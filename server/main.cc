@@ -24,6 +24,56 @@ Exit status: 0 stopped by a signal; 1 could not start (the log says why); 2 not 
 
 constexpr int kUsageError = 2;
 
+struct Options {
+  drawbridge::ServerSettings settings;
+  std::string state;
+  std::string master_key;
+  int64_t certificate_seconds = int64_t{7} * 24 * 3600;
+  int64_t lease_seconds = 30;
+  std::string level = "info";
+};
+
+void AddOptions(CLI::App& app, Options& options) {
+  app.add_option("--state", options.state, "Folder for all that the server keeps")
+      ->required()
+      ->envname("DRAWBRIDGE_STATE");
+  app.add_option("--api-listen", options.settings.api_listen,
+                 "host:port of the API (port 0: any free one)")
+      ->capture_default_str();
+  app.add_option("--relay-listen", options.settings.relay_listen, "host:port for relays")
+      ->capture_default_str();
+  app.add_option("--api-address", options.settings.api_address,
+                 "host:port at which people reach the API, if another");
+  app.add_option("--relay-address", options.settings.relay_address,
+                 "host:port at which relays reach the server, if another");
+  app.add_option("--host", options.settings.hosts,
+                 "A further name or address for the server's certificate");
+  app.add_option("--master-key", options.master_key, "File with the key that seals secrets")
+      ->envname("DRAWBRIDGE_MASTER_KEY");
+  app.add_option("--master-key-credential", options.settings.master_key_credential,
+                 "Name of the service manager's credential (LoadCredential= of the unit) that is "
+                 "this key, in place of a file")
+      ->envname("DRAWBRIDGE_MASTER_KEY_CREDENTIAL");
+  app.add_flag("--forget-secrets", options.settings.forgets_secrets,
+               "The master key is lost: delete the secrets that it sealed; every credential has to "
+               "be set again. Nothing happens while the key fits");
+  app.add_option("--relay-certificate-ttl", options.certificate_seconds,
+                 "Life of a relay's certificate, seconds")
+      ->capture_default_str()
+      ->check(CLI::Range(int64_t{10}, int64_t{90} * 24 * 3600))
+      ->type_name("SECONDS");
+  app.add_option("--lease-ttl", options.lease_seconds,
+                 "How long a silent relay keeps its partitions, seconds")
+      ->capture_default_str()
+      ->check(CLI::Range(3, 3600))
+      ->type_name("SECONDS");
+  app.add_flag("--reflection", options.settings.has_reflection,
+               "Let clients ask which methods there are");
+  app.add_option("--log-level", options.level, "debug, info, warn or error")
+      ->capture_default_str()
+      ->check(CLI::IsMember({"debug", "info", "warn", "error"}));
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -41,59 +91,20 @@ int main(int argc, char** argv) {
       "relays."};
   app.footer(kFooter);
   app.set_version_flag("--version", fmt::format("drawbridge-server {}", drawbridge::kVersion));
-  drawbridge::ServerSettings settings;
-  std::string state;
-  std::string master_key;
-  int64_t certificate_seconds = 7 * 24 * 3600;
-  int64_t lease_seconds = 30;
-  std::string level = "info";
   drawbridge::ReadYamlSettings(app);
-  app.add_option("--state", state, "Folder for all that the server keeps")
-      ->required()
-      ->envname("DRAWBRIDGE_STATE");
-  app.add_option("--api-listen", settings.api_listen, "host:port of the API (port 0: any free one)")
-      ->capture_default_str();
-  app.add_option("--relay-listen", settings.relay_listen, "host:port for relays")
-      ->capture_default_str();
-  app.add_option("--api-address", settings.api_address,
-                 "host:port at which people reach the API, if another");
-  app.add_option("--relay-address", settings.relay_address,
-                 "host:port at which relays reach the server, if another");
-  app.add_option("--host", settings.hosts,
-                 "A further name or address for the server's certificate");
-  app.add_option("--master-key", master_key, "File with the key that seals secrets")
-      ->envname("DRAWBRIDGE_MASTER_KEY");
-  app.add_option("--master-key-credential", settings.master_key_credential,
-                 "Name of the service manager's credential (LoadCredential= of the unit) that is "
-                 "this key, in place of a file")
-      ->envname("DRAWBRIDGE_MASTER_KEY_CREDENTIAL");
-  app.add_flag("--forget-secrets", settings.forgets_secrets,
-               "The master key is lost: delete the secrets that it sealed; every credential has to "
-               "be set again. Nothing happens while the key fits");
-  app.add_option("--relay-certificate-ttl", certificate_seconds,
-                 "Life of a relay's certificate, seconds")
-      ->capture_default_str()
-      ->check(CLI::Range(int64_t{10}, int64_t{90} * 24 * 3600))
-      ->type_name("SECONDS");
-  app.add_option("--lease-ttl", lease_seconds,
-                 "How long a silent relay keeps its partitions, seconds")
-      ->capture_default_str()
-      ->check(CLI::Range(3, 3600))
-      ->type_name("SECONDS");
-  app.add_flag("--reflection", settings.has_reflection, "Let clients ask which methods there are");
-  app.add_option("--log-level", level, "debug, info, warn or error")
-      ->capture_default_str()
-      ->check(CLI::IsMember({"debug", "info", "warn", "error"}));
+  Options options;
+  AddOptions(app, options);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? 0 : kUsageError;
   }
-  settings.state = state;
-  settings.master_key = master_key;
-  settings.certificate_ttl = std::chrono::seconds(certificate_seconds);
-  settings.lease_ttl = std::chrono::seconds(lease_seconds);
-  drawbridge::StartLogging("drawbridge-server", "", drawbridge::LogLevelFromName(level),
+  drawbridge::ServerSettings& settings = options.settings;
+  settings.state = options.state;
+  settings.master_key = options.master_key;
+  settings.certificate_ttl = std::chrono::seconds(options.certificate_seconds);
+  settings.lease_ttl = std::chrono::seconds(options.lease_seconds);
+  drawbridge::StartLogging("drawbridge-server", "", drawbridge::LogLevelFromName(options.level),
                            std::nullopt);
   if (!hardened.ok()) {
     drawbridge::Log("server").Warn("process is not hardened", {{"text", hardened.message()}});

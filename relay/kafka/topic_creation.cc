@@ -123,6 +123,7 @@ std::vector<TopicRefusal> RefusalOfAll(ClusterView& cluster, const std::vector<W
       answer == nullptr ? RD_KAFKA_RESP_ERR__TIMED_OUT : rd_kafka_event_error(answer);
   const std::string words = answer == nullptr ? "" : rd_kafka_event_error_string(answer);
   std::vector<TopicRefusal> refusals;
+  refusals.reserve(topics.size());
   for (const WantedTopic& topic : topics) {
     refusals.push_back(error == RD_KAFKA_RESP_ERR__UNSUPPORTED_FEATURE
                            ? refuse(cluster, topic, error, words)

@@ -72,12 +72,20 @@ bool IsOfOneIndex(const EngineError& error) {
          (error.status == 403 && error.type != "security_exception");
 }
 
+// A letter whose index takes no record is refused again, so that the others need not wait for it.
+ItemOutcome OutcomeForLetter(const BulkItem& item) {
+  if (!WhyNotIndexed(item).empty()) return ItemOutcome::kBadRecord;
+  const ItemOutcome outcome = OutcomeOf(item);
+  const bool is_of_one = outcome == ItemOutcome::kSystemic && IsOfOneIndex(item.error);
+  return is_of_one ? ItemOutcome::kBadRecord : outcome;
+}
+
 }  // namespace
 
 StatusOr<std::unique_ptr<DeadLetterBox>> DeadLetterBox::Open(SearchEngine engine,
                                                              std::string cluster_id,
-                                                             BridgeSpec bridge, std::string relay,
-                                                             const Clock& clock,
+                                                             const BridgeSpec& bridge,
+                                                             std::string relay, const Clock& clock,
                                                              std::unique_ptr<LetterStore> letters) {
   StatusOr<IndexTemplate> index = IndexTemplate::Create(bridge.target.index);
   if (!index.ok()) return index.status().At("target.index");
@@ -146,7 +154,7 @@ Status DeadLetterBox::TakePresent(std::vector<Letter>& letters, LetterOutcomes& 
   }
   // The others are for the next round.
   letters.erase(letters.begin() + static_cast<std::ptrdiff_t>(ids.size()), letters.end());
-  PresenceCheck check(task_prefix_, names, std::move(ids),
+  PresenceCheck check(task_prefix_, std::move(names), std::move(ids),
                       PresenceCheck::OldestOf(timestamps_ms, clock_.WallNow()));
   for (PresenceCheck::Verdict verdict = PresenceCheck::Verdict::kGoOn;
        verdict != PresenceCheck::Verdict::kDone;) {
@@ -174,11 +182,11 @@ Status DeadLetterBox::TakePresent(std::vector<Letter>& letters, LetterOutcomes& 
   return {};
 }
 
-StatusOr<DeadLetterBox::Round> DeadLetterBox::Send(std::vector<Letter> letters, BootTime deadline) {
-  Round round;
-  if (Status looked = TakePresent(letters, round.outcomes, deadline); !looked.ok()) return looked;
-  std::string body;
+// Those that cannot be sent are no longer among the letters, but refused.
+Status DeadLetterBox::Frame(std::vector<Letter>& letters, LetterOutcomes& outcomes,
+                            std::string& body) {
   std::vector<Letter> framed;
+  framed.reserve(letters.size());
   for (Letter& letter : letters) {
     KeptRecord& kept = letter.kept;
     Record record;
@@ -188,9 +196,9 @@ StatusOr<DeadLetterBox::Round> DeadLetterBox::Send(std::vector<Letter> letters, 
     kept.index = index_.Apply(kept.route.source_topic, kept.timestamp_ms);
     ++kept.attempts;
     if (letters_->IsIndex(kept.index)) {
-      return Status(
+      return {
           StatusCode::kFailedPrecondition, Reason::kFieldInvalid,
-          fmt::format("{} is the index of the dead letters as well: name another one", kept.index));
+          fmt::format("{} is the index of the dead letters as well: name another one", kept.index)};
     }
     const Status shaped =
         AppendRecord(kept.index, kept.route, record, clock_.WallNow(), shaper_, body);
@@ -198,63 +206,75 @@ StatusOr<DeadLetterBox::Round> DeadLetterBox::Send(std::vector<Letter> letters, 
       kept.refusal.status = 0;
       kept.refusal.type = "drawbridge_refused";
       kept.refusal.reason = shaped.message();
-      round.outcomes.refused.push_back(std::move(letter));
+      outcomes.refused.push_back(std::move(letter));
       continue;
     }
     framed.push_back(std::move(letter));
   }
-  if (framed.empty()) return round;
+  letters = std::move(framed);
+  return {};
+}
+
+// What the engine takes from nobody at present leaves the letter as it is.
+void DeadLetterBox::Judge(Letter letter, const BulkItem& item, ItemOutcome outcome,
+                          Round& round) const {
+  const EngineError& error = item.error;
+  switch (outcome) {
+    case ItemOutcome::kDelivered:
+    case ItemOutcome::kThere:
+      round.outcomes.taken.push_back(std::move(letter));
+      break;
+    case ItemOutcome::kBadRecord: {
+      const std::string_view why_not = WhyNotIndexed(item);
+      Refusal& refusal = letter.kept.refusal;
+      refusal = {.status = error.status,
+                 .type = error.type,
+                 .caused_by = error.caused_by,
+                 .reason = why_not.empty() ? error.Text() : std::string(why_not),
+                 .group = std::move(refusal.group)};
+      round.outcomes.refused.push_back(std::move(letter));
+      break;
+    }
+    case ItemOutcome::kBackPressure:
+    case ItemOutcome::kPassing:
+    case ItemOutcome::kSystemic:
+      round.halt = Status(StatusCode::kUnavailable, Reason::kBrokerError,
+                          fmt::format("{}: the engine takes no record for {} at present: {}",
+                                      engine_->endpoint(), letter.kept.index, error.Text()));
+      break;
+  }
+}
+
+StatusOr<DeadLetterBox::Round> DeadLetterBox::Send(std::vector<Letter> letters, BootTime deadline) {
+  Round round;
+  if (Status looked = TakePresent(letters, round.outcomes, deadline); !looked.ok()) return looked;
+  std::string body;
+  if (Status framed = Frame(letters, round.outcomes, body); !framed.ok()) return framed;
+  if (letters.empty()) return round;
   std::vector<std::string> ids;
-  for (const Letter& letter : framed) {
+  ids.reserve(letters.size());
+  for (const Letter& letter : letters) {
     ids.push_back(DocumentId(letter.kept.route, letter.kept.offset));
   }
   HttpAnswer answer;
   const StatusOr<std::vector<BulkItem>> items =
       engine_->Bulk({.path = std::string(kBulkPath), .body = body, .opaque_id = task_prefix_}, ids,
                     Left(deadline), answer);
-  std::vector<BulkItem> outcomes;
   if (items.ok()) {
-    outcomes = *items;
-  } else if ((answer.status == 413 || answer.status == 400) && framed.size() == 1) {
-    outcomes = {{.error = ReadError(answer.status, answer.body)}};
-  } else if (answer.status == 413 || answer.status == 400) {
-    // One of them is refused with all the others: fewer at a time find it.
-    round_letters_max_ = std::max(1, static_cast<int>(framed.size() / 2));
-    return round;
-  } else {
-    return items.status();
-  }
-  for (size_t i = 0; i < outcomes.size(); ++i) {
-    const EngineError& error = outcomes[i].error;
-    const bool is_alone = !items.ok();
-    ItemOutcome outcome = is_alone ? ItemOutcome::kBadRecord : OutcomeOf(outcomes[i]);
-    const std::string_view why_not = WhyNotIndexed(outcomes[i]);
-    if (!why_not.empty()) outcome = ItemOutcome::kBadRecord;
-    if (outcome == ItemOutcome::kSystemic && IsOfOneIndex(error)) outcome = ItemOutcome::kBadRecord;
-    switch (outcome) {
-      case ItemOutcome::kDelivered:
-      case ItemOutcome::kThere:
-        round.outcomes.taken.push_back(std::move(framed[i]));
-        break;
-      case ItemOutcome::kBadRecord: {
-        Refusal& refusal = framed[i].kept.refusal;
-        refusal = {.status = error.status,
-                   .type = error.type,
-                   .caused_by = error.caused_by,
-                   .reason = why_not.empty() ? error.Text() : std::string(why_not),
-                   .group = std::move(refusal.group)};
-        round.outcomes.refused.push_back(std::move(framed[i]));
-        break;
-      }
-      case ItemOutcome::kBackPressure:
-      case ItemOutcome::kPassing:
-      case ItemOutcome::kSystemic:
-        round.halt = Status(StatusCode::kUnavailable, Reason::kBrokerError,
-                            fmt::format("{}: the engine takes no record for {} at present: {}",
-                                        engine_->endpoint(), framed[i].kept.index, error.Text()));
-        break;
+    for (size_t i = 0; i < items->size(); ++i) {
+      const BulkItem& item = (*items)[i];
+      Judge(std::move(letters[i]), item, OutcomeForLetter(item), round);
     }
+    return round;
   }
+  if (answer.status != 413 && answer.status != 400) return items.status();
+  if (letters.size() == 1) {
+    Judge(std::move(letters.front()), {.error = ReadError(answer.status, answer.body)},
+          ItemOutcome::kBadRecord, round);
+    return round;
+  }
+  // One of them is refused with all the others: fewer at a time find it.
+  round_letters_max_ = std::max(1, static_cast<int>(letters.size() / 2));
   return round;
 }
 

@@ -13,6 +13,7 @@
 #include "model/definition.h"
 #include "model/index_template.h"
 #include "relay/letters/letter_store.h"
+#include "relay/opensearch/bulk_answer.h"
 #include "relay/opensearch/document.h"
 #include "relay/opensearch/engine_view.h"
 
@@ -29,7 +30,7 @@ class DeadLetterBox {
   // Asks no other cluster than the one that is meant; empty: any. `relay` is told in each document.
   // Without `letters` they are in the bridge's index of them.
   static StatusOr<std::unique_ptr<DeadLetterBox>> Open(
-      SearchEngine engine, std::string cluster_id, BridgeSpec bridge, std::string relay,
+      SearchEngine engine, std::string cluster_id, const BridgeSpec& bridge, std::string relay,
       const Clock& clock, std::unique_ptr<LetterStore> letters = nullptr);
 
   // The last that were refused; fewer than `limit` where they are large.
@@ -57,6 +58,8 @@ class DeadLetterBox {
 
   Duration Left(BootTime deadline) const;
   Status TakePresent(std::vector<Letter>& letters, LetterOutcomes& outcomes, BootTime deadline);
+  Status Frame(std::vector<Letter>& letters, LetterOutcomes& outcomes, std::string& body);
+  void Judge(Letter letter, const BulkItem& item, ItemOutcome outcome, Round& round) const;
   StatusOr<Round> Send(std::vector<Letter> letters, BootTime deadline);
 
   const std::unique_ptr<EngineView> engine_;

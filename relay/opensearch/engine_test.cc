@@ -34,11 +34,11 @@ std::vector<EndpointCheck> TestEngine(SearchEngine engine, const std::vector<std
   const BootTime end = clock.Now() + deadline;
   std::vector<EndpointCheck> checks;
   const auto left = [&] { return std::max<Duration>(end - clock.Now(), std::chrono::seconds(1)); };
-  const auto note = [&](std::string name, const Status& status, std::string detail) {
+  const auto note = [&](std::string name, const Status& status, const std::string& detail) {
     checks.push_back({.name = std::move(name),
                       .is_ok = status.ok(),
                       .reason = status.reason(),
-                      .detail = status.ok() ? std::move(detail) : status.message()});
+                      .detail = status.ok() ? detail : status.message()});
     return status.ok();
   };
   const StatusOr<std::unique_ptr<EngineView>> view = EngineView::Open(std::move(engine));

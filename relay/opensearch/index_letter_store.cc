@@ -31,6 +31,24 @@ WallTime TimeOf(const json& fields, const char* name) {
   return FromMicros(ms * 1000);
 }
 
+// The letters of a bridge that are selected, without those of the turn.
+json QueryFor(const std::string& bridge, const DeadLetterSelection& selection,
+              const std::string& turn) {
+  json filter = json::array();
+  filter.push_back({{"term", {{"drawbridge-error-bridge", bridge}}}});
+  if (!selection.topic.empty()) {
+    filter.push_back({{"term", {{"drawbridge-error-topic", selection.topic}}}});
+  }
+  if (!selection.error.empty()) {
+    filter.push_back({{"term", {{"drawbridge-error-group", selection.error}}}});
+  }
+  json query{{"bool", {{"filter", filter}}}};
+  if (!turn.empty()) {
+    query["bool"]["must_not"] = {{"term", {{"drawbridge-error-turn", turn}}}};
+  }
+  return query;
+}
+
 Status NotOurs(const std::string& index, const std::exception& error) {
   return {StatusCode::kDataLoss, Reason::kBrokerError,
           fmt::format("{} does not answer as an index of dead letters: {}", index, error.what())};
@@ -49,26 +67,17 @@ Duration IndexLetterStore::Left(BootTime deadline) const {
 StatusOr<std::vector<IndexLetterStore::Hit>> IndexLetterStore::Search(
     const DeadLetterSelection& selection, const std::string& turn, LetterOrder order, int limit,
     BootTime deadline, int64_t& total) {
-  json filter = json::array();
-  filter.push_back({{"term", {{"drawbridge-error-bridge", bridge_}}}});
-  if (!selection.topic.empty()) {
-    filter.push_back({{"term", {{"drawbridge-error-topic", selection.topic}}}});
-  }
-  if (!selection.error.empty()) {
-    filter.push_back({{"term", {{"drawbridge-error-group", selection.error}}}});
-  }
-  json query{{"bool", {{"filter", filter}}}};
-  if (!turn.empty()) {
-    query["bool"]["must_not"] = {{"term", {{"drawbridge-error-turn", turn}}}};
-  }
   json fields = json::array();
   for (const char* name : {kFirstSeen, kLastSeen}) {
     fields.push_back({{"field", name}, {"format", "epoch_millis"}});
   }
   const char* const direction = order == LetterOrder::kRefusedLast ? "desc" : "asc";
-  const json body{{"size", limit},       {"track_total_hits", true},
-                  {"query", query},      {"sort", {{{kLastSeen, direction}}}},
-                  {"_source", {kBytes}}, {"docvalue_fields", fields}};
+  const json body{{"size", limit},
+                  {"track_total_hits", true},
+                  {"query", QueryFor(bridge_, selection, turn)},
+                  {"sort", {{{kLastSeen, direction}}}},
+                  {"_source", {kBytes}},
+                  {"docvalue_fields", fields}};
   const StatusOr<HttpAnswer> answer =
       engine_.Ask({.method = "POST",
                    .path = fmt::format("/{}/_search", index_),

@@ -115,7 +115,7 @@ void OpenSearchSink::Frame(Bulk& bulk, std::string& body, BootTime now) {
       const Status shaped = AppendRecord(entry.index, route, entry.record, wall_now, shaper_, body);
       if (!shaped.ok()) {
         // No engine is asked, so that no index is at fault.
-        const std::string why = shaped.message();
+        const std::string& why = shaped.message();
         Refuse({.entry = std::move(entry),
                 .refusal = {.status = 0,
                             .type = "drawbridge_refused",
@@ -154,35 +154,10 @@ bool OpenSearchSink::TakeItems(Bulk bulk, const std::vector<BulkItem>& items, Bo
         TakePassed(std::move(entry), items[i], turned);
         break;
       case ItemOutcome::kBackPressure:
-      case ItemOutcome::kPassing: {
-        const bool is_too_much = outcome == ItemOutcome::kBackPressure;
-        is_pushed_back = is_pushed_back || is_too_much;
-        if (!entry.failing_since) entry.failing_since = now;
-        if (partitions_.IsOld(entry)) {
-          // Nobody waits for it: it is read again, and shall hold nothing up by then.
-          turned.why_old.try_emplace(entry.slot, StatusCode::kUnavailable, Reason::kBrokerError,
-                                     error.Text());
-          turned.old.push_back(std::move(entry));
-          break;
-        }
-        if (IsStuck(entry, is_too_much, now)) {
-          TakeSystemic(std::move(entry), error, turned);
-          break;
-        }
-        trouble_.Note(is_too_much ? Reason::kThrottled : Reason::kBrokerError, error.Text(), false,
-                      now);
-        if (error.status >= 500) {
-          // One of its copies may have it.
-          entry.may_be_there = true;
-          again.Doubt();
-        }
-        // Others wait for an engine that has too much to do, but not for one record for ever.
-        const bool is_long = now - *entry.failing_since >= BulkSender::kThrottledLong;
-        again.is_probe = again.is_probe || !is_too_much || is_long;
-        again.bytes += BulkBytes(entry.record);
-        again.entries.push_back(std::move(entry));
+      case ItemOutcome::kPassing:
+        is_pushed_back = is_pushed_back || outcome == ItemOutcome::kBackPressure;
+        TakePassing(std::move(entry), items[i], turned, again, now);
         break;
-      }
       case ItemOutcome::kBadRecord:
         if (entry.refusal && !partitions_.IsOld(entry)) {
           turned.blocked.try_emplace(
@@ -222,6 +197,36 @@ void OpenSearchSink::TakePassed(Pending entry, const BulkItem& item, Turned& tur
   // The engine has had it, but no search finds it: it counts as a dead letter.
   if (!why.empty()) entry.refusal.emplace().group = why;
   Confirm(entry);
+}
+
+// What fails in passing goes again, slower.
+void OpenSearchSink::TakePassing(Pending entry, const BulkItem& item, Turned& turned, Bulk& again,
+                                 BootTime now) {
+  const EngineError& error = item.error;
+  const bool is_too_much = OutcomeOf(item) == ItemOutcome::kBackPressure;
+  if (!entry.failing_since) entry.failing_since = now;
+  if (partitions_.IsOld(entry)) {
+    // Nobody waits for it: it is read again, and shall hold nothing up by then.
+    turned.why_old.try_emplace(entry.slot, StatusCode::kUnavailable, Reason::kBrokerError,
+                               error.Text());
+    turned.old.push_back(std::move(entry));
+    return;
+  }
+  if (IsStuck(entry, is_too_much, now)) {
+    TakeSystemic(std::move(entry), error, turned);
+    return;
+  }
+  trouble_.Note(is_too_much ? Reason::kThrottled : Reason::kBrokerError, error.Text(), false, now);
+  if (error.status >= 500) {
+    // One of its copies may have it.
+    entry.may_be_there = true;
+    again.Doubt();
+  }
+  // Others wait for an engine that has too much to do, but not for one record for ever.
+  const bool is_long = now - *entry.failing_since >= BulkSender::kThrottledLong;
+  again.is_probe = again.is_probe || !is_too_much || is_long;
+  again.bytes += BulkBytes(entry.record);
+  again.entries.push_back(std::move(entry));
 }
 
 // Whether it is time to give back a record that the engine fails at: its partition is blocked
@@ -322,9 +327,9 @@ void OpenSearchSink::Refuse(Suspect suspect, Turned& turned, BootTime now) {
 void OpenSearchSink::Weigh(Suspect suspect, Turned& turned, BootTime now) {
   Pending& entry = suspect.entry;
   const Refusal& refusal = suspect.refusal;
-  const auto block = [&](std::string why) {
+  const auto block = [&](const std::string& why) {
     turned.blocked.try_emplace(entry.slot, StatusCode::kFailedPrecondition, Reason::kRecordRefused,
-                               std::move(why));
+                               why);
     turned.failed.push_back(std::move(entry));
   };
   switch (partitions_.Refused(entry, suspect.cause, now)) {

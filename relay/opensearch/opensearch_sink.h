@@ -82,6 +82,7 @@ class OpenSearchSink final : public Sink, private BulkOwner {
   void Refuse(Pending entry, const EngineError& error, Turned& turned, BootTime now);
   void Refuse(Suspect suspect, Turned& turned, BootTime now);
   void TakePassed(Pending entry, const BulkItem& item, Turned& turned);
+  void TakePassing(Pending entry, const BulkItem& item, Turned& turned, Bulk& again, BootTime now);
   void Weigh(Suspect suspect, Turned& turned, BootTime now);
   void Judge(BootTime now);
   void KeepDead(Pending entry, Refusal refusal);

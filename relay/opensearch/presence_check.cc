@@ -27,7 +27,7 @@ constexpr const char* kJson = "application/json";
 // A name that is not there yet is made by the first document.
 constexpr const char* kOptions = "ignore_unavailable=true&allow_no_indices=true";
 // How far a record's clock may be ahead of the engine's.
-constexpr int64_t kSkewMs = 10 * 60 * 1000;
+constexpr int64_t kSkewMs = int64_t{10} * 60 * 1000;
 
 std::string PathOf(const std::set<std::string>& names) {
   return fmt::format("/{}", fmt::join(names, ","));
@@ -60,10 +60,10 @@ int64_t PresenceCheck::OldestOf(const std::vector<int64_t>& timestamps_ms, WallT
   return oldest;
 }
 
-PresenceCheck::PresenceCheck(std::string task_prefix, const std::set<std::string>& names,
+PresenceCheck::PresenceCheck(std::string task_prefix, std::set<std::string> names,
                              std::vector<std::string> ids, int64_t oldest_ms)
     : task_prefix_(std::move(task_prefix)),
-      names_(names),
+      names_(std::move(names)),
       ids_(std::move(ids)),
       oldest_ms_(oldest_ms) {}
 

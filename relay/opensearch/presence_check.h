@@ -43,8 +43,8 @@ class PresenceCheck {
   // What the names of requests begin with that may be about the same documents; the indexes and ids
   // of those. The names fit. No document was written before `oldest_ms`, the time of the first of
   // their records: what was closed by then need not be looked into.
-  PresenceCheck(std::string task_prefix, const std::set<std::string>& names,
-                std::vector<std::string> ids, int64_t oldest_ms);
+  PresenceCheck(std::string task_prefix, std::set<std::string> names, std::vector<std::string> ids,
+                int64_t oldest_ms);
 
   // The next request to make.
   HttpRequest Next() const;

@@ -51,6 +51,7 @@ Route RouteOf(const BridgeAssignment& bridge, const StreamAssignment& stream,
 
 }  // namespace
 
+// NOLINTNEXTLINE(readability-function-size): all that it works with, and whom it tells
 Supervisor::Supervisor(SupervisorSettings settings, LaneFactory& factory, Journal& journal,
                        ProgressBoard& board, const Clock& clock, OnGivenBack on_given_back,
                        OnSurvey on_survey)
@@ -133,27 +134,30 @@ void Supervisor::Tick() {
   std::erase_if(ending_, [](const auto& lane) { return lane->has_ended(); });
   for (auto& [id, bridge] : bridges_) {
     for (RunningLane& lane : bridge.lanes) {
-      if (!lane.thread->has_failed()) continue;
-      // What it knew is in the journal; its partitions start again from there.
-      kLog.Warn("lane is made anew", {{"lane", lane.id}});
-      for (const auto& [key, token] : lane.partitions) {
-        RunningPartition& partition = bridge.partitions[key];
-        partition.lane = 0;
-        partition.is_releasing = false;
-        if (const auto entry = journal_.Read(key); entry && entry->token == token) {
-          partition.last.to = entry->checkpoint;
-          // Nothing below the journal's checkpoint waits to be stored.
-          partition.last.gaps.clear();
-          partition.last.filtered.clear();
-          partition.last.dead_letters.clear();
-        }
-      }
-      lane.partitions.clear();
-      lane.releasing = 0;
-      lane.version = 0;  // obsolete
+      if (lane.thread->has_failed()) TakeBack(bridge, lane);
     }
     Converge(bridge);
   }
+}
+
+// What a failed lane knew is in the journal; its partitions start again from there.
+void Supervisor::TakeBack(RunningBridge& bridge, RunningLane& failed) {
+  kLog.Warn("lane is made anew", {{"lane", failed.id}});
+  for (const auto& [key, token] : failed.partitions) {
+    RunningPartition& partition = bridge.partitions[key];
+    partition.lane = 0;
+    partition.is_releasing = false;
+    if (const auto entry = journal_.Read(key); entry && entry->token == token) {
+      partition.last.to = entry->checkpoint;
+      // Nothing below the journal's checkpoint waits to be stored.
+      partition.last.gaps.clear();
+      partition.last.filtered.clear();
+      partition.last.dead_letters.clear();
+    }
+  }
+  failed.partitions.clear();
+  failed.releasing = 0;
+  failed.version = 0;  // obsolete
 }
 
 // --- Assignments --------------------------------------------------------------------------------
@@ -228,6 +232,20 @@ Status Supervisor::Reserve(const StreamAssignment& stream) {
   return {};
 }
 
+// It runs under the token that is wanted: it goes on.
+void Supervisor::KeepPartition(RunningBridge& bridge, const StreamAssignment& stream,
+                               RunningPartition& running) {
+  const PartitionKey key = running.route.key;
+  running.is_wanted = true;
+  running.route = RouteOf(bridge.assignment, stream, key.partition);
+  if (running.is_paused == stream.is_paused) return;
+  running.is_paused = stream.is_paused;
+  RunningLane* const lane = FindLane(bridge, running.lane);
+  if (lane == nullptr) return;
+  lane->thread->Post(
+      [key, is_paused = stream.is_paused](Lane& its_lane) { its_lane.SetPaused(key, is_paused); });
+}
+
 Status Supervisor::TakePartition(RunningBridge& bridge, const StreamAssignment& stream,
                                  const PartitionAssignment& wanted) {
   const PartitionKey key{.stream = stream.stream, .partition = wanted.partition};
@@ -241,18 +259,7 @@ Status Supervisor::TakePartition(RunningBridge& bridge, const StreamAssignment& 
                         found->second.last.token.epoch)};
   }
   if (found != bridge.partitions.end() && found->second.last.token == wanted.token) {
-    RunningPartition& running = found->second;
-    running.is_wanted = true;
-    running.route = RouteOf(bridge.assignment, stream, wanted.partition);
-    if (running.is_paused != stream.is_paused) {
-      running.is_paused = stream.is_paused;
-      RunningLane* const lane = FindLane(bridge, running.lane);
-      if (lane != nullptr) {
-        lane->thread->Post([key, is_paused = stream.is_paused](Lane& its_lane) {
-          its_lane.SetPaused(key, is_paused);
-        });
-      }
-    }
+    KeepPartition(bridge, stream, found->second);
     return {};
   }
   RunningPartition partition{.route = RouteOf(bridge.assignment, stream, wanted.partition),

@@ -103,10 +103,13 @@ class Supervisor {
   T Call(std::function<T()> task);
   void Loop();
   void Tick();
+  void TakeBack(RunningBridge& bridge, RunningLane& failed);
 
   void ApplyBridge(const BridgeAssignment& wanted, BridgeSecrets secrets,
                    std::vector<std::pair<StreamId, Status>>& errors);
   Status Reserve(const StreamAssignment& stream);
+  void KeepPartition(RunningBridge& bridge, const StreamAssignment& stream,
+                     RunningPartition& running);
   Status TakePartition(RunningBridge& bridge, const StreamAssignment& stream,
                        const PartitionAssignment& wanted);
   void ApplySurvey(RunningBridge& bridge, bool has_changed);

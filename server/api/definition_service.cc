@@ -114,7 +114,8 @@ StatusOr<v1::ApplyResponse> DefinitionWriter::Apply(const WantedDefinitions& wan
   return last;
 }
 
-StatusOr<v1::ApplyResponse> DefinitionWriter::Delete(DefinitionStep step, Mutation mutation) {
+StatusOr<v1::ApplyResponse> DefinitionWriter::Delete(const DefinitionStep& step,
+                                                     const Mutation& mutation) {
   Status last;
   for (int i = 0; i < kTries; ++i) {
     const StatusOr<DesiredState> stored = database_.ReadAll();
@@ -243,10 +244,10 @@ grpc::ServerUnaryReactor* BridgeServiceImpl::DeleteBridge(grpc::CallbackServerCo
   return gate_.Run(
       context, "/drawbridge.v1.BridgeService/DeleteBridge", request, response,
       [this](const Actor& actor, const auto& asked, const auto&) -> Status {
-        StatusOr<Mutation> mutation = MutationOf(actor, asked, asked.request_id(), asked.reason());
+        const StatusOr<Mutation> mutation =
+            MutationOf(actor, asked, asked.request_id(), asked.reason());
         if (!mutation.ok()) return mutation.status();
-        return writer_.Delete(drawbridge::DeleteBridge{asked.name()}, *std::move(mutation))
-            .status();
+        return writer_.Delete(drawbridge::DeleteBridge{asked.name()}, *mutation).status();
       });
 }
 
@@ -362,10 +363,10 @@ grpc::ServerUnaryReactor* EndpointServiceImpl::DeleteEndpoint(
   return gate_.Run(
       context, "/drawbridge.v1.EndpointService/DeleteEndpoint", request, response,
       [this](const Actor& actor, const auto& asked, const auto&) -> Status {
-        StatusOr<Mutation> mutation = MutationOf(actor, asked, asked.request_id(), asked.reason());
+        const StatusOr<Mutation> mutation =
+            MutationOf(actor, asked, asked.request_id(), asked.reason());
         if (!mutation.ok()) return mutation.status();
-        return writer_.Delete(drawbridge::DeleteEndpoint{asked.name()}, *std::move(mutation))
-            .status();
+        return writer_.Delete(drawbridge::DeleteEndpoint{asked.name()}, *mutation).status();
       });
 }
 

@@ -27,7 +27,7 @@ class DefinitionWriter {
   StatusOr<v1::ApplyResponse> Apply(const WantedDefinitions& wanted, Mutation mutation,
                                     const Check& check);
 
-  StatusOr<v1::ApplyResponse> Delete(DefinitionStep step, Mutation mutation);
+  StatusOr<v1::ApplyResponse> Delete(const DefinitionStep& step, const Mutation& mutation);
 
  private:
   ControlDatabase& database_;

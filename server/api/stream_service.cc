@@ -88,6 +88,26 @@ StatusOr<FoundStream> Find(const FleetView& view, const std::string& bridge,
   return FoundStream{&*found, its_bridge};
 }
 
+// Adds one page of the partitions that are asked for.
+void AddPartitions(const FleetView& view, const v1::ListPartitionsRequest& asked, const Page& page,
+                   v1::ListPartitionsResponse& answer) {
+  int64_t index = 0;
+  for (const StoredStream& stream : view.stored.streams) {
+    const StoredBridge* const bridge = BridgeOf(view, stream);
+    if (bridge == nullptr) continue;
+    if (!asked.bridge().empty() && bridge->spec.name != asked.bridge()) continue;
+    if (!asked.topic().empty() && stream.topic != asked.topic()) continue;
+    for (const StoredPartition& partition : view.stored.partitions) {
+      if (partition.key.stream != stream.id || index++ < page.first) continue;
+      if (index > page.first + page.size) {
+        answer.set_next_page_token(std::to_string(page.first + page.size));
+        return;
+      }
+      *answer.add_partitions() = ToProto(partition, stream, *bridge, view);
+    }
+  }
+}
+
 }  // namespace
 
 StatusOr<v1::Stream> StreamServiceImpl::Read(const std::string& bridge, const std::string& topic) {
@@ -147,21 +167,7 @@ grpc::ServerUnaryReactor* StreamServiceImpl::ListPartitions(
         const StatusOr<FleetView> view = fleet_.View();
         if (!view.ok()) return view.status();
         if (Status known = CheckKnown(asked.bridge(), asked.topic()); !known.ok()) return known;
-        int64_t index = 0;
-        for (const StoredStream& stream : view->stored.streams) {
-          const StoredBridge* const bridge = BridgeOf(*view, stream);
-          if (bridge == nullptr) continue;
-          if (!asked.bridge().empty() && bridge->spec.name != asked.bridge()) continue;
-          if (!asked.topic().empty() && stream.topic != asked.topic()) continue;
-          for (const StoredPartition& partition : view->stored.partitions) {
-            if (partition.key.stream != stream.id || index++ < page->first) continue;
-            if (index > page->first + page->size) {
-              answer.set_next_page_token(std::to_string(page->first + page->size));
-              return {};
-            }
-            *answer.add_partitions() = ToProto(partition, stream, *bridge, *view);
-          }
-        }
+        AddPartitions(*view, asked, *page, answer);
         return {};
       });
 }
@@ -192,7 +198,7 @@ grpc::ServerUnaryReactor* StreamServiceImpl::ListGaps(grpc::CallbackServerContex
                      if (!gaps.ok()) return gaps.status();
                      // Gaps outlive their bridge; but of one that never was nothing is known.
                      if (gaps->empty() && page->first == 0) {
-                       const Status known = CheckKnown(asked.bridge(), asked.topic());
+                       Status known = CheckKnown(asked.bridge(), asked.topic());
                        if (!known.ok()) return known;
                      }
                      for (const StoredGap& gap : *gaps) {
@@ -219,7 +225,7 @@ grpc::ServerUnaryReactor* StreamServiceImpl::ListDeadLetters(
         if (!groups.ok()) return groups.status();
         // As gaps, they outlive their bridge.
         if (groups->empty() && page->first == 0) {
-          const Status known = CheckKnown(asked.bridge(), asked.topic());
+          Status known = CheckKnown(asked.bridge(), asked.topic());
           if (!known.ok()) return known;
         }
         for (const StoredDeadLetters& group : *groups) {

@@ -2,7 +2,7 @@
 
 #include <array>
 #include <cerrno>
-#include <cstring>
+#include <system_error>
 
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -65,7 +65,8 @@ StatusOr<std::unique_ptr<ControlDatabase>> ControlDatabase::Open(const std::file
   const FileDescriptor file(open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, S_IRUSR | S_IWUSR));
   if (!file.is_open()) {
     return Status(StatusCode::kFailedPrecondition, Reason::kStorageDegraded,
-                  fmt::format("{} cannot be opened: {}", path.string(), std::strerror(errno)));
+                  fmt::format("{} cannot be opened: {}", path.string(),
+                              std::generic_category().message(errno)));
   }
   fchmod(file.get(), S_IRUSR | S_IWUSR);
   StatusOr<Database> writer = Database::Open(path, Database::Mode::kWriter);

@@ -96,7 +96,7 @@ StatusOr<StoredCredential> CredentialStore::Put(const StoredCredential& about, c
 StatusOr<Receipt> CredentialStore::Delete(const std::string& name, const Mutation& mutation) {
   return Mutate(writer_, clock_, mutation, "delete", "credential " + name,
                 [&](Database& database) -> Status {
-                  const Status deleted =
+                  Status deleted =
                       database.Prepare("DELETE FROM credentials WHERE name = ?").Bind(name).Run();
                   if (deleted.reason() == Reason::kInUse) {
                     return {StatusCode::kFailedPrecondition, Reason::kInUse,

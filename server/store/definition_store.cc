@@ -48,7 +48,7 @@ Status Follow(Database& database, const BridgeSpec& bridge) {
     if (!streams.status().ok()) return streams.status();
   }
   for (const Change& change : changes) {
-    const Status put =
+    Status put =
         database
             .Prepare(
                 "UPDATE streams SET target_topic = ?, is_selected = ?, target_partitions = "
@@ -102,7 +102,7 @@ Status Put(Database& database, const BridgeSpec& bridge, const std::string& acto
 
 Status DeleteNamed(Database& database, std::string_view sql, const std::string& kind,
                    const std::string& name) {
-  const Status deleted = database.Prepare(sql).Bind(name).Run();
+  Status deleted = database.Prepare(sql).Bind(name).Run();
   if (deleted.reason() == Reason::kInUse) {
     return {StatusCode::kFailedPrecondition, Reason::kInUse,
             fmt::format("{} {} is still in use: delete what names it first", kind, name)};

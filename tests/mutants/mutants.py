@@ -176,8 +176,26 @@ MUTANTS = [
     Mutant(
         "items are told apart by their place alone",
         "relay/opensearch/bulk_answer.cc",
-        "    if (known.contains(items[i].id)) return false;",
-        "    if (known.contains(items[i].id)) return true;",
+        "    if (!ours.empty() && items[i].id.starts_with(ours)) return false;",
+        "    if (!ours.empty() && items[i].id.starts_with(ours)) continue;",
+    ),
+    Mutant(
+        "an answer over a new connection is believed whoever gave it",
+        "relay/opensearch/cluster_gate.h",
+        "    return !cluster_id_.empty() && answer.is_first && answer.status == 200;",
+        "    return false && answer.is_first && answer.status == 200;",
+    ),
+    Mutant(
+        "all wait for an address that hangs",
+        SENDER,
+        "sent.second.bulk.is_probe == are_probes && !sent.second.is_late;",
+        "sent.second.bulk.is_probe == are_probes;",
+    ),
+    Mutant(
+        "the dots of names do not count into the depth",
+        "relay/opensearch/document.cc",
+        "  if (HasManyDots(value) && IsDeeperThan(kDepthMax, parsed)) return Shape::kTooDeep;",
+        "",
     ),
     Mutant(
         "what is found there ends a trial",
