@@ -224,8 +224,8 @@ MUTANTS = [
     Mutant(
         "a dead letter counts as gone though its index keeps it",
         "relay/opensearch/index_letter_store.cc",
-        "    if (error.status >= 300) {",
-        "    if (error.status >= 900) {",
+        "    if (error.status >= 300 && !is_out) {",
+        "    if (error.status >= 900 && !is_out) {",
     ),
 ]
 
