@@ -176,6 +176,7 @@ Status ClusterView::LookUp(const std::vector<std::string>& names, const Patience
   if (names.empty()) return {};
   // Without "all" the library asks for the topics that it has a handle of.
   std::vector<TopicHandle> handles;
+  handles.reserve(names.size());
   for (const std::string& name : names) {
     handles.emplace_back(rd_kafka_topic_new(client_.get(), name.c_str(), nullptr));
   }

@@ -28,6 +28,24 @@ std::optional<Offset> OffsetIn(const std::map<TopicPartition, int64_t>& answers,
   return Offset{found->second};
 }
 
+// Where a partition begins of which the ends of the log are known; `at_time` is for kTime.
+std::optional<Offset> StartOf(Start::Kind kind, const SurveyedPartition& one,
+                              const std::map<TopicPartition, int64_t>& at_time,
+                              const TopicPartition& name) {
+  switch (kind) {
+    case Start::Kind::kEarliest:
+      return one.log_start;
+    case Start::Kind::kLatest:
+      return one.log_end;
+    case Start::Kind::kTime:
+      break;
+  }
+  const auto found = at_time.find(name);
+  // Nothing is that young: what comes next is.
+  if (found != at_time.end() && found->second < 0) return one.log_end;
+  return OffsetIn(at_time, name);
+}
+
 // What a cluster answered for a topic.
 Status About(const ClusterView& cluster, const std::string& topic, rd_kafka_resp_err_t error) {
   const Status status = ToStatus(error, rd_kafka_err2str(error), cluster.context());
@@ -193,23 +211,9 @@ bool KafkaSurveyor::IsElsewhere(const SurveyResult& result) {
 
 // --- The source ---------------------------------------------------------------------------------
 
-void KafkaSurveyor::ChooseTopics(SurveyResult& result, const Patience& patience) {
-  std::vector<TopicFlow> back = reverse_flows_;
-  const std::string& target_id =
-      is_target_seen_ ? target_->cluster_id() : bridge_.target_cluster_id;
-  const bool is_same = !target_id.empty() && target_id == source_->cluster_id();
-  // Within one cluster a bridge could feed on its own topics.
-  if (is_same) back.push_back(flow_);
-
-  std::vector<std::string> missing;
-  for (const std::string& name : flow_.selection.literals()) {
-    if (source_->Find(name) == nullptr) missing.push_back(name);
-  }
-  if (Status seen = source_->LookUp(missing, patience.Within(kReachPatience)); !seen.ok()) {
-    Note(result, Side::kSource, seen, false);
-    result.is_complete = false;
-    missing.clear();
-  }
+// Why topics that are named are not seen, unless the source has them by now.
+void KafkaSurveyor::NoteMissing(SurveyResult& result,
+                                const std::vector<std::string>& missing) const {
   for (const std::string& name : missing) {
     const auto found = source_->topics().find(name);
     if (found == source_->topics().end() || found->second.partitions() > 0) continue;
@@ -234,6 +238,26 @@ void KafkaSurveyor::ChooseTopics(SurveyResult& result, const Patience& patience)
       result.is_complete = false;
     }
   }
+}
+
+void KafkaSurveyor::ChooseTopics(SurveyResult& result, const Patience& patience) {
+  std::vector<TopicFlow> back = reverse_flows_;
+  const std::string& target_id =
+      is_target_seen_ ? target_->cluster_id() : bridge_.target_cluster_id;
+  const bool is_same = !target_id.empty() && target_id == source_->cluster_id();
+  // Within one cluster a bridge could feed on its own topics.
+  if (is_same) back.push_back(flow_);
+
+  std::vector<std::string> missing;
+  for (const std::string& name : flow_.selection.literals()) {
+    if (source_->Find(name) == nullptr) missing.push_back(name);
+  }
+  if (Status seen = source_->LookUp(missing, patience.Within(kReachPatience)); !seen.ok()) {
+    Note(result, Side::kSource, seen, false);
+    result.is_complete = false;
+    missing.clear();
+  }
+  NoteMissing(result, missing);
 
   for (const auto& [name, topic] : source_->topics()) {
     if (topic.partitions() == 0 || !flow_.selection.Matches(name)) continue;
@@ -291,20 +315,7 @@ void KafkaSurveyor::ReadPositions(SurveyResult& result, const Patience& patience
       const TopicPartition name{topic.topic, one.partition};
       one.log_start = OffsetIn(starts, name);
       one.log_end = OffsetIn(ends, name);
-      switch (rule.kind) {
-        case Start::Kind::kEarliest:
-          one.start = one.log_start;
-          break;
-        case Start::Kind::kLatest:
-          one.start = one.log_end;
-          break;
-        case Start::Kind::kTime:
-          // Nothing is that young: what comes next is.
-          if (at_time.contains(name)) {
-            one.start = at_time.at(name) < 0 ? one.log_end : OffsetIn(at_time, name);
-          }
-          break;
-      }
+      one.start = StartOf(rule.kind, one, at_time, name);
     }
     std::vector<PartitionNumber> unread;
     for (const SurveyedPartition& one : topic.partitions) {
@@ -372,18 +383,23 @@ void KafkaSurveyor::NoteRefusals(SurveyResult& result,
   }
 }
 
-void KafkaSurveyor::MakeTarget(SurveyResult& result, const Patience& patience) {
-  const std::map<std::string, WantedTopic> wanted = WantedTopics(result);
+// Whether the target tells which of them it has.
+bool KafkaSurveyor::LookUpAtTarget(const std::map<std::string, WantedTopic>& wanted,
+                                   SurveyResult& result, const Patience& patience) {
   std::vector<std::string> missing;
   for (const auto& [name, topic] : wanted) {
     if (target_->Find(name) == nullptr) missing.push_back(name);
   }
-  if (Status seen = target_->LookUp(missing, patience.Within(kReachPatience)); !seen.ok()) {
-    Note(result, Side::kTarget, seen, false);
-    result.is_complete = false;
-    return;
-  }
+  const Status seen = target_->LookUp(missing, patience.Within(kReachPatience));
+  if (seen.ok()) return true;
+  Note(result, Side::kTarget, seen, false);
+  result.is_complete = false;
+  return false;
+}
 
+void KafkaSurveyor::MakeTarget(SurveyResult& result, const Patience& patience) {
+  const std::map<std::string, WantedTopic> wanted = WantedTopics(result);
+  if (!LookUpAtTarget(wanted, result, patience)) return;
   const Capabilities& profile = CapabilitiesOf(target_->endpoint().kafka().profile);
   std::vector<WantedTopic> to_create;
   std::vector<WantedTopic> to_grow;

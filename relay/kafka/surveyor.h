@@ -55,6 +55,9 @@ class KafkaSurveyor final : public Survey {
   bool IsElsewhere(const SurveyResult& result);
   bool IsOntoItself(const SurveyResult& result) const;
   std::map<std::string, WantedTopic> WantedTopics(const SurveyResult& result) const;
+  bool LookUpAtTarget(const std::map<std::string, WantedTopic>& wanted, SurveyResult& result,
+                      const Patience& patience);
+  void NoteMissing(SurveyResult& result, const std::vector<std::string>& missing) const;
   void Note(SurveyResult& result, Side side, const Status& status, bool blocks,
             const std::string& topic = {}) const;
   // The partitions of a topic that did not answer; `topic` is the source's.

@@ -34,6 +34,14 @@ Offset StartOf(const std::string& turn) {
   return {std::max<int64_t>(0, start)};
 }
 
+// Its records before `to`.
+void Show(const Batch& batch, std::optional<Offset> to,
+          const std::function<void(const Record&)>& see) {
+  for (const Record& record : batch.records) {
+    if (!to || record.offset < *to) see(record);
+  }
+}
+
 }  // namespace
 
 TopicLetterStore::TopicLetterStore(std::unique_ptr<Source> source,
@@ -47,6 +55,7 @@ TopicLetterStore::TopicLetterStore(std::unique_ptr<Source> source,
 
 void TopicLetterStore::Wait(const std::vector<int>& descriptors, BootTime deadline) const {
   std::vector<pollfd> polled;
+  polled.reserve(descriptors.size());
   for (const int descriptor : descriptors) {
     polled.push_back({.fd = descriptor, .events = POLLIN, .revents = 0});
   }
@@ -84,9 +93,7 @@ Status TopicLetterStore::Scan(Offset from, std::optional<Offset> to, BootTime de
         continue;
       }
       if (const auto* const batch = std::get_if<Batch>(&event)) {
-        for (const Record& record : batch->records) {
-          if (!to || record.offset < *to) see(record);
-        }
+        Show(*batch, to, see);
         is_done = to && batch->read_to >= *to;
       } else if (std::holds_alternative<EndOfPartition>(event)) {
         is_done = true;
@@ -157,7 +164,7 @@ Status TopicLetterStore::Learn(Offset from, const Wanted& wanted, BootTime deadl
   do {
     left_out_ = 0;
     left_out_from_.reset();
-    const Status scanned =
+    Status scanned =
         Scan(from, std::nullopt, deadline, [&](const Record& record) { Note(record, wanted); });
     if (!scanned.ok()) return scanned;
     from = left_out_from_.value_or(from);

@@ -306,6 +306,18 @@ void FleetController::Reassign(const std::set<PartitionKey>& wanted,
   LoadDesired();
 }
 
+// What the relay did not have before counts as held until it refuses it.
+void FleetController::Offer(Relay& relay, const Assignments& assignments) {
+  for (const BridgeAssignment& bridge : assignments.bridges) {
+    for (const StreamAssignment& stream : bridge.streams) {
+      for (const PartitionAssignment& partition : stream.partitions) {
+        const PartitionKey key{.stream = stream.stream, .partition = partition.partition};
+        if (relay.held.insert(key).second) relay.offered.insert(key);
+      }
+    }
+  }
+}
+
 void FleetController::SendAssignments() {
   for (auto& [name, relay] : relays_) {
     if (!relay.session) continue;
@@ -329,14 +341,7 @@ void FleetController::SendAssignments() {
     const bool tries_again = relay.send_again_at && clock_.Now() >= *relay.send_again_at;
     if (relay.has_been_sent && SaysTheSame(assignments, relay.sent) && !tries_again) continue;
     relay.send_again_at.reset();
-    for (const BridgeAssignment& bridge : assignments.bridges) {
-      for (const StreamAssignment& stream : bridge.streams) {
-        for (const PartitionAssignment& partition : stream.partitions) {
-          const PartitionKey key{.stream = stream.stream, .partition = partition.partition};
-          if (relay.held.insert(key).second) relay.offered.insert(key);
-        }
-      }
-    }
+    Offer(relay, assignments);
     relay.awaited_nonce = fmt::format("a{}", ++last_number_);
     relay.sent = assignments;
     relay.has_been_sent = true;
@@ -476,7 +481,7 @@ void FleetController::Receive(const RelaySession* session, FromRelay message) {
   });
 }
 
-void FleetController::Take(const RelayName& name, Relay& relay, RelayAck ack) {
+void FleetController::Take(const RelayName& name, Relay& relay, const RelayAck& ack) {
   if (ack.nonce != relay.awaited_nonce) return;
   relay.awaited_nonce.clear();
   relay.refusals.clear();

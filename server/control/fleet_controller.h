@@ -134,7 +134,7 @@ class FleetController {
   StatusOr<AnsweredQuery> Ask(const std::function<StatusOr<PlannedQuery>()>& plan);
   template <typename Answer, typename Question>
   StatusOr<Answer> AskOfDeadLetters(const std::string& bridge, Question question);
-  void Take(const RelayName& name, Relay& relay, RelayAck ack);
+  void Take(const RelayName& name, Relay& relay, const RelayAck& ack);
   void Take(const RelayName& name, Relay& relay, RelayHeartbeat heartbeat);
   void Take(const RelayName& name, Relay& relay, RelayCommit commit);
   void Take(const RelayName& name, Relay& relay, Report report);
@@ -150,6 +150,7 @@ class FleetController {
   OwnerState OwnerOf(const StoredPartition& partition) const;
   std::vector<Candidate> Candidates() const;
   void Reassign(const std::set<PartitionKey>& wanted, const Assigner::Placement& placement);
+  static void Offer(Relay& relay, const Assignments& assignments);
   void SendAssignments();
   FleetEvidence Evidence() const;
 
