@@ -121,10 +121,10 @@ ExitCode GetRelays(Session& session, const std::string& name) {
 using Getter = ExitCode (*)(Session&, const std::string&);
 
 const std::map<std::string, Getter>& Getters() {
-  static const std::map<std::string, Getter> getters = {
+  static const std::map<std::string, Getter> kGetters = {
       {"endpoints", GetEndpoints},   {"bridges", GetBridges},         {"streams", GetStreams},
       {"partitions", GetPartitions}, {"credentials", GetCredentials}, {"relays", GetRelays}};
-  return getters;
+  return kGetters;
 }
 
 ExitCode Get(Session& session, const GetOptions& options) {
@@ -132,7 +132,9 @@ ExitCode Get(Session& session, const GetOptions& options) {
 }
 
 // So that "get bridge x" works as "get bridges x" does.
-std::string Plural(std::string kind) { return Getters().contains(kind + "s") ? kind + "s" : kind; }
+std::string Plural(const std::string& kind) {
+  return Getters().contains(kind + "s") ? kind + "s" : kind;
+}
 
 constexpr const char* kExamples =
     R"(A "?" is a value that is not known at present. LAG counts records, BEHIND is the age of the

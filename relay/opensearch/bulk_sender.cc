@@ -481,7 +481,7 @@ void BulkSender::BlockAll(Bulk bulk, Reason reason, std::string text, BootTime n
     return;
   }
   blocked_until_ = now + block_backoff_.Next();
-  trouble_.Note(reason, std::move(text), true, now);
+  trouble_.Note(reason, text, true, now);
   if (now - *bulk.failing_since < kStuckAfter) {
     queue_.First(std::move(bulk), *blocked_until_);
     return;

@@ -224,7 +224,7 @@ Status IndexView::CheckDurability(const IndexTemplate& index, const std::string&
     if (word != "async") continue;
     return {StatusCode::kFailedPrecondition, Reason::kGuaranteeUnsupported,
             fmt::format("{}: the index {} has index.translog.durability async, so that it confirms "
-                        "what a power cut can take: set it to request",
+                        "what a crash of its node can take: set it to request",
                         engine_.endpoint(), its_index)};
   }
   return {};
