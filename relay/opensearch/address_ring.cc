@@ -37,10 +37,13 @@ void AddressRing::Answered(size_t address) {
   its.away.reset();
 }
 
-void AddressRing::StayedAway(size_t address, Status why, BootTime now, Duration kept_waiting) {
+void AddressRing::StayedAway(size_t address, Status why, BootTime sent_at, BootTime now) {
   Address& its = addresses_[address];
-  Duration rest = its.backoff.Next();
-  while (rest < std::min<Duration>(3 * kept_waiting, kRestLeastMost)) rest = its.backoff.Next();
+  const Duration least = std::min<Duration>(3 * (now - sent_at), kRestLeastMost);
+  // What was sent before it was seen to be away says nothing else.
+  const bool is_known = its.away && sent_at <= its.tried_at;
+  Duration rest = is_known ? least : its.backoff.Next();
+  while (rest < least) rest = its.backoff.Next();
   its.tried_at = now;
   its.down_until = std::max(its.down_until, now + rest);
   its.away = {.why = std::move(why), .since = its.away ? its.away->since : now};

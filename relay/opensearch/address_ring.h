@@ -24,9 +24,9 @@ class AddressRing {
 
   // It answers, whatever it was asked.
   void Answered(size_t address);
-  // It did not answer, and kept us waiting for so long: it is left alone, three times as long as
-  // that at least.
-  void StayedAway(size_t address, Status why, BootTime now, Duration kept_waiting = {});
+  // What was sent to it at that time was not answered: it is left alone, three times as long as it
+  // kept us waiting at least, and longer each time.
+  void StayedAway(size_t address, Status why, BootTime sent_at, BootTime now);
 
   // Of those that are left alone at present, or were a moment ago and have not been asked since:
   // why the one was that has been away longest, and since when.

@@ -53,6 +53,8 @@ BulkSender::BulkSender(std::unique_ptr<HttpClient> client, BulkSenderSettings se
       addresses_(client_->addresses()),
       gate_(settings_.cluster_id, client_->addresses()) {}
 
+BootTime BulkSender::Sent::LateAt() const { return (asks_who ? asked_at : at) + kLateAfter; }
+
 // How many requests are on their way, but for those that are late.
 size_t BulkSender::OnTheirWay(bool are_probes) const {
   return static_cast<size_t>(std::ranges::count_if(in_flight_, [&](const auto& sent) {
@@ -102,9 +104,10 @@ void BulkSender::TakeAnswers(BootTime now) {
 // A load balancer may have lost a request, or an address have gone silent: its engine works on the
 // request, or does not, and others may do so better.
 void BulkSender::FindLate(BootTime now) {
+  bool has_late = false;
   for (auto& [id, sent] : in_flight_) {
-    if (sent.is_late || now - sent.at < kLateAfter) continue;
-    sent.is_late = true;
+    if (sent.is_late || now < sent.LateAt()) continue;
+    sent.is_late = has_late = true;
     if (IsBlamed(sent.bulk)) continue;
     const Status why(
         StatusCode::kUnavailable, Reason::kUnreachable,
@@ -112,10 +115,11 @@ void BulkSender::FindLate(BootTime now) {
                     "up and not overloaded, and the firewalls between",
                     client_->engine().endpoint.opensearch().addresses[sent.address],
                     std::chrono::duration_cast<std::chrono::seconds>(kLateAfter).count()));
-    addresses_.StayedAway(sent.address, why, now, now - sent.at);
+    addresses_.StayedAway(sent.address, why, sent.LateAt() - kLateAfter, now);
     gate_.Forget(sent.address);
     trouble_.Note(why.reason(), why.message(), false, now);
   }
+  if (has_late) limit_.PushedBack();
 }
 
 void BulkSender::SendDue(BootTime now) {
@@ -153,7 +157,7 @@ bool BulkSender::Send(Bulk bulk, BootTime now) {
     return false;
   }
   if (!gate_.IsKnown(*address, now)) {
-    AskWho({.bulk = std::move(bulk), .at = now, .address = *address});
+    AskWho({.bulk = std::move(bulk), .at = now, .address = *address}, now);
     return true;
   }
   if (IsSuspect(bulk)) {
@@ -195,7 +199,7 @@ void BulkSender::SetTimer(BootTime now) const {
     next = std::min(*probe, next.value_or(*probe));
   }
   for (const auto& [id, sent] : in_flight_) {
-    if (!sent.is_late) next = std::min(sent.at + kLateAfter, next.value_or(sent.at + kLateAfter));
+    if (!sent.is_late) next = std::min(sent.LateAt(), next.value_or(sent.LateAt()));
   }
   itimerspec when{};
   if (next) {
@@ -208,10 +212,11 @@ void BulkSender::SetTimer(BootTime now) const {
 
 // --- Before it is sent --------------------------------------------------------------------------
 
-void BulkSender::AskWho(Sent sent) {
+void BulkSender::AskWho(Sent sent, BootTime now) {
   const uint64_t id = ++last_id_;
   client_->Send(id, ClusterGate::Question(), sent.address);
   sent.asks_who = true;
+  sent.asked_at = now;
   Await(id, std::move(sent));
 }
 
@@ -220,6 +225,8 @@ void BulkSender::TakeWho(Sent sent, const HttpAnswer& answer, BootTime now) {
   if (answer.status == 200 && known.ok()) {
     if (sent.answer) {
       const HttpAnswer doubted = *std::exchange(sent.answer, std::nullopt);
+      sent.asks_who = false;
+      sent.asking = now - sent.asked_at;
       TakeAnswer(std::move(sent), doubted, now);
     } else {
       Send(std::move(sent.bulk), now);
@@ -355,7 +362,7 @@ void BulkSender::Take(Sent sent, HttpAnswer answer, BootTime now) {
   } else if (gate_.Doubts(answer)) {
     gate_.Forget(sent.address);
     sent.answer = std::move(answer);
-    AskWho(std::move(sent));
+    AskWho(std::move(sent), now);
   } else {
     TakeAnswer(std::move(sent), answer, now);
   }
@@ -392,7 +399,7 @@ void BulkSender::TakeAnswer(Sent sent, const HttpAnswer& answer, BootTime now) {
     return;
   }
   Failpoint("opensearch.answered");
-  if (!sent.bulk.is_probe) limit_.Answered(now - sent.at, OnTheirWay(false) + 1);
+  if (!sent.bulk.is_probe) limit_.Answered(now - sent.at - sent.asking, OnTheirWay(false) + 1);
   Unblock();
   queue_.Passed();
   if (owner_.TakeItems(std::move(sent.bulk), *items, now)) {
@@ -497,13 +504,15 @@ void BulkSender::BlockAll(Bulk bulk, Reason reason, std::string text, BootTime n
 // It may be the engine or the request: others go ahead and tell, or its halves where there are few.
 void BulkSender::TryApart(Bulk bulk, BootTime due) {
   bulk.is_probe = true;
-  const bool are_few = queue_.requests() + in_flight_.size() < kTellersLeast;
-  if (bulk.entries.size() > 1 && are_few) {
+  if (bulk.entries.size() > 1 && AreFew()) {
     queue_.Split(std::move(bulk), due);
   } else {
     queue_.Later(std::move(bulk), due);
   }
 }
+
+// Whether there are too few requests for others to tell soon.
+bool BulkSender::AreFew() const { return queue_.requests() + in_flight_.size() < kTellersLeast; }
 
 // Whether others have passed since it failed last: then it is not the engine.
 bool BulkSender::HavePassedWhile(const Bulk& bulk) const {
@@ -522,6 +531,7 @@ void BulkSender::Blame(Bulk bulk, const Status& why, BootTime due, BootTime now)
     bulk.blamed_at = now;
     queue_.Split(std::move(bulk), now);
   } else if (!std::exchange(bulk.has_failed_alone, true)) {
+    if (!AreFew()) bulk.blamed_at = now;
     queue_.Later(std::move(bulk), due);
   } else {
     owner_.TakeFailed(std::move(bulk.entries.front()), why, now);
@@ -530,7 +540,7 @@ void BulkSender::Blame(Bulk bulk, const Status& why, BootTime due, BootTime now)
 
 void BulkSender::StandDown(const Sent& sent, const Status& why, BootTime now) {
   limit_.PushedBack();
-  addresses_.StayedAway(sent.address, why, now, now - sent.at);
+  addresses_.StayedAway(sent.address, why, sent.LateAt() - kLateAfter, now);
   gate_.Forget(sent.address);
 }
 

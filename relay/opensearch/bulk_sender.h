@@ -122,6 +122,10 @@ class BulkSender {
     bool asks_who = false;
     // With that: it was sent before, and this counts if it was the cluster that is meant.
     std::optional<HttpAnswer> answer = std::nullopt;
+    BootTime asked_at{};  // then
+    Duration asking{};    // what the question took
+
+    BootTime LateAt() const;
   };
 
   BulkSender(std::unique_ptr<HttpClient> client, BulkSenderSettings settings, FileDescriptor timer,
@@ -136,7 +140,7 @@ class BulkSender {
   std::string IdOf(const Pending& entry) const;
   void SetTimer(BootTime now) const;
 
-  void AskWho(Sent sent);
+  void AskWho(Sent sent, BootTime now);
   void TakeWho(Sent sent, const HttpAnswer& answer, BootTime now);
   static bool IsSuspect(const Bulk& bulk);
   void SendCheck(Bulk bulk, size_t address, BootTime now);
@@ -157,6 +161,7 @@ class BulkSender {
   void BlockAll(Bulk bulk, Reason reason, std::string text, BootTime now);
   void TryApart(Bulk bulk, BootTime due);
   bool HavePassedWhile(const Bulk& bulk) const;
+  bool AreFew() const;
   // Whether it is known to be at fault, so that it says nothing of the engine.
   bool IsBlamed(const Bulk& bulk) const { return bulk.blamed_at && HavePassedWhile(bulk); }
   void Blame(Bulk bulk, const Status& why, BootTime due, BootTime now);

@@ -27,7 +27,7 @@ class ClusterGate {
   // Whether the answer is one to believe only when it is known which cluster is there by now: a new
   // connection may lead elsewhere.
   bool Doubts(const HttpAnswer& answer) const {
-    return !cluster_id_.empty() && answer.is_first && answer.status == 200;
+    return !cluster_id_.empty() && answer.is_first && answer.status != 0;
   }
 
   // Which cluster is there.

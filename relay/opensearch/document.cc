@@ -128,16 +128,20 @@ bool IsDeeperThan(size_t depth_max, simdjson::dom::element value) {
   return false;
 }
 
-// Whether there are enough dots in the text for its names to be too deep.
+// Whether there may be enough dots in the text for its names to be too deep: as they are, or by
+// their number.
 bool HasManyDots(std::string_view text) {
-  return text.size() > 2 * kDotsFree &&
-         static_cast<size_t>(std::ranges::count(text, '.')) > kDotsFree;
+  if (text.size() <= 2 * kDotsFree) return false;
+  return static_cast<size_t>(std::ranges::count(text, '.')) > kDotsFree ||
+         text.find("\\u002") != text.npos;
 }
 
 // What simdjson does not take as an object and is one all the same: numbers beyond 64 bits.
 class ObjectReader : public nlohmann::json_sax<json> {
  public:
-  explicit ObjectReader(size_t depth_max) : depth_max_(depth_max) {}
+  // With `counts_dots` those of names count into the depth.
+  ObjectReader(size_t depth_max, bool counts_dots)
+      : depth_max_(depth_max), counts_dots_(counts_dots) {}
 
   bool null() override { return TakeValue(); }
   bool boolean(bool) override { return TakeValue(); }
@@ -154,7 +158,7 @@ class ObjectReader : public nlohmann::json_sax<json> {
   bool end_object() override { return Leave(); }
   bool end_array() override { return Leave(); }
   bool key(string_t& name) override {
-    name_parts_ = PartsOf(name);
+    name_parts_ = counts_dots_ ? PartsOf(name) : 1;
     is_too_deep = is_too_deep || parts_ + name_parts_ > depth_max_;
     if (is_too_deep) return false;
     if (levels_.size() == 2 && is_ours_ && IsOrigin(name)) has_ours = true;
@@ -200,6 +204,7 @@ class ObjectReader : public nlohmann::json_sax<json> {
   };
 
   const size_t depth_max_;
+  const bool counts_dots_;
   std::vector<Level> levels_;
   size_t parts_ = 0;
   size_t name_parts_ = 0;  // of the last name
@@ -259,7 +264,7 @@ DocumentShaper::Shape DocumentShaper::Look(std::string_view value, Found& found)
 }
 
 DocumentShaper::Shape DocumentShaper::LookSlowly(std::string_view value, Found& found) {
-  ObjectReader reader(kDepthMax);
+  ObjectReader reader(kDepthMax, HasManyDots(value));
   const bool is_object = json::sax_parse(value.begin(), value.end(), &reader);
   if (reader.is_too_deep) return Shape::kTooDeep;
   if (!is_object || reader.has_ours) return Shape::kOther;

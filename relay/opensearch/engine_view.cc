@@ -61,6 +61,7 @@ StatusOr<std::unique_ptr<EngineView>> EngineView::Open(SearchEngine engine,
 StatusOr<HttpAnswer> EngineView::Ask(HttpRequest request, Duration patience) {
   request.timeout = patience / static_cast<int64_t>(client_->addresses());
   Status failure;
+  bool may_be_done = false;
   for (size_t i = 0; i < client_->addresses(); ++i) {
     const size_t address = (address_ + i) % client_->addresses();
     if (Status meant = CheckCluster(address, request.timeout); !meant.ok()) {
@@ -70,8 +71,10 @@ StatusOr<HttpAnswer> EngineView::Ask(HttpRequest request, Duration patience) {
     HttpAnswer answer = client_->Call(request, address);
     if (answer.status != 0) {
       address_ = address;
+      answer.may_be_done = may_be_done;
       return answer;
     }
+    may_be_done = true;
     failure = answer.failure;
   }
   return Status(failure.code(), failure.reason(),

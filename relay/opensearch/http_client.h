@@ -36,6 +36,8 @@ struct HttpRequest {
 struct HttpAnswer {
   int status = 0;         // 0: there was no answer
   bool is_first = false;  // of its connection
+  // It was sent before to another address, which may have carried it out and did not answer.
+  bool may_be_done = false;
   std::string body;
   std::optional<Duration> retry_after;
   Status failure;  // why there was none

@@ -236,6 +236,7 @@ FiledLetters IndexLetterStore::File(const LetterOutcomes& outcomes, const std::s
     may_be_done = true;
     items = file();
   }
+  may_be_done = may_be_done || answer.may_be_done;
   if (!items.ok()) {
     filed.status = items.status();
     return filed;

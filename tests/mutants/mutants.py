@@ -182,8 +182,8 @@ MUTANTS = [
     Mutant(
         "an answer over a new connection is believed whoever gave it",
         "relay/opensearch/cluster_gate.h",
-        "    return !cluster_id_.empty() && answer.is_first && answer.status == 200;",
-        "    return false && answer.is_first && answer.status == 200;",
+        "    return !cluster_id_.empty() && answer.is_first && answer.status != 0;",
+        "    return false && answer.is_first && answer.status != 0;",
     ),
     Mutant(
         "all wait for an address that hangs",
@@ -206,8 +206,8 @@ MUTANTS = [
     Mutant(
         "a request that fails alone is never halved",
         SENDER,
-        "  if (bulk.entries.size() > 1 && are_few) {",
-        "  if (false && bulk.entries.size() > 1 && are_few) {",
+        "  if (bulk.entries.size() > 1 && AreFew()) {",
+        "  if (false && bulk.entries.size() > 1 && AreFew()) {",
     ),
     Mutant(
         "a closed index is passed over",

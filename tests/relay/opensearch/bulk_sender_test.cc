@@ -274,6 +274,34 @@ TEST_F(BulkSenderTest, BelievesNoAnswerOverANewConnectionBeforeItKnowsWhoGaveIt)
   EXPECT_THAT(engine_.stored(kIndex), SizeIs(2));
 }
 
+TEST_F(BulkSenderTest, AsksAlsoWhoHasRefusedARequestOverANewConnection) {
+  std::atomic<bool> is_meant = true;
+  std::atomic<int> bulks_elsewhere = 0;
+  engine_.SetScript([&](const EngineRequest& request, size_t) {
+    if (request.documents.empty()) {
+      return Say(200, is_meant ? R"({"cluster_uuid":"meant"})" : R"({"cluster_uuid":"other"})");
+    }
+    if (!is_meant) {
+      ++bulks_elsewhere;
+      return bulks_elsewhere == 1 ? Say(429) : Say(200, R"({"items":[{"create":{"status":201}}]})");
+    }
+    EngineReply stored = engine_.Store(request);
+    stored.headers = "Connection: close\r\n";
+    return stored;
+  });
+  Open({engine_.address()}, "meant");
+  Add(0, 1);
+  ASSERT_TRUE(Until([&] { return owner_.passed.contains(0) && sender_->is_idle(); }, 0ms));
+  is_meant = false;
+  Add(1, 2);
+
+  const BootTime since = clock_.Now();
+  ASSERT_TRUE(Until([&] { return clock_.Now() - since > 50s; }, 200ms));
+
+  EXPECT_THAT(owner_.passed, ElementsAre(0)) << "nothing is sent once more before it is known";
+  EXPECT_EQ(bulks_elsewhere, 1);
+}
+
 TEST_F(BulkSenderTest, BelievesAnAnswerOverANewConnectionOnceItsClusterIsKnown) {
   std::atomic<int> questions = 0;
   engine_.SetScript([&](const EngineRequest& request, size_t) {

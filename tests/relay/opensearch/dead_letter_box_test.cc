@@ -36,9 +36,10 @@ class DeadLetterBoxTest : public testing::Test {
     Open({});
   }
 
-  void Open(const std::string& cluster_id) {
+  void Open(const std::string& cluster_id, std::vector<std::string> others = {}) {
     OpenSearchEndpoint endpoint;
-    endpoint.addresses = {engine_.address()};
+    endpoint.addresses = std::move(others);
+    endpoint.addresses.push_back(engine_.address());
     BridgeSpec bridge;
     bridge.name = "logs";
     bridge.target.index = "logs-{topic}-{+yyyy.MM.dd}";
@@ -352,6 +353,20 @@ TEST_F(DeadLetterBoxTest, CountsWhatItHasTakenOutThoughTheAnswerWasLost) {
   EXPECT_THAT(letters_, IsEmpty());
   ASSERT_THAT(done->groups, SizeIs(1));
   EXPECT_EQ(done->groups[0].records, 2);
+}
+
+TEST_F(DeadLetterBoxTest, CountsWhatItHasTakenOutByAnAddressThatWasLostThen) {
+  ScriptedEngine another;
+  another.SetScript([this](const EngineRequest& request, size_t) { return Answer(request); });
+  Open({}, {another.address()});
+  AddLetter(7, "{}");
+  answers_lost_ = 1;
+
+  const auto done = box_->Retry({}, {}, Soon());
+
+  ASSERT_TRUE(done.ok());
+  ASSERT_THAT(done->groups, SizeIs(1));
+  EXPECT_EQ(done->groups[0].records, 1);
 }
 
 TEST_F(DeadLetterBoxTest, DoesNotCountALetterThatItsIndexDoesNotGiveUp) {

@@ -188,6 +188,9 @@ TEST_F(DocumentTest, CountsTheDotsOfNamesIntoTheDepth) {
     EXPECT_EQ(Shape(fmt::format(R"({{"list":[{}]}})", levels(40, 50, inmost))), "") << inmost;
   }
   EXPECT_NE(Shape(fmt::format(R"({{"message":"{}"}})", dotted(9'000))), "") << "in a text";
+  std::string escaped = "a";
+  for (int i = 0; i < 2'000; ++i) escaped += i % 2 == 0 ? R"(\u002ea)" : R"(\u002Ea)";
+  EXPECT_EQ(Shape(fmt::format(R"({{"{}":1}})", escaped)), "");
 }
 
 TEST_F(DocumentTest, CannotBeMadeToForgeARequest) {
