@@ -270,6 +270,7 @@ def test_what_is_counted_together_is_not_asked_for_apart(searching: Searching) -
 def test_letters_of_a_topic_that_never_was_are_not_found(searching: Searching) -> None:
     topic = unique("known")
     searching.deployment.make_topics(topic)
+    searching.produce(topic, ['{"n": 1}'])
     searching.apply(topic, [topic])
     searching.deployment.wait_until_carried(topic, [topic])
     for verb in ("list", "show", "retry"):
