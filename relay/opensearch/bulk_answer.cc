@@ -244,10 +244,11 @@ StatusOr<std::vector<BulkItem>> ReadItems(std::string_view answer,
                     .is_dropped = TextOf(action, "result") == "noop",
                     .id = TextOf(action, "_id")});
   }
-  if (!AreOf(ids, read))
+  if (!AreOf(ids, read)) {
     return Unclear(
         "is about other documents, or has them in another order: look for a proxy that keeps "
         "answers, and a pipeline that sets _id");
+  }
   return read;
 }
 

@@ -53,8 +53,6 @@ BulkSender::BulkSender(std::unique_ptr<HttpClient> client, BulkSenderSettings se
       addresses_(client_->addresses()),
       gate_(settings_.cluster_id, client_->addresses()) {}
 
-BootTime BulkSender::Sent::LateAt() const { return (asks_who ? asked_at : at) + kLateAfter; }
-
 // How many requests are on their way, but for those that are late.
 size_t BulkSender::OnTheirWay(bool are_probes) const {
   return static_cast<size_t>(std::ranges::count_if(in_flight_, [&](const auto& sent) {
@@ -106,7 +104,7 @@ void BulkSender::TakeAnswers(BootTime now) {
 void BulkSender::FindLate(BootTime now) {
   bool has_late = false;
   for (auto& [id, sent] : in_flight_) {
-    if (sent.is_late || now < sent.LateAt()) continue;
+    if (sent.is_late || now - sent.WaitsSince() < kLateAfter) continue;
     sent.is_late = has_late = true;
     if (IsBlamed(sent.bulk)) continue;
     const Status why(
@@ -115,7 +113,7 @@ void BulkSender::FindLate(BootTime now) {
                     "up and not overloaded, and the firewalls between",
                     client_->engine().endpoint.opensearch().addresses[sent.address],
                     std::chrono::duration_cast<std::chrono::seconds>(kLateAfter).count()));
-    addresses_.StayedAway(sent.address, why, sent.LateAt() - kLateAfter, now);
+    addresses_.StayedAway(sent.address, why, sent.WaitsSince(), now);
     gate_.Forget(sent.address);
     trouble_.Note(why.reason(), why.message(), false, now);
   }
@@ -199,7 +197,8 @@ void BulkSender::SetTimer(BootTime now) const {
     next = std::min(*probe, next.value_or(*probe));
   }
   for (const auto& [id, sent] : in_flight_) {
-    if (!sent.is_late) next = std::min(sent.LateAt(), next.value_or(sent.LateAt()));
+    const BootTime late_at = sent.WaitsSince() + kLateAfter;
+    if (!sent.is_late) next = std::min(late_at, next.value_or(late_at));
   }
   itimerspec when{};
   if (next) {
@@ -540,7 +539,7 @@ void BulkSender::Blame(Bulk bulk, const Status& why, BootTime due, BootTime now)
 
 void BulkSender::StandDown(const Sent& sent, const Status& why, BootTime now) {
   limit_.PushedBack();
-  addresses_.StayedAway(sent.address, why, sent.LateAt() - kLateAfter, now);
+  addresses_.StayedAway(sent.address, why, sent.WaitsSince(), now);
   gate_.Forget(sent.address);
 }
 

@@ -125,7 +125,8 @@ class BulkSender {
     BootTime asked_at{};  // then
     Duration asking{};    // what the question took
 
-    BootTime LateAt() const;
+    // Since when what was sent last has no answer.
+    BootTime WaitsSince() const { return asks_who ? asked_at : at; }
   };
 
   BulkSender(std::unique_ptr<HttpClient> client, BulkSenderSettings settings, FileDescriptor timer,
