@@ -2,6 +2,7 @@
 
 #include <atomic>
 #include <chrono>
+#include <functional>
 #include <future>
 #include <set>
 #include <span>
@@ -133,6 +134,24 @@ class BulkSenderTest : public testing::Test {
     }
     return false;
   }
+  // Record 0 passes, and its connection ends; then the address leads to another cluster, unless it
+  // is the one that is meant, and record 1 is added.
+  void MoveAfterTheFirst(std::atomic<bool>& is_meant, std::function<EngineReply()> elsewhere) {
+    engine_.SetScript([this, &is_meant, elsewhere](const EngineRequest& request, size_t) {
+      if (request.documents.empty()) {
+        return Say(200, is_meant ? R"({"cluster_uuid":"meant"})" : R"({"cluster_uuid":"other"})");
+      }
+      if (!is_meant) return elsewhere();
+      EngineReply stored = engine_.Store(request);
+      stored.headers = "Connection: close\r\n";
+      return stored;
+    });
+    Open({engine_.address()}, "meant");
+    Add(0, 1);
+    ASSERT_TRUE(Until([&] { return owner_.passed.contains(0) && sender_->is_idle(); }, 0ms));
+    is_meant = false;
+    Add(1, 2);
+  }
   // What the owner was told that begins so.
   std::vector<std::string> Told(const std::string& what) const {
     std::vector<std::string> told;
@@ -250,20 +269,7 @@ TEST_F(BulkSenderTest, SendsNoRecordToAnotherCluster) {
 
 TEST_F(BulkSenderTest, BelievesNoAnswerOverANewConnectionBeforeItKnowsWhoGaveIt) {
   std::atomic<bool> is_meant = true;
-  engine_.SetScript([&](const EngineRequest& request, size_t) {
-    if (request.documents.empty()) {
-      return Say(200, is_meant ? R"({"cluster_uuid":"meant"})" : R"({"cluster_uuid":"other"})");
-    }
-    if (!is_meant) return Say(200, R"({"items":[{"create":{"status":201}}]})");
-    EngineReply stored = engine_.Store(request);
-    stored.headers = "Connection: close\r\n";
-    return stored;
-  });
-  Open({engine_.address()}, "meant");
-  Add(0, 1);
-  ASSERT_TRUE(Until([&] { return owner_.passed.contains(0) && sender_->is_idle(); }, 0ms));
-  is_meant = false;
-  Add(1, 2);
+  MoveAfterTheFirst(is_meant, [] { return Say(200, R"({"items":[{"create":{"status":201}}]})"); });
 
   ASSERT_TRUE(Until([&] { return trouble_.At(clock_.Now()).has_value(); }, 0ms));
 
@@ -277,23 +283,10 @@ TEST_F(BulkSenderTest, BelievesNoAnswerOverANewConnectionBeforeItKnowsWhoGaveIt)
 TEST_F(BulkSenderTest, AsksAlsoWhoHasRefusedARequestOverANewConnection) {
   std::atomic<bool> is_meant = true;
   std::atomic<int> bulks_elsewhere = 0;
-  engine_.SetScript([&](const EngineRequest& request, size_t) {
-    if (request.documents.empty()) {
-      return Say(200, is_meant ? R"({"cluster_uuid":"meant"})" : R"({"cluster_uuid":"other"})");
-    }
-    if (!is_meant) {
-      ++bulks_elsewhere;
-      return bulks_elsewhere == 1 ? Say(429) : Say(200, R"({"items":[{"create":{"status":201}}]})");
-    }
-    EngineReply stored = engine_.Store(request);
-    stored.headers = "Connection: close\r\n";
-    return stored;
+  MoveAfterTheFirst(is_meant, [&] {
+    ++bulks_elsewhere;
+    return bulks_elsewhere == 1 ? Say(429) : Say(200, R"({"items":[{"create":{"status":201}}]})");
   });
-  Open({engine_.address()}, "meant");
-  Add(0, 1);
-  ASSERT_TRUE(Until([&] { return owner_.passed.contains(0) && sender_->is_idle(); }, 0ms));
-  is_meant = false;
-  Add(1, 2);
 
   const BootTime since = clock_.Now();
   ASSERT_TRUE(Until([&] { return clock_.Now() - since > 50s; }, 200ms));
